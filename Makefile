@@ -1,0 +1,36 @@
+# The two commands of this project are `make run` and `make test`; README.md says what they do.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+CARGO ?= cargo
+TARGET := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),target)
+DEMO := build/demo
+
+.PHONY: help run test demo bench soak lint docs clean-demo
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+run: ## build and start the archive on this machine (data in ./data)
+	$(CARGO) build --release --locked -p pacs-server
+	exec $(TARGET)/release/pacs-server serve
+
+test: ## install what the tests need and run all of them
+	scripts/install-test-needs
+	scripts/run-tests
+
+demo: ## generate realistic synthetic studies and load them into the archive of `make run`
+	$(CARGO) build --release --locked -p pacs-server -p fixtures
+	$(TARGET)/release/fixtures demo --out $(DEMO)
+	$(TARGET)/release/pacs-server import $(DEMO) --source demo
+
+lint: ## formatting, clippy, dependencies, documentation
+	scripts/lint
+
+bench: ## measure this build: ingest against a null sink and DCMTK, index growth, restart
+	scripts/bench
+
+soak: ## the long runs: power losses, kills, mutations (SOAK_MINUTES=60)
+	scripts/soak
+
+clean-demo: ## remove the generated studies
+	rm -rf $(DEMO)

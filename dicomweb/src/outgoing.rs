@@ -1,0 +1,116 @@
+//! Bodies of answers that are made by blocking reads, with flat memory and without holding a thread.
+//!
+//! The reader of an answer lives in short turns on the blocking threads: each turn reads one batch, and the next
+//! turn starts when the last batch begins to be sent. So a slow client holds two batches and no thread, however
+//! many slow clients there are, and a fast one never waits for the disk and the socket in turn.
+
+use std::collections::VecDeque;
+
+use axum::body::Body;
+use bytes::Bytes;
+use tokio::task::JoinHandle;
+
+use crate::error::Error;
+use crate::measure;
+
+/// Bytes of one turn; a turn ends with the chunk that reaches it.
+const BATCH_BYTES: usize = 256 * 1024;
+
+/// The stored bytes could not be read or verified; the answer is cut. Details are in the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the stored bytes could not be read")]
+pub struct Cut;
+
+impl Cut {
+    /// What a client is told when nothing was sent yet.
+    pub const TOLD: &str = "what is stored could not be read; the archive's log says more";
+}
+
+/// What one turn brought.
+struct Batch {
+    chunks: VecDeque<Bytes>,
+    next: Next,
+}
+
+/// What comes after a batch.
+enum Next {
+    More,
+    End,
+    Cut,
+}
+
+enum Phase<R> {
+    Reading(JoinHandle<(R, Batch)>),
+    End,
+    Cut,
+}
+
+/// A body from the chunks of `reader`. The first batch is read before this returns, so that what cannot be read
+/// at all is an error and not a cut answer.
+///
+/// # Errors
+/// When the first chunk cannot be read.
+pub async fn body<R>(operation: &'static str, reader: R) -> Result<Body, Error>
+where
+    R: Iterator<Item = Result<Bytes, Cut>> + Send + 'static,
+{
+    let (phase, chunks) = advance(turn(reader)).await;
+    if chunks.is_empty() && matches!(phase, Phase::Cut) {
+        return Err(Error::Internal(Cut::TOLD));
+    }
+    let stream =
+        futures_util::stream::try_unfold((phase, chunks), move |(mut phase, mut chunks)| async move {
+            loop {
+                if let Some(chunk) = chunks.pop_front() {
+                    measure::sent(operation, chunk.len());
+                    return Ok(Some((chunk, (phase, chunks))));
+                }
+                (phase, chunks) = match phase {
+                    Phase::Reading(handle) => advance(handle).await,
+                    Phase::End => return Ok(None),
+                    Phase::Cut => return Err(Cut),
+                };
+            }
+        });
+    Ok(Body::from_stream(stream))
+}
+
+/// Starts a turn of `reader`.
+fn turn<R>(mut reader: R) -> JoinHandle<(R, Batch)>
+where
+    R: Iterator<Item = Result<Bytes, Cut>> + Send + 'static,
+{
+    tokio::task::spawn_blocking(move || {
+        let batch = read_batch(&mut reader);
+        (reader, batch)
+    })
+}
+
+fn read_batch(reader: &mut impl Iterator<Item = Result<Bytes, Cut>>) -> Batch {
+    let (mut chunks, mut bytes) = (VecDeque::new(), 0);
+    while bytes < BATCH_BYTES {
+        match reader.next() {
+            Some(Ok(chunk)) => {
+                bytes += chunk.len();
+                chunks.push_back(chunk);
+            }
+            Some(Err(Cut)) => return Batch { chunks, next: Next::Cut },
+            None => return Batch { chunks, next: Next::End },
+        }
+    }
+    Batch { chunks, next: Next::More }
+}
+
+/// Waits for a turn and starts the next.
+async fn advance<R>(handle: JoinHandle<(R, Batch)>) -> (Phase<R>, VecDeque<Bytes>)
+where
+    R: Iterator<Item = Result<Bytes, Cut>> + Send + 'static,
+{
+    match handle.await {
+        Ok((reader, Batch { chunks, next: Next::More })) => (Phase::Reading(turn(reader)), chunks),
+        Ok((_, Batch { chunks, next: Next::End })) => (Phase::End, chunks),
+        Ok((_, Batch { chunks, next: Next::Cut })) => (Phase::Cut, chunks),
+        // The reader panicked, or the runtime ends.
+        Err(_) => (Phase::Cut, VecDeque::new()),
+    }
+}

@@ -1,0 +1,181 @@
+//! Retrieve transaction, WADO-RS (PS3.18 10.4): instances as stored, and their metadata.
+//!
+//! An answer is a pure function of what it holds: its boundary and its ETag come from the digests of the instances,
+//! so that a cache can ask whether it is still right (`private, no-cache`: a withdrawn image must not live on). No
+//! instance holds its own digest, so none can hold the boundary of its own answer.
+
+mod accept;
+mod metadata;
+mod related;
+
+use axum::body::Body;
+use axum::extract::rejection::RawPathParamsRejection;
+use axum::extract::{RawPathParams, RawQuery, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use storage_config::Hasher;
+
+use crate::DicomWeb;
+use crate::archive::{self, Found};
+use crate::error::Error;
+use crate::measure;
+use crate::outgoing;
+use crate::path::Named;
+use accept::Form;
+
+pub use accept::json;
+
+type PathParameters = Result<RawPathParams, RawPathParamsRejection>;
+
+/// A handler of one route: the operation's name in metrics, and what it does.
+macro_rules! handler {
+    ($(#[$doc:meta])* $name:ident, $operation:literal, $work:ident) => {
+        $(#[$doc])*
+        pub async fn $name(
+            State(web): State<DicomWeb>,
+            path: PathParameters,
+            RawQuery(query): RawQuery,
+            method: Method,
+            headers: HeaderMap,
+        ) -> Response {
+            let request = Asked { query, head: method == Method::HEAD, headers, operation: $operation };
+            measure::request($operation, async { $work(&web, Named::read(path)?, &request).await }).await
+        }
+    };
+}
+
+handler!(
+    /// `GET /studies/{study}`.
+    study, "retrieve_study", instances
+);
+handler!(
+    /// `GET /studies/{study}/series/{series}`.
+    series, "retrieve_series", instances
+);
+handler!(
+    /// `GET /studies/{study}/series/{series}/instances/{instance}`.
+    instance, "retrieve_instance", instances
+);
+handler!(
+    /// `GET /studies/{study}/metadata`.
+    study_metadata, "metadata_study", metadata
+);
+handler!(
+    /// `GET /studies/{study}/series/{series}/metadata`.
+    series_metadata, "metadata_series", metadata
+);
+handler!(
+    /// `GET /studies/{study}/series/{series}/instances/{instance}/metadata`.
+    instance_metadata, "metadata_instance", metadata
+);
+
+/// What a client asked besides the path.
+struct Asked {
+    query: Option<String>,
+    head: bool,
+    headers: HeaderMap,
+    operation: &'static str,
+}
+
+/// Part 10 files, several as `multipart/related`, one also plain.
+async fn instances(web: &DicomWeb, named: Named, asked: &Asked) -> Result<Response, Error> {
+    let accepted = accept::instances(&asked.headers, asked.query.as_deref())?;
+    let single = named.instance.is_some();
+    let found = archive::instances(&web.archive, named).await?;
+    let form = accepted.choose(single, &found)?;
+    let tag = digest_of(&found);
+    let etag = match form {
+        Form::Single => format!("\"{tag}\""),
+        Form::Related => format!("\"{tag}-related\""),
+    };
+    if let Some(unchanged) = unchanged(asked, &etag) {
+        return Ok(unchanged);
+    }
+    let content_type = match form {
+        Form::Single => related::part_type(&found[0]),
+        Form::Related => related::content_type(&tag),
+    };
+    // The length of several would cost a look at each before the first byte is sent.
+    let (first, length) = match &found[..] {
+        [only] => {
+            let opened = archive::open(&web.archive, only).await?;
+            let length = related::length(&tag, only, form, opened.length());
+            (Some(opened), Some(length))
+        }
+        _ => (None, None),
+    };
+    let body = if asked.head {
+        Body::empty()
+    } else {
+        let parts = related::Parts::new(web.archive.clone(), tag, found, form, first);
+        outgoing::body(asked.operation, parts).await?
+    };
+    answer(body, &content_type, &etag, length)
+}
+
+/// Data sets as DICOM JSON, without their bulk values.
+async fn metadata(web: &DicomWeb, named: Named, asked: &Asked) -> Result<Response, Error> {
+    json(&asked.headers, asked.query.as_deref())?;
+    let found = archive::instances(&web.archive, named).await?;
+    let etag = format!("\"{}-metadata\"", digest_of(&found));
+    if let Some(unchanged) = unchanged(asked, &etag) {
+        return Ok(unchanged);
+    }
+    let body = if asked.head {
+        Body::empty()
+    } else {
+        outgoing::body(asked.operation, metadata::Objects::new(web.archive.clone(), found)).await?
+    };
+    answer(body, "application/dicom+json", &etag, None)
+}
+
+/// The instance's digest, or for several a digest of theirs; hexadecimal.
+fn digest_of(found: &[Found]) -> String {
+    if let [only] = found {
+        return only.digest().to_string();
+    }
+    let mut hasher = Hasher::new();
+    for one in found {
+        hasher.update(&one.digest().0);
+    }
+    hasher.finish().to_string()
+}
+
+/// 304 when the client has this very answer (RFC 9110 13.1.2).
+fn unchanged(asked: &Asked, etag: &str) -> Option<Response> {
+    let known = asked.headers.get_all(header::IF_NONE_MATCH);
+    let matches = known.iter().filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
+    let same = |given: &str| given == "*" || given.strip_prefix("W/").unwrap_or(given) == etag;
+    if !matches.map(str::trim).any(same) {
+        return None;
+    }
+    let mut response = StatusCode::NOT_MODIFIED.into_response();
+    cache_headers(&mut response, etag).ok()?;
+    Some(response)
+}
+
+fn answer(body: Body, content_type: &str, etag: &str, length: Option<u64>) -> Result<Response, Error> {
+    let mut response = Response::new(body);
+    cache_headers(&mut response, etag)?;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, header_value(content_type)?);
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    if let Some(length) = length {
+        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+    }
+    Ok(response)
+}
+
+fn cache_headers(response: &mut Response, etag: &str) -> Result<(), Error> {
+    let fixed: [(HeaderName, &'static str); 2] =
+        [(header::CACHE_CONTROL, "private, no-cache"), (header::VARY, "Accept")];
+    let headers = response.headers_mut();
+    headers.extend(fixed.map(|(name, value)| (name, HeaderValue::from_static(value))));
+    headers.insert(header::ETAG, header_value(etag)?);
+    Ok(())
+}
+
+/// A header of ours: digests, unique identifiers and literals, so it always is one.
+fn header_value(text: &str) -> Result<HeaderValue, Error> {
+    HeaderValue::from_str(text).map_err(|_| Error::Internal("a header could not be made"))
+}

@@ -1,0 +1,358 @@
+//! The group lane: one thread that deduplicates, appends and syncs for all stores that fit in memory.
+//!
+//! There is no linger: the next sync starts when the last one ends, with all that waits by then (STORE.md rule 8).
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Duration;
+
+use storage_config::ContentHash;
+use storage_config::disk::SyncPoint;
+use storage_config::pack::{Kind, PackError, PackWriter};
+
+use super::Shared;
+use super::append::{append_bulk, append_instance, place};
+use super::error::StoreError;
+use super::in_flight::{Claim, Lane};
+use super::index_writer::{Committed, Finish};
+use super::job::{BulkBytes, Job, Outcome};
+use crate::db::{Entry, FacilityId, PackId};
+use crate::record::HoldingBody;
+
+/// Bytes of data sets after which a group is synced even if more waits.
+const GROUP_BYTES: u64 = 64 << 20;
+/// How long to wait between self-tests of a store that failed.
+const SELF_TEST: Duration = Duration::from_secs(1);
+
+/// What waits for the group lane.
+#[derive(Default)]
+pub(crate) struct Queue {
+    waiting: Mutex<Waiting>,
+    more: Condvar,
+}
+
+#[derive(Default)]
+struct Waiting {
+    jobs: VecDeque<Job>,
+    statements: VecDeque<Statement>,
+    stop: bool,
+}
+
+/// A statement to be appended, and who waits for it.
+pub(crate) struct Statement {
+    pub(crate) json: serde_json::Value,
+    pub(crate) facility: FacilityId,
+    pub(crate) done: std::sync::mpsc::Sender<Result<(), StoreError>>,
+}
+
+impl Queue {
+    /// Adds a job; after the stop it is refused.
+    pub(crate) fn push(&self, job: Job) {
+        let mut waiting = self.lock();
+        if waiting.stop {
+            drop(waiting);
+            return job.done.tell(Err(StoreError::Unavailable("the archive is stopping".into())));
+        }
+        waiting.jobs.push_back(job);
+        drop(waiting);
+        self.more.notify_one();
+    }
+
+    /// Adds a statement.
+    pub(crate) fn state(&self, statement: Statement) {
+        self.lock().statements.push_back(statement);
+        self.more.notify_one();
+    }
+
+    /// Ends the thread after what waits.
+    pub(crate) fn stop(&self) {
+        self.lock().stop = true;
+        self.more.notify_one();
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The next group; none after the stop. Waits at most `limit` where one is given (an empty group then).
+    fn take(&self, limit: Option<Duration>) -> Option<(Vec<Job>, Vec<Statement>)> {
+        let mut waiting = self.lock();
+        while waiting.jobs.is_empty() && waiting.statements.is_empty() && !waiting.stop {
+            match limit {
+                None => waiting = self.more.wait(waiting).unwrap_or_else(PoisonError::into_inner),
+                Some(limit) => {
+                    waiting = self.more.wait_timeout(waiting, limit).unwrap_or_else(PoisonError::into_inner).0;
+                    break;
+                }
+            }
+        }
+        if waiting.stop && waiting.jobs.is_empty() && waiting.statements.is_empty() {
+            return None;
+        }
+        let (mut jobs, mut bytes) = (Vec::new(), 0);
+        while let Some(job) = waiting.jobs.pop_front() {
+            bytes += job.length();
+            jobs.push(job);
+            if bytes > GROUP_BYTES {
+                break;
+            }
+        }
+        Some((jobs, waiting.statements.drain(..).collect()))
+    }
+}
+
+/// A job of the group under way whose records are appended.
+struct Appended {
+    claimed: Vec<ContentHash>,
+    outcome: Outcome,
+    saved: u64,
+    /// Index of its instance among the group's entries.
+    instance: Option<usize>,
+    job: Job,
+}
+
+/// The thread's state.
+pub(crate) struct GroupLane {
+    shared: Arc<Shared>,
+    pack: Option<(PackWriter, PackId)>,
+    entries: Vec<Entry>,
+    appended: Vec<Appended>,
+    stated: Vec<std::sync::mpsc::Sender<Result<(), StoreError>>>,
+}
+
+impl GroupLane {
+    pub(crate) fn new(shared: Arc<Shared>) -> GroupLane {
+        GroupLane { shared, pack: None, entries: Vec::new(), appended: Vec::new(), stated: Vec::new() }
+    }
+
+    /// Works until the queue is stopped, then seals the pack.
+    pub(crate) fn run(mut self) {
+        loop {
+            let ailing = self.shared.health.disk_failed().then_some(SELF_TEST);
+            let Some((jobs, statements)) = self.shared.group.take(ailing) else { break };
+            if ailing.is_some() {
+                self.self_test();
+            }
+            for statement in statements {
+                self.append_statement(statement);
+            }
+            for job in jobs {
+                self.append(job);
+            }
+            self.commit();
+        }
+        if let Some((writer, pack)) = self.pack.take() {
+            self.shared.seal(writer, pack);
+        }
+    }
+
+    /// Proves with a pack of its own that the disk takes writes and syncs again.
+    fn self_test(&mut self) {
+        if let Some((writer, pack)) = self.pack.take() {
+            self.shared.retire(&writer, pack);
+        }
+        match self.shared.new_pack() {
+            Ok(pack) => {
+                self.pack = Some(pack);
+                self.shared.health.disk_works();
+            }
+            Err(error) => tracing::warn!(%error, "the store still fails its self-test"),
+        }
+    }
+
+    fn pack(&mut self) -> Result<&mut (PackWriter, PackId), StoreError> {
+        if self.pack.is_none() {
+            self.pack = Some(self.shared.new_pack()?);
+        }
+        self.pack.as_mut().ok_or_else(|| StoreError::Internal("no pack".into()))
+    }
+
+    fn append_statement(&mut self, statement: Statement) {
+        let Statement { json, facility, done } = statement;
+        let appended = crate::record::write_statement(&json)
+            .map_err(|e| StoreError::Internal(e.to_string()))
+            .and_then(|body| {
+                let (writer, pack) = self.pack()?;
+                let hash = ContentHash::of(&body);
+                let extent = writer.append(Kind::Statement, facility.0, &[&body], hash)?;
+                Ok(place(*pack, &extent))
+            });
+        match appended {
+            Ok(place) => {
+                self.entries.push(Entry::Statement { place, json });
+                self.stated.push(done);
+            }
+            // The other side may have given up waiting; then nobody is to be told.
+            Err(error) => drop(done.send(Err(error))),
+        }
+    }
+
+    /// Deduplicates and appends one job. Whatever happens, its sender will be told.
+    fn append(&mut self, job: Job) {
+        let Some((mut job, mut claimed, earlier)) = self.claim(job) else { return };
+        if self.shared.health.disk_failed() {
+            return self.fail(job, &claimed, StoreError::Unavailable("the disk failed".into()));
+        }
+        let start = (self.entries.len(), self.pack.as_ref().map(|(writer, _)| writer.len()));
+        match self.decide_and_append(&mut job, &mut claimed, &earlier) {
+            Ok(Some((outcome, saved, instance))) => {
+                self.appended.push(Appended { claimed, outcome, saved, instance, job });
+            }
+            Ok(None) => {
+                self.shared.requeue(&claimed);
+                let stored = job.stored(Outcome::Duplicate, job.length());
+                job.done.tell(Ok(stored));
+            }
+            Err(error) => {
+                self.entries.truncate(start.0);
+                self.cut_back(start.1);
+                self.fail(job, &claimed, error);
+            }
+        }
+    }
+
+    fn fail(&self, job: Job, claimed: &[ContentHash], error: StoreError) {
+        self.shared.requeue(claimed);
+        job.done.tell(Err(error));
+    }
+
+    /// Removes the records of a job that failed halfway. The pack is given up if that fails too.
+    fn cut_back(&mut self, to: Option<u64>) {
+        let Some((writer, _)) = self.pack.as_mut() else { return };
+        let to = to.unwrap_or_else(|| writer.synced_len());
+        if let Err(error) = writer.cut_back(to) {
+            self.shared.health.note_disk(&error);
+        }
+    }
+
+    /// Claims the job's digest and bulk values. Returns the job with its claims and the values that stand earlier
+    /// in this lane, or none if it has to wait for somebody.
+    fn claim(&self, job: Job) -> Option<(Job, Vec<ContentHash>, Vec<ContentHash>)> {
+        let in_flight = &self.shared.in_flight;
+        let mut claimed = Vec::with_capacity(job.body.bulk.len() + 1);
+        let mut earlier = Vec::new();
+        let hashes: Vec<ContentHash> =
+            std::iter::once(job.digest).chain(job.body.bulk.iter().map(|b| b.hash)).collect();
+        for (n, hash) in hashes.into_iter().enumerate() {
+            match in_flight.claim(hash, Lane::Group) {
+                Claim::Mine => claimed.push(hash),
+                // A bulk value earlier in this lane stands earlier in this pack, or in one that is sealed.
+                Claim::Taken(Lane::Group) if n > 0 => earlier.push(hash),
+                Claim::Taken(_) => {
+                    self.shared.requeue(&claimed);
+                    if let Some(job) = in_flight.wait(hash, job) {
+                        self.shared.group.push(job);
+                    }
+                    return None;
+                }
+            }
+        }
+        Some((job, claimed, earlier))
+    }
+
+    /// Appends what is not here yet. None: this facility has the instance, nothing is to be written.
+    #[expect(clippy::type_complexity, reason = "one caller, which takes it apart at once")]
+    fn decide_and_append(
+        &mut self,
+        job: &mut Job,
+        claimed: &mut Vec<ContentHash>,
+        earlier: &[ContentHash],
+    ) -> Result<Option<(Outcome, u64, Option<usize>)>, StoreError> {
+        let hashes: Vec<ContentHash> = job.body.bulk.iter().map(|b| b.hash).collect();
+        let known = self.shared.db.known(&job.digest, job.facility, &hashes)?;
+        let mut wanted = vec![false; job.body.bulk.len()];
+        for (n, bulk) in job.body.bulk.iter().enumerate() {
+            if earlier.contains(&bulk.hash) || job.body.bulk[..n].iter().any(|b| b.hash == bulk.hash) {
+                continue;
+            }
+            wanted[n] = known.bulk.get(n).is_none_or(Option::is_none);
+            if wanted[n] && matches!(job.bulk[n], BulkBytes::Elsewhere) {
+                return Err(StoreError::Unavailable("the first copy of these bytes was not stored".into()));
+            }
+        }
+        if known.held && !wanted.contains(&true) {
+            return Ok(None);
+        }
+        let (writer, pack) = self.pack()?;
+        let pack = *pack;
+        let mut entries = Vec::with_capacity(2);
+        let written = append_bulk(writer, pack, job, |n| wanted[n], &mut entries)?;
+        let saved = job.body.bulk.iter().map(|b| b.length).sum::<u64>().saturating_sub(written);
+        let (outcome, saved) = match (known.instance, known.held) {
+            (false, _) => {
+                append_instance(writer, pack, job, &mut entries)?;
+                (Outcome::New, saved)
+            }
+            (true, false) => {
+                let body = HoldingBody { arrival: job.body.arrival.clone(), digest: job.digest }.write();
+                let extent =
+                    writer.append(Kind::Holding, job.facility.0, &[&body], ContentHash::of(&body))?;
+                entries.push(Entry::Holding {
+                    digest: job.digest,
+                    facility: job.facility,
+                    source: job.body.arrival.source.clone(),
+                    received_ms: job.body.arrival.received_ms,
+                    place: place(pack, &extent),
+                });
+                (Outcome::Holding, job.length() - written)
+            }
+            // A damaged bulk value of a known instance was replaced.
+            (true, true) => (Outcome::Duplicate, job.length() - written),
+        };
+        // What the index had is nobody's to wait for.
+        let idle: Vec<ContentHash> = claimed
+            .iter()
+            .filter(|hash| {
+                job.body.bulk.iter().any(|b| b.hash == **hash)
+                    && !job.body.bulk.iter().zip(&wanted).any(|(b, w)| *w && b.hash == **hash)
+            })
+            .copied()
+            .collect();
+        claimed.retain(|hash| !idle.contains(hash));
+        self.shared.requeue(&idle);
+        let instance = matches!(outcome, Outcome::New).then(|| self.entries.len() + entries.len() - 1);
+        self.entries.append(&mut entries);
+        Ok(Some((outcome, saved, instance)))
+    }
+
+    /// Syncs the group and hands it to the index writer.
+    fn commit(&mut self) {
+        if self.entries.is_empty() {
+            return;
+        }
+        let Some((writer, pack)) = self.pack.as_mut() else { return };
+        if let Err(error) = writer.sync(SyncPoint::Group) {
+            return self.abandon(&error);
+        }
+        let (pack, upto, full) = (*pack, writer.synced_len(), writer.len() >= self.shared.options.store.pack_bytes);
+        let finishes = self.appended.drain(..).map(finish).collect();
+        let entries = std::mem::take(&mut self.entries);
+        self.shared.index.commit(Committed { pack, upto, entries, finishes });
+        self.stated.drain(..).for_each(|done| self.shared.index.after(move || drop(done.send(Ok(())))));
+        if let Some((writer, pack)) = full.then(|| self.pack.take()).flatten() {
+            self.shared.seal(writer, pack);
+        }
+    }
+
+    /// After a failed sync: nothing of the group is stored, and the pack is never written again.
+    fn abandon(&mut self, error: &PackError) {
+        self.shared.health.note_disk(error);
+        self.entries.clear();
+        for Appended { claimed, job, .. } in std::mem::take(&mut self.appended) {
+            self.fail(job, &claimed, StoreError::from(error));
+        }
+        for done in self.stated.drain(..) {
+            drop(done.send(Err(StoreError::from(error))));
+        }
+        if let Some((writer, pack)) = self.pack.take() {
+            self.shared.retire(&writer, pack);
+        }
+    }
+}
+
+fn finish(appended: Appended) -> Finish {
+    let Appended { claimed, outcome, saved, instance, job } = appended;
+    let stored = job.stored(outcome, saved);
+    let Job { done, .. } = job;
+    Finish { claimed, stored, instance, done }
+}

@@ -1,0 +1,107 @@
+//! Whether stores are taken, and if not, why: asked before a sender's data are read (STORE.md rule 12).
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use storage_config::config::StoreLimits;
+use storage_config::pack::{PackError, PackErrorKind};
+
+use super::error::StoreError;
+
+/// The breaker.
+#[derive(Default)]
+pub(crate) struct Health {
+    /// Fast path of [`Health::refuses`]: any of the reasons below.
+    refusing: AtomicBool,
+    reasons: Mutex<Reasons>,
+}
+
+#[derive(Default)]
+struct Reasons {
+    disk: Option<String>,
+    index: Option<String>,
+    space: Option<String>,
+    stopping: bool,
+}
+
+impl Health {
+    /// Why stores are refused at the moment.
+    pub(crate) fn refuses(&self) -> Option<StoreError> {
+        if !self.refusing.load(Ordering::Acquire) {
+            return None;
+        }
+        let reasons = self.lock();
+        if reasons.stopping {
+            return Some(StoreError::Unavailable("the archive is stopping".into()));
+        }
+        let space = reasons.space.clone().map(StoreError::NoSpace);
+        let disk = reasons.disk.clone().map(StoreError::Unavailable);
+        disk.or_else(|| reasons.index.clone().map(StoreError::Unavailable)).or(space)
+    }
+
+    /// Remembers a failure of the disk, unless it is only that there is no room.
+    pub(crate) fn note_disk(&self, error: &PackError) {
+        if error.kind() == PackErrorKind::OutOfSpace {
+            self.change(|r| r.space = Some("the disk is full".into()));
+        } else {
+            tracing::error!(%error, "the disk failed; stores are refused until it passes a self-test");
+            self.change(|r| r.disk = Some("the disk failed".into()));
+        }
+    }
+
+    /// The disk passed its self-test.
+    pub(crate) fn disk_works(&self) {
+        tracing::info!("the disk passed its self-test");
+        self.change(|r| r.disk = None);
+    }
+
+    /// Whether the disk failed and has not passed a self-test since.
+    pub(crate) fn disk_failed(&self) -> bool {
+        self.refusing.load(Ordering::Acquire) && self.lock().disk.is_some()
+    }
+
+    /// The index cannot be written.
+    pub(crate) fn index_fails(&self) {
+        self.change(|r| r.index = Some("the index failed".into()));
+    }
+
+    /// The index is up to date again.
+    pub(crate) fn index_works(&self) {
+        tracing::info!("the index is up to date again");
+        self.change(|r| r.index = None);
+    }
+
+    /// Takes note of the free space: `available` of `total` bytes.
+    pub(crate) fn space(&self, available: u64, total: u64, limits: &StoreLimits) {
+        let share = total / 100 * u64::from(limits.min_free_percent);
+        let least = limits.min_free_bytes.min(share);
+        let short = available < least;
+        let reason = format!("{available} bytes of the disk are free, {least} are kept free");
+        let known = self.lock().space.is_some();
+        if short != known {
+            if short {
+                tracing::error!("{reason}; stores are refused");
+            } else {
+                tracing::info!(available, "there is room again");
+            }
+            self.change(|r| r.space = short.then_some(reason));
+        }
+    }
+
+    /// No store is taken any more.
+    pub(crate) fn stop(&self) {
+        self.change(|r| r.stopping = true);
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Reasons)) {
+        let mut reasons = self.lock();
+        change(&mut reasons);
+        let r = &*reasons;
+        let any = r.stopping || r.disk.is_some() || r.index.is_some() || r.space.is_some();
+        self.refusing.store(any, Ordering::Release);
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Reasons> {
+        self.reasons.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

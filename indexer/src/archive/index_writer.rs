@@ -1,0 +1,203 @@
+//! The one index writer (STORE.md rule 9): records become rows strictly in append order, each batch in one
+//! transaction with the packs' checkpoints. Only then are senders answered.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Duration;
+
+use storage_config::ContentHash;
+
+use super::Shared;
+use super::error::StoreError;
+use super::job::{Done, Outcome, Stored};
+use crate::db::{Applied, Batch, Db, Entry, PackId};
+
+/// Entries after which a transaction ends even if more waits.
+const BATCH: usize = 512;
+/// How long to wait between attempts to bring a failed index up to date.
+const RETRY: Duration = Duration::from_millis(500);
+
+/// Synced records of one pack.
+pub(crate) struct Committed {
+    pub(crate) pack: PackId,
+    /// Bytes of the pack up to which everything is synced and, with these entries, indexed.
+    pub(crate) upto: u64,
+    pub(crate) entries: Vec<Entry>,
+    pub(crate) finishes: Vec<Finish>,
+}
+
+/// A sender to be answered when its entries are rows.
+pub(crate) struct Finish {
+    pub(crate) claimed: Vec<ContentHash>,
+    pub(crate) stored: Stored,
+    /// Which entry is the instance, if one was written.
+    pub(crate) instance: Option<usize>,
+    pub(crate) done: Done,
+}
+
+type Task = Box<dyn FnOnce(&Db) + Send>;
+
+enum Order {
+    Commit(Committed),
+    Run(Task),
+}
+
+/// What waits for the index writer: first what an answer waits for, then background work in small turns.
+#[derive(Default)]
+pub(crate) struct IndexQueue {
+    waiting: Mutex<Waiting>,
+    more: Condvar,
+}
+
+#[derive(Default)]
+struct Waiting {
+    orders: VecDeque<Order>,
+    background: VecDeque<Task>,
+    stop: bool,
+}
+
+impl IndexQueue {
+    /// Hands synced records over.
+    pub(crate) fn commit(&self, committed: Committed) {
+        self.order(Order::Commit(committed));
+    }
+
+    /// Runs `task` after all that was handed over before.
+    pub(crate) fn after(&self, task: impl FnOnce() + Send + 'static) {
+        self.in_order(move |_| task());
+    }
+
+    /// Runs `task` on the write connection after all that was handed over before.
+    pub(crate) fn in_order(&self, task: impl FnOnce(&Db) + Send + 'static) {
+        self.order(Order::Run(Box::new(task)));
+    }
+
+    /// Runs `task` on the write connection when no answer waits.
+    pub(crate) fn background(&self, task: impl FnOnce(&Db) + Send + 'static) {
+        self.lock().background.push_back(Box::new(task));
+        self.more.notify_one();
+    }
+
+    /// Ends the thread after what waits.
+    pub(crate) fn stop(&self) {
+        self.lock().stop = true;
+        self.more.notify_one();
+    }
+
+    fn order(&self, order: Order) {
+        let mut waiting = self.lock();
+        if !waiting.stop {
+            waiting.orders.push_back(order);
+        }
+        drop(waiting);
+        self.more.notify_one();
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The next orders (commits up to a batch, or one task), or one background task; none after the stop.
+    fn take(&self) -> Option<Vec<Order>> {
+        let mut waiting = self.lock();
+        loop {
+            if !waiting.orders.is_empty() {
+                return Some(next_turn(&mut waiting.orders));
+            }
+            if let Some(task) = waiting.background.pop_front() {
+                return Some(vec![Order::Run(task)]);
+            }
+            if waiting.stop {
+                return None;
+            }
+            waiting = self.more.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
+
+fn next_turn(orders: &mut VecDeque<Order>) -> Vec<Order> {
+    let (mut turn, mut entries) = (Vec::new(), 0);
+    while let Some(order) = orders.pop_front() {
+        match order {
+            Order::Commit(committed) if entries < BATCH => {
+                entries += committed.entries.len();
+                turn.push(Order::Commit(committed));
+            }
+            order if turn.is_empty() => return vec![order],
+            order => {
+                orders.push_front(order);
+                break;
+            }
+        }
+    }
+    turn
+}
+
+/// The thread: works until the queue is stopped.
+pub(crate) fn run(shared: &Arc<Shared>) {
+    while let Some(turn) = shared.index.take() {
+        let mut commits = Vec::new();
+        for order in turn {
+            match order {
+                Order::Commit(committed) => commits.push(committed),
+                Order::Run(task) => task(&shared.db),
+            }
+        }
+        if !commits.is_empty() {
+            apply(shared, commits);
+        }
+    }
+}
+
+fn apply(shared: &Arc<Shared>, commits: Vec<Committed>) {
+    let mut batch = Batch::default();
+    let mut finishes = Vec::new();
+    for committed in commits {
+        let before = batch.entries.len();
+        batch.entries.extend(committed.entries);
+        batch.checkpoints.retain(|(pack, _)| *pack != committed.pack);
+        batch.checkpoints.push((committed.pack, committed.upto));
+        finishes.extend(committed.finishes.into_iter().map(|mut finish| {
+            finish.instance = finish.instance.map(|n| n + before);
+            finish
+        }));
+    }
+    match shared.db.apply(&batch) {
+        Ok(applied) => finishes.into_iter().for_each(|finish| answer(shared, finish, &applied)),
+        Err(error) => {
+            tracing::error!(%error, "the index failed; stores are refused until it takes the rows");
+            shared.health.index_fails();
+            let mut claimed = Vec::new();
+            for finish in finishes {
+                claimed.extend(finish.claimed);
+                finish.done.tell(Err(StoreError::from(&error)));
+            }
+            repair(shared, &batch);
+            shared.requeue(&claimed);
+        }
+    }
+}
+
+fn answer(shared: &Arc<Shared>, finish: Finish, applied: &[Applied]) {
+    let Finish { claimed, mut stored, instance, done } = finish;
+    if let Some(applied) = instance.and_then(|n| applied.get(n)) {
+        stored.outcome = match applied {
+            Applied::Version(_) => Outcome::Version,
+            Applied::Duplicate => Outcome::Duplicate,
+            _ => stored.outcome,
+        };
+    }
+    shared.requeue(&claimed);
+    done.tell(Ok(stored));
+}
+
+/// Tries again until the index takes the rows; new stores are refused meanwhile. The records are synced although
+/// their senders were told of a failure: a sender that tries again is answered as for any duplicate.
+fn repair(shared: &Arc<Shared>, batch: &Batch) {
+    while !shared.wait_for_stop(RETRY) {
+        match shared.db.apply(batch) {
+            Ok(_) => return shared.health.index_works(),
+            Err(error) => tracing::warn!(%error, "the index still fails"),
+        }
+    }
+}

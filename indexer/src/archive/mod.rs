@@ -1,0 +1,272 @@
+//! The archive: the one place where bytes meet rows.
+//!
+//! A store goes through [`Store`] (scan, split, hash), the group lane or a stream lane (deduplicate, append, sync)
+//! and the index writer (rows, checkpoint), and only then is its sender answered: durable, then indexed, then
+//! answered. Reading goes the other way: rows, then places in packs, then verified bytes.
+//!
+//! This module knows no HTTP, no DIMSE and no sockets.
+
+mod append;
+mod error;
+mod group_lane;
+mod health;
+mod in_flight;
+mod index_writer;
+mod job;
+mod packs;
+mod pool;
+mod reader;
+mod recovery;
+mod store;
+mod stream_lane;
+
+use std::path::PathBuf;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use storage_config::ContentHash;
+use storage_config::config::{ScanLimits, StoreLimits};
+use storage_config::disk::{Disk, SyncPoint};
+use storage_config::pack::Identity;
+
+pub use error::{OpenError, ReadError, StoreError, StoreErrorKind};
+pub use job::{Expect, Outcome, Stored};
+pub use reader::InstanceReader;
+pub use recovery::Recovered;
+pub use store::{Origin, Store};
+
+use crate::dataset::charset::SiteDefault;
+use crate::dataset::{DataSet, json};
+use crate::db::{Db, FacilityId, InstanceRow, WalLimits};
+use group_lane::{GroupLane, Queue, Statement};
+use health::Health;
+use in_flight::InFlight;
+use index_writer::IndexQueue;
+use packs::{PackNames, Readers};
+use pool::ChunkPool;
+use stream_lane::StreamLanes;
+
+/// How often free space and the size of the write-ahead log are looked at.
+const CHORES: Duration = Duration::from_secs(1);
+
+/// What an archive is opened with.
+#[derive(Clone)]
+pub struct ArchiveOptions {
+    /// The disk of the packs.
+    pub disk: Disk,
+    /// Folder of the packs.
+    pub packs_dir: PathBuf,
+    /// Limits of data sets.
+    pub scan: ScanLimits,
+    /// Limits of the store.
+    pub store: StoreLimits,
+    /// The clock: milliseconds since 1970-01-01 UTC.
+    pub now_ms: fn() -> i64,
+}
+
+/// An open archive; clones are the same one.
+#[derive(Clone)]
+pub struct Archive {
+    shared: Arc<Shared>,
+    threads: Arc<Mutex<Vec<JoinHandle<()>>>>,
+}
+
+/// What the threads of an archive share.
+pub(crate) struct Shared {
+    options: ArchiveOptions,
+    db: Arc<Db>,
+    identity: Identity,
+    pool: ChunkPool,
+    in_flight: InFlight,
+    group: Queue,
+    lanes: StreamLanes,
+    index: IndexQueue,
+    health: Health,
+    names: PackNames,
+    readers: Readers,
+    stop: Mutex<bool>,
+    stopped: Condvar,
+}
+
+impl Archive {
+    /// Opens the archive: makes its folder, brings the index up to date with the packs, starts its threads.
+    ///
+    /// # Errors
+    /// When the folder, a pack or the index cannot be read or made durable.
+    pub fn open(options: ArchiveOptions, db: Db) -> Result<(Archive, Recovered), OpenError> {
+        options.disk.create_dir_all(&options.packs_dir, SyncPoint::PackDirectory)?;
+        let identity = packs::next_identity(&options)?;
+        let shared = Arc::new(Shared {
+            pool: ChunkPool::new(options.store.memory_bytes),
+            lanes: StreamLanes::new(options.store.stream_lanes),
+            db: Arc::new(db),
+            identity,
+            options,
+            in_flight: InFlight::default(),
+            group: Queue::default(),
+            index: IndexQueue::default(),
+            health: Health::default(),
+            names: PackNames::default(),
+            readers: Readers::default(),
+            stop: Mutex::new(false),
+            stopped: Condvar::new(),
+        });
+        let recovered = recovery::start(&shared)?;
+        shared.look_at_space();
+        let mut threads = Vec::new();
+        let lane = GroupLane::new(shared.clone());
+        threads.push(spawn("index-writer", &shared, |shared| index_writer::run(&shared))?);
+        threads.push(spawn("group-lane", &shared, move |_| lane.run())?);
+        threads.push(spawn("chores", &shared, |shared| shared.chores())?);
+        Ok((Archive { shared, threads: Arc::new(Mutex::new(threads)) }, recovered))
+    }
+
+    /// Makes all rows again from the packs, before anything is stored. `progress` is told packs done and in all.
+    ///
+    /// # Errors
+    /// When a pack or the index fails.
+    pub fn rebuild(&self, progress: &mut dyn FnMut(u64, u64)) -> Result<Recovered, OpenError> {
+        recovery::rebuild(&self.shared, progress)
+    }
+
+    /// Why no store would be taken at the moment, asked before a sender's data are read.
+    #[must_use]
+    pub fn refuses(&self) -> Option<StoreError> {
+        self.shared.health.refuses()
+    }
+
+    /// Begins a store.
+    ///
+    /// # Errors
+    /// As [`Archive::refuses`].
+    pub fn begin(&self, origin: Origin) -> Result<Store, StoreError> {
+        match self.refuses() {
+            Some(error) => Err(error),
+            None => Ok(Store::new(self.shared.clone(), origin)),
+        }
+    }
+
+    /// The index, for questions.
+    #[must_use]
+    pub fn db(&self) -> &Db {
+        &self.shared.db
+    }
+
+    /// Runs a small change of rows that no record holds (peers, warnings) when no answer waits.
+    pub fn in_background(&self, task: impl FnOnce(&Db) + Send + 'static) {
+        self.shared.index.background(task);
+    }
+
+    /// Reads an instance as a file of PS3.10.
+    ///
+    /// # Errors
+    /// When its record is damaged or missing.
+    pub fn read(&self, row: &InstanceRow) -> Result<InstanceReader, ReadError> {
+        InstanceReader::open(&self.shared, &row.place)
+    }
+
+    /// Appends an instance's data set to `out` in the DICOM JSON Model (PS3.18 annex F).
+    ///
+    /// # Errors
+    /// When its record is damaged or missing.
+    pub fn metadata(&self, row: &InstanceRow, out: &mut Vec<u8>) -> Result<(), ReadError> {
+        let body = reader::read_body(&self.shared, &row.place)?;
+        let skeleton = reader::skeleton_of(&self.shared, &body)?;
+        json::write_data_set(DataSet::new(&skeleton), SiteDefault::NONE, &mut |_| None, out);
+        Ok(())
+    }
+
+    /// The internal number of a facility's code; a code not seen before becomes a statement first.
+    ///
+    /// # Errors
+    /// When the statement cannot be stored.
+    pub fn facility(&self, code: &str) -> Result<FacilityId, StoreError> {
+        let codes = self.shared.db.facility_codes()?;
+        if let Some(known) = codes.iter().rfind(|known| known.code == code) {
+            return Ok(known.facility);
+        }
+        let id = FacilityId(codes.iter().map(|known| known.facility.0).max().unwrap_or(0) + 1);
+        let json = serde_json::json!({
+            "type": "facility", "id": id.0, "code": code, "from": "00000000", "time_ms": (self.shared.options.now_ms)(),
+        });
+        let (done, answer) = std::sync::mpsc::channel();
+        self.shared.group.state(Statement { json, facility: id, done });
+        answer.recv().map_err(|_| StoreError::Unavailable("the archive is stopping".into()))??;
+        Ok(id)
+    }
+
+    /// Takes no store any more, lets those under way end, seals the packs and stops the threads.
+    pub fn close(&self) {
+        let shared = &self.shared;
+        shared.health.stop();
+        let mut threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
+        if threads.is_empty() {
+            return;
+        }
+        *shared.stop.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        shared.stopped.notify_all();
+        shared.group.stop();
+        join(threads.remove(1));
+        for (writer, pack) in shared.lanes.drain() {
+            shared.seal(writer, pack);
+        }
+        shared.index.stop();
+        threads.into_iter().for_each(join);
+        shared.readers.clear();
+        if let Err(error) = shared.db.checkpoint(WalLimits { move_from_bytes: 0, empty_from_bytes: 0 }) {
+            tracing::warn!(%error, "the index was not checkpointed");
+        }
+    }
+}
+
+fn spawn(
+    name: &str,
+    shared: &Arc<Shared>,
+    work: impl FnOnce(Arc<Shared>) + Send + 'static,
+) -> Result<JoinHandle<()>, OpenError> {
+    let shared = shared.clone();
+    std::thread::Builder::new()
+        .name(name.into())
+        .spawn(move || work(shared))
+        .map_err(|e| OpenError::Thread(e.to_string()))
+}
+
+fn join(thread: JoinHandle<()>) {
+    if thread.join().is_err() {
+        tracing::error!("a thread of the archive ended with a panic");
+    }
+}
+
+impl Shared {
+    /// Ends claims and lets who waited for them try again.
+    fn requeue(&self, claimed: &[ContentHash]) {
+        for job in self.in_flight.release(claimed) {
+            self.group.push(job);
+        }
+    }
+
+    /// Waits for the stop, at most `limit`; whether it has come.
+    fn wait_for_stop(&self, limit: Duration) -> bool {
+        let stop = self.stop.lock().unwrap_or_else(PoisonError::into_inner);
+        let (stop, _) =
+            self.stopped.wait_timeout_while(stop, limit, |stop| !*stop).unwrap_or_else(PoisonError::into_inner);
+        *stop
+    }
+
+    fn look_at_space(&self) {
+        match self.options.disk.free_space(&self.options.packs_dir) {
+            Ok(space) => self.health.space(space.available, space.total, &self.options.store),
+            Err(error) => tracing::warn!(%error, "the free space is not known"),
+        }
+    }
+
+    fn chores(&self) {
+        while !self.wait_for_stop(CHORES) {
+            self.look_at_space();
+            if let Err(error) = self.db.checkpoint(WalLimits::default()) {
+                tracing::warn!(%error, "the index was not checkpointed");
+            }
+        }
+    }
+}

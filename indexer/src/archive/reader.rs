@@ -1,0 +1,216 @@
+//! Reading instances back: byte for byte, each chunk verified before it is given out, the whole hash at the end
+//! (STORE.md rule 29).
+
+use std::sync::Arc;
+
+use storage_config::pack::{PackReader, Record};
+use storage_config::{ContentHash, Hasher};
+
+use super::Shared;
+use super::error::ReadError;
+use crate::dataset::{Event, Scanner, Skeleton, Splice, part10};
+use crate::db::{Job, Place};
+use crate::record::InstanceBody;
+
+/// Bytes of a bulk value read at once; a multiple of the chunk that a checksum covers.
+const READ: u64 = 4 * storage_config::pack::CHUNK as u64;
+/// Largest instance record that is read into memory.
+const RECORD_MAX: u64 = 1 << 30;
+
+/// A stored instance on its way out, as a file of PS3.10: header, then the data set as received.
+pub struct InstanceReader {
+    shared: Arc<Shared>,
+    body: InstanceBody,
+    header: Vec<u8>,
+    /// What is still to come, last first.
+    steps: Vec<Step>,
+    bulk: Option<BulkStream>,
+    length: u64,
+}
+
+enum Step {
+    Header,
+    Skeleton(usize, usize),
+    Bulk(usize),
+}
+
+impl InstanceReader {
+    pub(crate) fn open(shared: &Arc<Shared>, place: &Place) -> Result<InstanceReader, ReadError> {
+        let body = read_body(shared, place)?;
+        let header = part10::header(&body.sop_class, &body.sop_instance, &body.transfer_syntax);
+        let mut steps = vec![Step::Header];
+        let mut from = 0;
+        for (n, bulk) in body.bulk.iter().enumerate() {
+            let at = bulk.at as usize;
+            steps.extend([Step::Skeleton(from, at), Step::Bulk(n)]);
+            from = at;
+        }
+        steps.push(Step::Skeleton(from, body.skeleton.len()));
+        steps.reverse();
+        let length = header.len() as u64 + body.length();
+        Ok(InstanceReader { shared: shared.clone(), body, header, steps, bulk: None, length })
+    }
+
+    /// Bytes of the whole file, header included.
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        self.length
+    }
+
+    /// Never so.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.length == 0
+    }
+
+    /// The next bytes, verified; none at the end.
+    ///
+    /// # Errors
+    /// When bytes are damaged or missing and no other copy is good. What was given out before is then not to be
+    /// completed: the receiver must see that it is cut.
+    pub fn next_chunk(&mut self) -> Result<Option<Vec<u8>>, ReadError> {
+        if let Some(bulk) = &mut self.bulk {
+            if let Some(bytes) = bulk.next(&self.shared)? {
+                return Ok(Some(bytes));
+            }
+            self.bulk = None;
+        }
+        let mut out = Vec::new();
+        while let Some(step) = self.steps.pop() {
+            match step {
+                Step::Header => out.append(&mut self.header),
+                Step::Skeleton(from, to) => out.extend_from_slice(&self.body.skeleton[from..to]),
+                Step::Bulk(n) => {
+                    let wanted = &self.body.bulk[n];
+                    self.bulk = Some(BulkStream::open(&self.shared, wanted.hash, wanted.length)?);
+                    break;
+                }
+            }
+        }
+        match (&mut self.bulk, out.is_empty()) {
+            (Some(_), true) => self.next_chunk(),
+            (None, true) => Ok(None),
+            _ => Ok(Some(out)),
+        }
+    }
+}
+
+/// Reads the body of an instance record.
+pub(crate) fn read_body(shared: &Shared, place: &Place) -> Result<InstanceBody, ReadError> {
+    let reader = shared.readers.get(shared, place.pack)?;
+    let record = reader.record(place.offset)?;
+    if record.raw_length > RECORD_MAX {
+        return Err(ReadError::Damaged(format!("an instance record of {} bytes", record.raw_length)));
+    }
+    let bytes = reader.read_body(&record)?;
+    let (body, digest) = InstanceBody::read(&bytes).map_err(|e| ReadError::Damaged(e.to_string()))?;
+    if body.digest() == digest { Ok(body) } else { Err(ReadError::Damaged("an instance's digest".into())) }
+}
+
+/// The skeleton of a stored instance, ready to be read as a data set.
+pub(crate) fn skeleton_of(shared: &Shared, body: &InstanceBody) -> Result<Skeleton, ReadError> {
+    let syntax = &body.transfer_syntax;
+    if crate::dataset::is_deflated(syntax.as_str()) {
+        return inflate(shared, body);
+    }
+    let splices = body.bulk.iter().map(|b| Splice { at: b.at, length: b.length }).collect();
+    Skeleton::restore(syntax.as_str(), body.skeleton.clone(), splices)
+        .map_err(|e| ReadError::DataSet(e.to_string()))
+}
+
+/// A deflated data set is one bulk value; its skeleton is what a scan of it leaves.
+fn inflate(shared: &Shared, body: &InstanceBody) -> Result<Skeleton, ReadError> {
+    let mut scanner = Scanner::new(&body.transfer_syntax, shared.options.scan);
+    let nothing = &mut |_: Event<'_>| Ok::<(), crate::dataset::DataSetError>(());
+    let broken = |e: crate::dataset::DataSetError| ReadError::DataSet(e.to_string());
+    for bulk in &body.bulk {
+        let mut stream = BulkStream::open(shared, bulk.hash, bulk.length)?;
+        while let Some(bytes) = stream.next(shared)? {
+            scanner.push(&bytes, nothing).map_err(broken)?;
+        }
+    }
+    scanner.finish(nothing).map_err(broken)
+}
+
+/// One bulk value on its way out.
+struct BulkStream {
+    hash: ContentHash,
+    length: u64,
+    at: u64,
+    hasher: Option<Hasher>,
+    /// Copies not yet tried, the first is in use.
+    places: Vec<Place>,
+    open: Option<(Arc<PackReader>, Record)>,
+}
+
+impl BulkStream {
+    fn open(shared: &Shared, hash: ContentHash, length: u64) -> Result<BulkStream, ReadError> {
+        let locations = shared.db.bulk_locations(&hash)?;
+        let mut places: Vec<Place> = locations.iter().filter(|l| !l.damaged).map(|l| l.place).collect();
+        places.reverse();
+        if places.is_empty() {
+            return Err(ReadError::Missing(format!("bulk value {hash}")));
+        }
+        Ok(BulkStream { hash, length, at: 0, hasher: Some(Hasher::new()), places, open: None })
+    }
+
+    fn next(&mut self, shared: &Shared) -> Result<Option<Vec<u8>>, ReadError> {
+        if self.at == self.length {
+            let Some(hasher) = self.hasher.take() else { return Ok(None) };
+            if hasher.finish() == self.hash {
+                return Ok(None);
+            }
+            self.give_up_place(shared);
+            return Err(ReadError::Damaged(format!("bulk value {} as a whole", self.hash)));
+        }
+        let end = self.length.min(self.at + READ);
+        let mut bytes = Vec::with_capacity((end - self.at) as usize);
+        loop {
+            bytes.clear();
+            match self.read(shared, end, &mut bytes) {
+                Ok(()) => break,
+                Err(error) => {
+                    tracing::error!(%error, hash = %self.hash, "a copy of a bulk value is damaged");
+                    self.give_up_place(shared);
+                    if self.places.is_empty() {
+                        return Err(error);
+                    }
+                }
+            }
+        }
+        self.at = end;
+        if let Some(hasher) = &mut self.hasher {
+            hasher.update(&bytes);
+        }
+        Ok(Some(bytes))
+    }
+
+    fn read(&mut self, shared: &Shared, end: u64, bytes: &mut Vec<u8>) -> Result<(), ReadError> {
+        if self.open.is_none() {
+            let place = self.places.last().ok_or_else(|| ReadError::Missing("no copy is left".into()))?;
+            let reader = shared.readers.get(shared, place.pack)?;
+            let record = reader.record(place.offset)?;
+            if record.raw_sha256 != self.hash || record.raw_length != self.length {
+                return Err(ReadError::Damaged("another record stands there".into()));
+            }
+            self.open = Some((reader, record));
+        }
+        match &self.open {
+            Some((reader, record)) => Ok(reader.read_range(record, self.at..end, bytes)?),
+            None => Err(ReadError::Missing("no copy is open".into())),
+        }
+    }
+
+    /// Quarantines the copy in use; the next one is tried.
+    fn give_up_place(&mut self, shared: &Shared) {
+        self.open = None;
+        if let Some(place) = self.places.pop() {
+            let hash = self.hash;
+            shared.index.background(move |db| {
+                if let Err(error) = db.background(&Job::BulkDamaged { hash, place }) {
+                    tracing::error!(%error, "a damaged copy could not be quarantined");
+                }
+            });
+        }
+    }
+}

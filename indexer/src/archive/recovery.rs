@@ -1,0 +1,270 @@
+//! From packs to rows: the tails of packs that were open when the process ended, and whole packs for a rebuild
+//! (STORE.md rule 10).
+//!
+//! Acknowledged bytes are never truncated here. A pack that was found open is made durable as it is, indexed as far
+//! as its records verify, and never written again.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use storage_config::disk::SyncPoint;
+use storage_config::pack::{
+    FILE_HEADER_LENGTH, Kind, PackErrorKind, PackName, PackReader, Record, Scanned, Verify, scan, seal_as_is,
+};
+
+use super::append::{instance_entry, place};
+use super::error::OpenError;
+use super::{Shared, reader};
+use crate::dataset::DataSet;
+use crate::dataset::attributes::Attributes;
+use crate::db::{Batch, DbError, Entry, FacilityId, Job, PackId, PackRow};
+use crate::record::{HoldingBody, InstanceBody, read_statement};
+
+/// Entries of one transaction.
+const BATCH: usize = 512;
+/// Largest body of an instance, holding or statement record that is read.
+const BODY_MAX: u64 = 1 << 30;
+
+/// What a start or a rebuild found.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Recovered {
+    /// Packs that were read.
+    pub packs: u64,
+    /// Records that became rows.
+    pub records: u64,
+    /// Records that could not become rows; they are listed.
+    pub unindexable: u64,
+    /// Damaged stretches that were passed over; they are listed.
+    pub gaps: u64,
+    /// Packs the index knows whose files are gone.
+    pub missing: u64,
+}
+
+/// What a reading of packs makes rows of. An instance may name bulk values of any other pack, so all packs are read for
+/// those first: the mark of a pack must not pass an instance that could not be understood yet.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Pass {
+    Bulk,
+    All,
+}
+
+/// Indexes what the index lacks of the packs on disk.
+pub(crate) fn start(shared: &Shared) -> Result<Recovered, OpenError> {
+    let mut recovered = Recovered::default();
+    let rows = known_packs(shared)?;
+    let files = pack_files(shared)?;
+    for (name, _) in rows.iter().filter(|(name, _)| !files.contains(name)) {
+        tracing::error!(pack = %name, "a pack of the index is not on the disk");
+        recovered.missing += 1;
+    }
+    let open: Vec<&PackName> = files.iter().filter(|name| !rows.get(name).is_some_and(|row| row.sealed)).collect();
+    if open.is_empty() {
+        return Ok(recovered);
+    }
+    // Names first: a row must never point into a file that a loss of power takes away.
+    shared.options.disk.sync_dir(&shared.options.packs_dir, SyncPoint::RecoveryDirectory)?;
+    let checkpoint = |name| rows.get(name).map_or(0, |row: &PackRow| row.checkpoint);
+    for name in &open {
+        let path = shared.options.packs_dir.join(name.file_name());
+        PackReader::open_lenient(&shared.options.disk, &path)?.sync(SyncPoint::Recovery)?;
+    }
+    for pass in [Pass::Bulk, Pass::All] {
+        for name in &open {
+            replay(shared, name, checkpoint(name), (pass, Verify::Bodies), &mut recovered)?;
+        }
+    }
+    for name in open {
+        seal(shared, name, checkpoint(name))?;
+    }
+    Ok(recovered)
+}
+
+/// Makes all rows again from the packs; the index is emptied before.
+pub(crate) fn rebuild(shared: &Shared, progress: &mut dyn FnMut(u64, u64)) -> Result<Recovered, OpenError> {
+    let mut recovered = Recovered::default();
+    shared.db.wipe()?;
+    let files = pack_files(shared)?;
+    let total = files.len() as u64;
+    for (n, name) in files.iter().enumerate() {
+        progress(n as u64, 2 * total);
+        replay(shared, name, 0, (Pass::Bulk, Verify::Headers), &mut recovered)?;
+    }
+    for (n, name) in files.iter().enumerate() {
+        progress(total + n as u64, 2 * total);
+        replay(shared, name, 0, (Pass::All, Verify::Headers), &mut recovered)?;
+        let pack = shared.db.pack_id(&name.to_string())?;
+        let length = shared.open_pack(name).ok().and_then(|reader| reader.len().ok()).unwrap_or(0);
+        shared.db.background(&Job::PackSealed { pack, length })?;
+    }
+    progress(2 * total, 2 * total);
+    Ok(recovered)
+}
+
+/// The packs of the index by name.
+fn known_packs(shared: &Shared) -> Result<HashMap<PackName, PackRow>, OpenError> {
+    let mut known = HashMap::new();
+    for row in shared.db.packs()? {
+        if let Ok(name) = row.name.parse::<PackName>() {
+            shared.names.add(row.id, name);
+            known.insert(name, row);
+        }
+    }
+    Ok(known)
+}
+
+fn pack_files(shared: &Shared) -> Result<Vec<PackName>, OpenError> {
+    let names = shared.options.disk.list(&shared.options.packs_dir)?;
+    Ok(names.iter().filter_map(|name| PackName::of_path(Path::new(name)).ok()).collect())
+}
+
+/// Seals a pack whose writer died, as it is.
+fn seal(shared: &Shared, name: &PackName, verified: u64) -> Result<(), OpenError> {
+    let path = shared.options.packs_dir.join(name.file_name());
+    let pack = shared.db.pack_id(&name.to_string())?;
+    match seal_as_is(&shared.options.disk, &path, verified) {
+        Ok(sealed) => Ok(shared.db.background(&Job::PackSealed { pack, length: sealed.length })?),
+        Err(error) => {
+            // It stays open and is looked through again at the next start; what it holds is indexed.
+            tracing::warn!(pack = %name, %error, "a pack could not be sealed");
+            Ok(())
+        }
+    }
+}
+
+/// Scans a pack from `checkpoint` and applies its records.
+fn replay(
+    shared: &Shared,
+    name: &PackName,
+    checkpoint: u64,
+    (pass, verify): (Pass, Verify),
+    recovered: &mut Recovered,
+) -> Result<(), OpenError> {
+    let reader = PackReader::open_lenient(&shared.options.disk, &shared.options.packs_dir.join(name.file_name()))?;
+    recovered.packs += u64::from(pass == Pass::All);
+    let pack = shared.db.pack_id(&name.to_string())?;
+    shared.names.add(pack, *name);
+    let mut end = checkpoint.max(FILE_HEADER_LENGTH);
+    let mut replay = Replay { shared, reader: &reader, pack, pass, batch: Batch::default(), recovered };
+    for scanned in scan(&reader, end, verify) {
+        match scanned {
+            Ok(Scanned::Record(record)) => {
+                end = record.end();
+                replay.take(&record, end)?;
+            }
+            Ok(Scanned::Gap { from, to }) => {
+                replay.gap(from, to);
+                end = to;
+            }
+            Ok(Scanned::Sealed { .. } | Scanned::End { .. }) => {}
+            // What the disk could not read proves nothing: neither the mark nor the seal may pass it.
+            Err(error) if error.kind() == PackErrorKind::Io => return Err(error.into()),
+            Err(error) => {
+                tracing::error!(pack = %name, %error, "a record of a pack cannot be read");
+                replay.gap(end, end);
+            }
+        }
+    }
+    Ok(replay.flush(end)?)
+}
+
+struct Replay<'a> {
+    shared: &'a Shared,
+    reader: &'a PackReader,
+    pack: PackId,
+    pass: Pass,
+    batch: Batch,
+    recovered: &'a mut Recovered,
+}
+
+/// Why a record did not become an entry.
+struct Failure(String);
+
+impl Failure {
+    fn never(error: impl std::fmt::Display) -> Failure {
+        Failure(error.to_string())
+    }
+}
+
+impl Replay<'_> {
+    fn take(&mut self, record: &Record, end: u64) -> Result<(), DbError> {
+        if self.pass == Pass::Bulk && record.kind != Kind::Bulk {
+            return Ok(());
+        }
+        match self.entry(record) {
+            Ok(None) => {}
+            Ok(Some(entry)) => {
+                self.recovered.records += u64::from(self.pass == Pass::All);
+                self.batch.entries.push(entry);
+            }
+            Err(Failure(reason)) => self.list(record, reason),
+        }
+        if self.batch.entries.len() >= BATCH { self.flush(end) } else { Ok(()) }
+    }
+
+    fn list(&mut self, record: &Record, reason: String) {
+        self.recovered.unindexable += 1;
+        tracing::warn!(offset = record.offset, reason, "a record cannot become rows and is listed");
+        self.batch.entries.push(Entry::Unindexable { pack: self.pack, offset: record.offset, reason });
+    }
+
+    fn gap(&mut self, from: u64, to: u64) {
+        if self.pass == Pass::Bulk {
+            return;
+        }
+        self.recovered.gaps += 1;
+        let reason = format!("damaged from byte {from} to {to}");
+        self.batch.entries.push(Entry::Unindexable { pack: self.pack, offset: from, reason });
+    }
+
+    fn flush(&mut self, upto: u64) -> Result<(), DbError> {
+        let mut batch = std::mem::take(&mut self.batch);
+        if self.pass == Pass::All {
+            batch.checkpoints.push((self.pack, upto));
+        }
+        self.shared.db.apply(&batch).map(drop)
+    }
+
+    fn entry(&self, record: &Record) -> Result<Option<Entry>, Failure> {
+        let place = place(self.pack, &record.extent());
+        match record.kind {
+            Kind::Bulk => Ok(Some(Entry::Bulk { hash: record.raw_sha256, place })),
+            Kind::Seal => Ok(None),
+            Kind::Instance => self.instance(record).map(Some),
+            Kind::Holding => {
+                let HoldingBody { arrival, digest } =
+                    HoldingBody::read(&self.body(record)?).map_err(Failure::never)?;
+                let (source, received_ms) = (arrival.source, arrival.received_ms);
+                let facility = FacilityId(record.facility);
+                Ok(Some(Entry::Holding { digest, facility, source, received_ms, place }))
+            }
+            Kind::Statement => {
+                let json = read_statement(&self.body(record)?).map_err(Failure::never)?;
+                Ok(Some(Entry::Statement { place, json }))
+            }
+        }
+    }
+
+    fn body(&self, record: &Record) -> Result<Vec<u8>, Failure> {
+        if record.raw_length > BODY_MAX {
+            return Err(Failure(format!("a body of {} bytes", record.raw_length)));
+        }
+        self.reader.read_body(record).map_err(Failure::never)
+    }
+
+    fn instance(&self, record: &Record) -> Result<Entry, Failure> {
+        let (body, digest) = InstanceBody::read(&self.body(record)?).map_err(Failure::never)?;
+        if body.digest() != digest {
+            return Err(Failure("the digest does not match the record".into()));
+        }
+        // A record that was never synced may outlive the bulk values it names.
+        for bulk in &body.bulk {
+            if self.shared.db.bulk_locations(&bulk.hash).map_err(Failure::never)?.is_empty() {
+                return Err(Failure(format!("bulk value {} is in no pack", bulk.hash)));
+            }
+        }
+        let skeleton = reader::skeleton_of(self.shared, &body).map_err(Failure::never)?;
+        let attributes = Attributes::read(&DataSet::new(&skeleton)).map_err(Failure::never)?;
+        let facility = FacilityId(record.facility);
+        Ok(instance_entry(place(self.pack, &record.extent()), digest, facility, &body, attributes))
+    }
+}

@@ -1,0 +1,301 @@
+//! The DICOM JSON Model of a data set (PS3.18 Annex F), written straight into a buffer.
+//!
+//! Knows value representations and how JSON wants them; it may not know URLs (a closure supplies each BulkDataURI) nor
+//! which attributes a service returns. The output is valid JSON whatever the data set holds:
+//! - attributes ascend by tag; of a tag that occurs twice the first counts;
+//! - group lengths, group 0002 and Data Set Trailing Padding are left out;
+//! - text is UTF-8, and Specific Character Set of the data set and of each item that has one says so;
+//! - IS and DS are numbers where they are numbers, otherwise the text as it stands, which F.2.3 allows;
+//! - NaN and infinities, which JSON has no token for, are the strings `NaN`, `Infinity` and `-Infinity`;
+//! - SV and UV beyond 2^53 are strings, because readers keep numbers as doubles;
+//! - NUL characters inside text are left out.
+
+mod tokens;
+
+use super::charset::{CharacterSets, SiteDefault, TextNotes};
+use super::text::{PersonName, Text, integer, is_string, json_number};
+use super::{DataSet, Element, Endian, Tag, Value, Vr};
+
+pub(super) const SPECIFIC_CHARACTER_SET: Tag = Tag(0x0008, 0x0005);
+const TRAILING_PADDING: Tag = Tag(0xfffc, 0xfffc);
+/// Integers up to here are exact in a double.
+const EXACT: u64 = 1 << 53;
+
+/// Writes data sets and elements as JSON.
+pub struct JsonWriter<'o, 'f> {
+    out: &'o mut Vec<u8>,
+    /// The URI of a bulk value, by its number among the splices; without one only the VR is written.
+    bulk_uri: &'f mut dyn FnMut(usize) -> Option<String>,
+    site: SiteDefault,
+    notes: TextNotes,
+}
+
+/// Appends the whole data set to `out` as one JSON object, the form of `/metadata` (PS3.18 10.4.1.1.2).
+///
+/// `bulk_uri` gives the BulkDataURI of a bulk value by its number among the splices. Returns what was odd about text.
+pub fn write_data_set(
+    data_set: DataSet<'_>,
+    site: SiteDefault,
+    bulk_uri: &mut dyn FnMut(usize) -> Option<String>,
+    out: &mut Vec<u8>,
+) -> TextNotes {
+    let mut writer = JsonWriter::new(out, site, bulk_uri);
+    writer.data_set(data_set);
+    writer.notes
+}
+
+/// The character sets in force in a data set whose elements come in ascending order.
+pub(super) fn declared_sets(data_set: DataSet<'_>, site: SiteDefault) -> Option<CharacterSets> {
+    let mut first = data_set.elements().take_while(|element| element.tag <= SPECIFIC_CHARACTER_SET);
+    let found = first.find(|element| element.tag == SPECIFIC_CHARACTER_SET)?;
+    Some(CharacterSets::declared(found.bytes()?, site))
+}
+
+impl<'o, 'f> JsonWriter<'o, 'f> {
+    /// A writer that appends to `out`.
+    pub fn new(
+        out: &'o mut Vec<u8>,
+        site: SiteDefault,
+        bulk_uri: &'f mut dyn FnMut(usize) -> Option<String>,
+    ) -> Self {
+        Self { out, bulk_uri, site, notes: TextNotes::default() }
+    }
+
+    /// What was odd about the text written so far.
+    pub fn notes(&self) -> TextNotes {
+        self.notes
+    }
+
+    /// Appends a data set as an object.
+    pub fn data_set(&mut self, data_set: DataSet<'_>) {
+        let undeclared = CharacterSets::undeclared(self.site);
+        self.object(data_set, &undeclared, true);
+    }
+
+    fn object(&mut self, data_set: DataSet<'_>, inherited: &CharacterSets, root: bool) {
+        let start = self.out.len();
+        let own = declared_sets(data_set, self.site);
+        if self.elements(data_set.elements(), own.as_ref().unwrap_or(inherited), root) {
+            return;
+        }
+        // Out of order: rare enough to write it twice, and only then are elements gathered in memory.
+        self.out.truncate(start);
+        let mut elements: Vec<Element<'_>> = data_set.elements().collect();
+        elements.sort_by_key(|element| element.tag);
+        elements.dedup_by_key(|element| element.tag);
+        let found = elements.iter().find(|element| element.tag == SPECIFIC_CHARACTER_SET);
+        let own = found.and_then(Element::bytes).map(|terms| CharacterSets::declared(terms, self.site));
+        self.elements(elements.into_iter(), own.as_ref().unwrap_or(inherited), root);
+    }
+
+    /// Writes the elements as an object; stops and returns false where a tag does not ascend.
+    fn elements<'a>(
+        &mut self,
+        elements: impl Iterator<Item = Element<'a>>,
+        sets: &CharacterSets,
+        root: bool,
+    ) -> bool {
+        let open = self.out.len();
+        self.out.push(b'{');
+        let mut last = None;
+        let mut declared = !root;
+        for element in elements {
+            if last >= Some(element.tag) {
+                return false;
+            }
+            last = Some(element.tag);
+            if element.tag.1 == 0 || matches!(element.tag.0, 0 | 2) || element.tag == TRAILING_PADDING {
+                continue;
+            }
+            if root && !declared && element.tag >= SPECIFIC_CHARACTER_SET {
+                declared = true;
+                self.comma(open);
+                self.utf8();
+                if element.tag == SPECIFIC_CHARACTER_SET {
+                    continue;
+                }
+            }
+            self.comma(open);
+            self.element(&element, sets);
+        }
+        if !declared {
+            self.comma(open);
+            self.utf8();
+        }
+        self.out.push(b'}');
+        true
+    }
+
+    fn comma(&mut self, open: usize) {
+        if self.out.len() > open + 1 {
+            self.out.push(b',');
+        }
+    }
+
+    /// The attribute that says what the text of the output is encoded in.
+    pub(super) fn utf8(&mut self) {
+        self.out.extend_from_slice(br#""00080005":{"vr":"CS","Value":["ISO_IR 192"]}"#);
+    }
+
+    /// Appends one element as a further member of an object, unless that takes more than `limit` bytes.
+    pub(super) fn member(&mut self, element: &Element<'_>, sets: &CharacterSets, limit: usize) {
+        let start = self.out.len();
+        self.out.push(b',');
+        self.element(element, sets);
+        if self.out.len() - start > limit {
+            self.out.truncate(start);
+        }
+    }
+
+    /// Appends one element as a member of an object: its tag, and an object with its VR and value.
+    pub fn element(&mut self, element: &Element<'_>, sets: &CharacterSets) {
+        if element.tag == SPECIFIC_CHARACTER_SET {
+            return self.utf8();
+        }
+        self.out.push(b'"');
+        tokens::tag(element.tag, self.out);
+        self.out.extend_from_slice(br#"":{"vr":""#);
+        self.out.extend_from_slice(element.vr.to_string().as_bytes());
+        self.out.push(b'"');
+        match element.value {
+            Value::Bytes(bytes) if is_string(element.vr) => self.text(element.vr, bytes, sets),
+            Value::Bytes([]) => {}
+            Value::Bytes(bytes) => self.binary(element, bytes),
+            Value::Bulk { splice, .. } => {
+                if let Some(uri) = (self.bulk_uri)(splice) {
+                    self.out.extend_from_slice(br#","BulkDataURI":"#);
+                    tokens::string(&uri, self.out);
+                }
+            }
+            Value::Sequence(items) => {
+                let mut list = List::start();
+                for item in items {
+                    list.next(self.out);
+                    self.object(item, sets, false);
+                }
+                list.end(self.out);
+            }
+        }
+        self.out.push(b'}');
+    }
+
+    fn text(&mut self, vr: Vr, bytes: &[u8], sets: &CharacterSets) {
+        let text = Text::read(vr, bytes, sets, &mut self.notes);
+        let mut list = List::start();
+        for value in text.values() {
+            list.next(self.out);
+            match vr {
+                Vr::PN => name(&PersonName::parse(value), self.out),
+                _ if value.is_empty() => self.out.extend_from_slice(b"null"),
+                Vr::IS => match integer(value) {
+                    Some(number) => tokens::display(number, self.out),
+                    None => tokens::string(value, self.out),
+                },
+                Vr::DS => match json_number(value) {
+                    Some(token) => self.out.extend_from_slice(token.as_bytes()),
+                    None => tokens::string(value, self.out),
+                },
+                _ => tokens::string(value, self.out),
+            }
+        }
+        list.end(self.out);
+    }
+
+    fn binary(&mut self, element: &Element<'_>, bytes: &[u8]) {
+        let out = &mut *self.out;
+        match element.vr {
+            Vr::AT => values(element.tags(), out, |tag, out| {
+                out.push(b'"');
+                tokens::tag(tag, out);
+                out.push(b'"');
+            }),
+            Vr::US => values(element.u16s(), out, tokens::display),
+            Vr::SS => values(element.i16s(), out, tokens::display),
+            Vr::UL => values(element.u32s(), out, tokens::display),
+            Vr::SL => values(element.i32s(), out, tokens::display),
+            Vr::UV => values(element.u64s(), out, |number, out| long(number, number <= EXACT, out)),
+            Vr::SV => {
+                values(element.i64s(), out, |number, out| long(number, number.unsigned_abs() <= EXACT, out))
+            }
+            Vr::FL => values(element.f32s(), out, tokens::float32),
+            Vr::FD => values(element.f64s(), out, tokens::float64),
+            _ => {
+                out.extend_from_slice(br#","InlineBinary":""#);
+                let width = match element.vr {
+                    Vr::OW => 2,
+                    Vr::OF | Vr::OL => 4,
+                    Vr::OD | Vr::OV => 8,
+                    _ => 1,
+                };
+                if element.endian == Endian::Big && width > 1 {
+                    // Bulk values of the JSON model are little endian (PS3.18 8.7.3.3).
+                    let swapped: Vec<u8> =
+                        bytes.chunks(width).flat_map(|word| word.iter().rev()).copied().collect();
+                    tokens::base64(&swapped, out);
+                } else {
+                    tokens::base64(bytes, out);
+                }
+                out.push(b'"');
+            }
+        }
+    }
+}
+
+/// A `Value` array that is left out when nothing comes.
+struct List {
+    empty: bool,
+}
+
+impl List {
+    fn start() -> Self {
+        Self { empty: true }
+    }
+
+    fn next(&mut self, out: &mut Vec<u8>) {
+        out.extend_from_slice(if self.empty { br#","Value":["#.as_slice() } else { b"," });
+        self.empty = false;
+    }
+
+    fn end(self, out: &mut Vec<u8>) {
+        if !self.empty {
+            out.push(b']');
+        }
+    }
+}
+
+fn values<T>(numbers: impl Iterator<Item = T>, out: &mut Vec<u8>, write: impl Fn(T, &mut Vec<u8>)) {
+    let mut list = List::start();
+    for number in numbers {
+        list.next(out);
+        write(number, out);
+    }
+    list.end(out);
+}
+
+fn long(number: impl std::fmt::Display, exact: bool, out: &mut Vec<u8>) {
+    if exact {
+        tokens::display(number, out);
+    } else {
+        tokens::string(&number.to_string(), out);
+    }
+}
+
+/// A person name as an object of its groups; null if it has none (PS3.18 F.2.2).
+fn name(name: &PersonName<'_>, out: &mut Vec<u8>) {
+    let open = out.len();
+    for (key, group) in
+        [("Alphabetic", name.alphabetic), ("Ideographic", name.ideographic), ("Phonetic", name.phonetic)]
+    {
+        if !group.is_empty() {
+            out.push(if out.len() == open { b'{' } else { b',' });
+            tokens::string(key, out);
+            out.push(b':');
+            tokens::string(group, out);
+        }
+    }
+    if out.len() == open {
+        out.extend_from_slice(b"null");
+    } else {
+        out.push(b'}');
+    }
+}

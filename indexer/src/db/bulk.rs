@@ -1,0 +1,56 @@
+//! Bulk values: which packs hold a copy, by hash. One value may have several copies (repack, repair).
+
+use rusqlite::params;
+use storage_config::ContentHash;
+
+use super::entry::{PackId, Place};
+use super::error::DbError;
+use super::session::{Session, signed, unsigned};
+use super::touched::Touched;
+
+/// A copy of a bulk value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BulkLocation {
+    /// Where it is.
+    pub place: Place,
+    /// Whether it was found not to match its hash.
+    pub damaged: bool,
+}
+
+const INSERT: &str = "INSERT INTO bulk_location (hash, pack_id, record_at, body_length) VALUES (?1, ?2, ?3, ?4) \
+     ON CONFLICT (hash, pack_id, record_at) DO NOTHING";
+const DAMAGED: &str =
+    "UPDATE bulk_location SET damaged = 1 WHERE hash = ?1 AND pack_id = ?2 AND record_at = ?3";
+const LOCATIONS: &str = "SELECT pack_id, record_at, body_length, damaged FROM bulk_location WHERE hash = ?1 \
+     ORDER BY damaged, pack_id, record_at";
+
+#[cfg(test)]
+pub(super) const HOT: &[&str] = &[DAMAGED, LOCATIONS];
+
+pub(super) fn add(
+    session: &Session<'_>,
+    hash: &ContentHash,
+    place: Place,
+    touched: &mut Touched,
+) -> Result<(), DbError> {
+    let at = signed(place.offset, "record position")?;
+    let length = signed(place.length, "body length")?;
+    if session.execute(INSERT, params![&hash.0[..], place.pack.0, at, length])? > 0 {
+        touched.totals.bulk_copies += 1;
+        touched.totals.bulk_bytes += length;
+    }
+    Ok(())
+}
+
+pub(super) fn mark_damaged(session: &Session<'_>, hash: &ContentHash, place: Place) -> Result<(), DbError> {
+    let at = signed(place.offset, "record position")?;
+    session.execute(DAMAGED, params![&hash.0[..], place.pack.0, at]).map(drop)
+}
+
+pub(super) fn locations(session: &Session<'_>, hash: &ContentHash) -> Result<Vec<BulkLocation>, DbError> {
+    session.rows(LOCATIONS, [&hash.0[..]], |row| {
+        let place =
+            Place { pack: PackId(row.get(0)?), offset: unsigned(row, 1)?, length: unsigned(row, 2)? };
+        Ok(BulkLocation { place, damaged: row.get(3)? })
+    })
+}

@@ -1,0 +1,80 @@
+//! What can go wrong in the index, as meanings.
+
+use std::time::Duration;
+
+/// A fault of the index. Nothing of the transaction it met is kept, unless [`DbError::OutcomeUnknown`].
+#[derive(Debug, thiserror::Error)]
+pub enum DbError {
+    /// The database file could not be opened or set up.
+    #[error("the index cannot be opened: {0}")]
+    Open(#[source] rusqlite::Error),
+    /// The file was written by a later version of this program.
+    #[error("the index has schema {found}, this program knows up to {known}")]
+    NewerSchema {
+        /// Version found in the file.
+        found: i64,
+        /// Highest version known.
+        known: i64,
+    },
+    /// A statement failed.
+    #[error("the index failed: {0}")]
+    Statement(#[source] rusqlite::Error),
+    /// A commit reported a failure; whether the rows are there must be looked up (the pack's checkpoint tells).
+    #[error("the index failed while committing: {0}")]
+    OutcomeUnknown(String),
+    /// A fault that a test asked for.
+    #[error("an injected fault")]
+    Injected,
+    /// All connections for reading were in use for too long.
+    #[error("no connection to the index became free within {0:?}")]
+    NoReader(Duration),
+    /// A row holds what no row can hold.
+    #[error("the index holds an invalid {0}")]
+    Invalid(&'static str),
+    /// A number does not fit the index.
+    #[error("{0} is out of range")]
+    Range(&'static str),
+}
+
+/// The kinds of [`DbError`] that a caller acts on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum DbErrorKind {
+    /// No room on the disk of the index.
+    Full,
+    /// Busy or out of reach; worth another try.
+    Unavailable,
+    /// The file is damaged: rebuild it from the packs.
+    Damaged,
+    /// The file is not for this program.
+    Schema,
+    /// A defect of this program.
+    Internal,
+}
+
+impl DbError {
+    /// What a caller needs to know.
+    #[must_use]
+    pub fn kind(&self) -> DbErrorKind {
+        match self {
+            DbError::Open(error) | DbError::Statement(error) => match error.sqlite_error_code() {
+                Some(rusqlite::ErrorCode::DiskFull) => DbErrorKind::Full,
+                Some(rusqlite::ErrorCode::DatabaseCorrupt | rusqlite::ErrorCode::NotADatabase) => {
+                    DbErrorKind::Damaged
+                }
+                Some(
+                    rusqlite::ErrorCode::DatabaseBusy
+                    | rusqlite::ErrorCode::DatabaseLocked
+                    | rusqlite::ErrorCode::SystemIoFailure
+                    | rusqlite::ErrorCode::CannotOpen
+                    | rusqlite::ErrorCode::ReadOnly
+                    | rusqlite::ErrorCode::OutOfMemory,
+                ) => DbErrorKind::Unavailable,
+                _ => DbErrorKind::Internal,
+            },
+            DbError::Injected | DbError::NoReader(_) | DbError::OutcomeUnknown(_) => DbErrorKind::Unavailable,
+            DbError::NewerSchema { .. } => DbErrorKind::Schema,
+            DbError::Invalid(_) => DbErrorKind::Damaged,
+            DbError::Range(_) => DbErrorKind::Internal,
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! Holdings: which facility has an instance, from whom and when. The first arrival counts.
+
+use rusqlite::params;
+use storage_config::ContentHash;
+
+use super::entry::{Applied, FacilityId};
+use super::error::DbError;
+use super::session::Session;
+use super::touched::Touched;
+
+/// That a facility has an instance.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HoldingRow {
+    /// The facility.
+    pub facility: FacilityId,
+    /// Who sent it first.
+    pub source: String,
+    /// When it first came, in milliseconds since 1970-01-01 UTC.
+    pub received_ms: i64,
+}
+
+/// How an instance came to a facility. Compared by time, then source.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Came<'a> {
+    pub facility: FacilityId,
+    pub received_ms: i64,
+    pub source: &'a str,
+}
+
+const FIND: &str = "SELECT received_ms, source FROM holding WHERE instance_id = ?1 AND facility_id = ?2";
+const INSERT: &str =
+    "INSERT INTO holding (instance_id, facility_id, received_ms, source) VALUES (?1, ?2, ?3, ?4)";
+const EARLIER: &str =
+    "UPDATE holding SET received_ms = ?3, source = ?4 WHERE instance_id = ?1 AND facility_id = ?2";
+const OF_INSTANCE: &str = "SELECT facility_id, source, received_ms FROM holding WHERE instance_id = ?1 \
+     ORDER BY received_ms, facility_id";
+const FIND_INSTANCE: &str = "SELECT id FROM instance WHERE digest = ?1";
+const DEFER: &str = "INSERT INTO pending_holding (digest, facility_id, received_ms, source) \
+     VALUES (?1, ?2, ?3, ?4) ON CONFLICT (digest, facility_id) DO UPDATE \
+     SET received_ms = excluded.received_ms, source = excluded.source \
+     WHERE (excluded.received_ms, excluded.source) < (pending_holding.received_ms, pending_holding.source)";
+const DEFERRED: &str = "DELETE FROM pending_holding WHERE digest = ?1 RETURNING facility_id, received_ms, source";
+
+#[cfg(test)]
+pub(super) const HOT: &[&str] = &[FIND, EARLIER, OF_INSTANCE, FIND_INSTANCE, DEFERRED];
+
+/// Notes that a facility has an instance; whether that was not known.
+pub(super) fn note(
+    session: &Session<'_>,
+    instance: i64,
+    came: Came<'_>,
+    touched: &mut Touched,
+) -> Result<bool, DbError> {
+    let facility = came.facility.0;
+    let known = session.row(FIND, params![instance, facility], |row| {
+        Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?))
+    })?;
+    match known {
+        None => {
+            touched.totals.holdings += 1;
+            session.execute(INSERT, params![instance, facility, came.received_ms, came.source])?;
+            Ok(true)
+        }
+        Some((received_ms, source)) => {
+            if (came.received_ms, came.source) < (received_ms, source.as_str()) {
+                session.execute(EARLIER, params![instance, facility, came.received_ms, came.source])?;
+            }
+            Ok(false)
+        }
+    }
+}
+
+/// Applies a holding record. Where its instance is not indexed yet, the holding waits for it.
+pub(super) fn apply(
+    session: &Session<'_>,
+    digest: &ContentHash,
+    came: Came<'_>,
+    touched: &mut Touched,
+) -> Result<Applied, DbError> {
+    let instance: Option<i64> = session.row(FIND_INSTANCE, [&digest.0[..]], |row| row.get(0))?;
+    let new = match instance {
+        Some(instance) => note(session, instance, came, touched)?,
+        None => {
+            let params = params![&digest.0[..], came.facility.0, came.received_ms, came.source];
+            session.execute(DEFER, params)?;
+            true
+        }
+    };
+    Ok(if new { Applied::Holding } else { Applied::Duplicate })
+}
+
+/// Gives a new instance the holdings that waited for it.
+pub(super) fn adopt(
+    session: &Session<'_>,
+    instance: i64,
+    digest: &ContentHash,
+    touched: &mut Touched,
+) -> Result<(), DbError> {
+    let waiting = session.rows(DEFERRED, [&digest.0[..]], |row| {
+        Ok((row.get::<_, u32>(0)?, row.get::<_, i64>(1)?, row.get::<_, String>(2)?))
+    })?;
+    for (facility, received_ms, source) in waiting {
+        let came = Came { facility: FacilityId(facility), received_ms, source: &source };
+        note(session, instance, came, touched)?;
+    }
+    Ok(())
+}
+
+pub(super) fn of_instance(session: &Session<'_>, instance: i64) -> Result<Vec<HoldingRow>, DbError> {
+    session.rows(OF_INSTANCE, [instance], |row| {
+        Ok(HoldingRow { facility: FacilityId(row.get(0)?), source: row.get(1)?, received_ms: row.get(2)? })
+    })
+}

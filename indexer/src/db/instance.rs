@@ -1,0 +1,170 @@
+//! Instances: one row for each digest, whoever sent it how often.
+
+use rusqlite::{Row, params};
+use storage_config::Hasher;
+
+use super::entry::{Applied, InstanceEntry};
+use super::error::DbError;
+use super::holding::{self, Came};
+use super::machine;
+use super::row::{SeriesValues, StudyValues, json, number};
+use super::series;
+use super::session::{Session, signed};
+use super::study;
+use super::touched::{Placed, Precedence, Touched};
+use super::version::{self, Versions};
+
+const KNOWN: &str = "SELECT id, study_row, series_row, study_variant_id, series_variant_id, rank, received_ms, \
+     facility_id, source, version, sop_uid FROM instance WHERE digest = ?1";
+const INSERT: &str = "INSERT INTO instance (digest, study_row, series_row, version, instance_number, rank, \
+     received_ms, facility_id, study_variant_id, series_variant_id, pack_id, record_at, body_length, \
+     length, frames, sop_uid, sop_class, transfer_syntax, source, patient_scope, bulk_digest, notes, json) \
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, \
+     ?23) RETURNING id";
+const MOVE: &str = "UPDATE instance SET received_ms = ?2, facility_id = ?3, source = ?4, patient_scope = ?5, \
+     pack_id = ?6, record_at = ?7, body_length = ?8 WHERE id = ?1";
+const INSERT_FRAMES: &str = "INSERT INTO frame_table (instance_id, bytes) VALUES (?1, ?2)";
+
+#[cfg(test)]
+pub(super) const HOT: &[&str] = &[KNOWN, MOVE];
+
+/// Version number of a row between its insertion and the decision what it is.
+pub(super) const UNDECIDED: i64 = -1;
+
+/// A row that was there before, and how it came.
+struct KnownRow {
+    placed: Placed,
+    facility: u32,
+    source: String,
+    served: bool,
+    sop_uid: String,
+}
+
+/// Applies an instance record.
+pub(super) fn apply(
+    session: &Session<'_>,
+    entry: &InstanceEntry,
+    utc_offset_minutes: i32,
+    touched: &mut Touched,
+) -> Result<Applied, DbError> {
+    let came = Came { facility: entry.facility, received_ms: entry.received_ms, source: &entry.source };
+    if let Some(known) = session.row(KNOWN, [&entry.digest.0[..]], |row| known_row(row, entry))? {
+        let new = holding::note(session, known.placed.instance, came, touched)?;
+        let earlier = (entry.received_ms, entry.facility.0, entry.source.as_str())
+            < (known.placed.precedence.received_ms, known.facility, known.source.as_str());
+        if earlier {
+            came_earlier(session, &known, entry, touched)?;
+        }
+        return Ok(if new { Applied::Holding } else { Applied::Duplicate });
+    }
+    let versions = insert(session, entry, touched)?;
+    holding::note(session, versions.new.instance, came, touched)?;
+    holding::adopt(session, versions.new.instance, &entry.digest, touched)?;
+    machine::check(session, entry, utc_offset_minutes)?;
+    touched.totals.instances += 1;
+    touched.totals.data_set_bytes += signed(entry.length, "data set length")?;
+    version::place(session, &versions, touched)
+}
+
+fn insert<'e>(
+    session: &Session<'_>,
+    entry: &'e InstanceEntry,
+    touched: &mut Touched,
+) -> Result<Versions<'e>, DbError> {
+    let attributes = &entry.attributes;
+    let study = study::row_of(session, &attributes.study_uid, touched)?;
+    let series = series::row_of(session, study, &attributes.series_uid, touched)?;
+    let study_variant = study::variant(session, study, &StudyValues::of(attributes)?, touched)?;
+    let series_variant = series::variant(session, series, &SeriesValues::of(attributes)?, touched)?;
+    let rank = i64::from(attributes.rank);
+    let precedence = Precedence { rank, received_ms: entry.received_ms, digest: entry.digest.0 };
+    let sop_uid = attributes.sop_instance.as_str();
+    let other = version::others(session, sop_uid, series)?;
+    let version = if other.served.is_none() { 0 } else { UNDECIDED };
+    let params = params![
+        &entry.digest.0[..],
+        study,
+        series,
+        version,
+        number(attributes.instance.number),
+        rank,
+        entry.received_ms,
+        entry.facility.0,
+        study_variant,
+        series_variant,
+        entry.place.pack.0,
+        signed(entry.place.offset, "record position")?,
+        signed(entry.place.length, "body length")?,
+        signed(entry.length, "data set length")?,
+        attributes.instance.frames,
+        sop_uid,
+        attributes.sop_class.as_str(),
+        entry.transfer_syntax.as_str(),
+        entry.source,
+        entry.patient_scope,
+        bulk_digest(entry),
+        entry.notes.join("\n"),
+        json(&attributes.instance_json)?,
+    ];
+    let instance = session.insert(INSERT, params)?;
+    if let Some(frames) = &entry.frames {
+        session.execute(INSERT_FRAMES, params![instance, frames])?;
+    }
+    let new = Placed { instance, study, series, study_variant, series_variant, precedence };
+    Ok(Versions { sop_uid, new, other })
+}
+
+/// One hash over the hashes of all bulk values; empty without any, since nothing equals nothing by chance.
+fn bulk_digest(entry: &InstanceEntry) -> Vec<u8> {
+    if entry.bulk.is_empty() {
+        return Vec::new();
+    }
+    let mut hasher = Hasher::new();
+    entry.bulk.iter().for_each(|hash| hasher.update(&hash.0));
+    hasher.finish().0.to_vec()
+}
+
+/// The same instance by an earlier record that is applied later: the row tells of the earlier one from now on.
+fn came_earlier(
+    session: &Session<'_>,
+    known: &KnownRow,
+    entry: &InstanceEntry,
+    touched: &mut Touched,
+) -> Result<(), DbError> {
+    let params = params![
+        known.placed.instance,
+        entry.received_ms,
+        entry.facility.0,
+        entry.source,
+        entry.patient_scope,
+        entry.place.pack.0,
+        signed(entry.place.offset, "record position")?,
+        signed(entry.place.length, "body length")?,
+    ];
+    session.execute(MOVE, params)?;
+    if known.served {
+        touched.moved(&known.placed);
+    }
+    version::decide_again(session, known.placed.study, known.placed.series, &known.sop_uid, touched)
+}
+
+fn known_row(row: &Row<'_>, entry: &InstanceEntry) -> rusqlite::Result<KnownRow> {
+    let precedence =
+        Precedence { rank: row.get(5)?, received_ms: row.get(6)?, digest: entry.digest.0 };
+    let placed = Placed {
+        instance: row.get(0)?,
+        study: row.get(1)?,
+        series: row.get(2)?,
+        study_variant: row.get(3)?,
+        series_variant: row.get(4)?,
+        precedence,
+    };
+    let version: i64 = row.get(9)?;
+    Ok(KnownRow {
+        placed,
+        facility: row.get(7)?,
+        source: row.get(8)?,
+        served: version == 0,
+        sop_uid: row.get(10)?,
+    })
+}

@@ -1,0 +1,313 @@
+//! The index: rows derived from packs. All SQL of the archive is in this module, one file per noun.
+//!
+//! [`Db`] is its one door. Rows are a function of the set of records applied: not of their order, nor of how often
+//! one was applied, so that a pack's tail can be replayed after a crash and a lost index rebuilt. Knows rows and
+//! records, not the bytes of packs, nor who asks.
+
+mod apply;
+mod bulk;
+mod conflict;
+mod entry;
+mod error;
+mod facility;
+mod faults;
+mod find;
+mod holding;
+mod instance;
+mod machine;
+mod pack;
+mod patient;
+mod peer;
+#[cfg(test)]
+mod plans;
+mod retrieve;
+mod row;
+mod series;
+mod session;
+mod show;
+mod sqlite;
+mod study;
+mod total;
+mod touched;
+mod version;
+mod word;
+
+use std::path::Path;
+
+use storage_config::{ContentHash, Uid};
+
+pub use bulk::BulkLocation;
+pub use conflict::{Conflict, Unindexable};
+pub use entry::{
+    Applied, Batch, ConflictKind, Entry, FacilityId, InstanceEntry, Job, PackId, PeerEvent, Place,
+};
+pub use error::{DbError, DbErrorKind};
+pub use facility::FacilityCode;
+pub use faults::{DbCall, DbFault, DbFaults};
+pub use holding::HoldingRow;
+pub use machine::MachineClock;
+pub use pack::PackRow;
+pub use peer::{PeerRow, UnknownPeer};
+pub use retrieve::{InstanceAfter, InstanceRow, Known, Scope, VersionRow};
+pub use series::SeriesRow;
+pub use sqlite::{Checkpointed, DbOptions, SqliteDb, WalLimits};
+pub use total::Totals;
+
+use crate::query::{Page, Query};
+use session::Session;
+
+/// The database of the index.
+pub enum Db {
+    /// One file beside the packs.
+    Sqlite(SqliteDb),
+}
+
+impl Db {
+    /// Opens or makes a SQLite file.
+    ///
+    /// # Errors
+    /// When the file cannot be opened, is damaged, or was written by a later version.
+    pub fn open(path: &Path, options: DbOptions) -> Result<Db, DbError> {
+        SqliteDb::open(path, options).map(Db::Sqlite)
+    }
+
+    /// Applies a batch: all of it, durable after the next sync of the database, or nothing.
+    ///
+    /// # Errors
+    /// When the database fails; nothing is applied then, except perhaps after [`DbError::OutcomeUnknown`]. Applying
+    /// the same batch again is always safe.
+    pub fn apply(&self, batch: &Batch) -> Result<Vec<Applied>, DbError> {
+        let offset = self.options().utc_offset_minutes;
+        self.write(|session| apply::apply(session, batch, offset))
+    }
+
+    /// Does one small piece of background work.
+    ///
+    /// # Errors
+    /// When the database fails; nothing is done then.
+    pub fn background(&self, job: &Job) -> Result<(), DbError> {
+        self.write(|session| match job {
+            Job::PackSealed { pack, length } => pack::seal(session, *pack, *length),
+            Job::BulkDamaged { hash, place } => bulk::mark_damaged(session, hash, *place),
+            Job::PeerSeen { ae_title, address, at_ms, what } => {
+                peer::seen(session, ae_title, address, *at_ms, what)
+            }
+            Job::UnknownPeer { ae_title, address, called, at_ms } => {
+                peer::refused(session, ae_title, address, called, *at_ms)
+            }
+        })
+    }
+
+    /// The id of a pack by its name, made when it is new.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn pack_id(&self, name: &str) -> Result<PackId, DbError> {
+        self.write(|session| pack::id(session, name))
+    }
+
+    /// Empties all that is derived from packs, the packs' own rows included. What was learnt of peers stays.
+    ///
+    /// # Errors
+    /// When the database fails; nothing is emptied then.
+    pub fn wipe(&self) -> Result<(), DbError> {
+        self.write(apply::wipe)
+    }
+
+    /// All packs that were registered, by id.
+    ///
+    /// # Errors
+    /// When the database fails, as all reads below.
+    pub fn packs(&self) -> Result<Vec<PackRow>, DbError> {
+        self.read(pack::all)
+    }
+
+    /// How far a pack is indexed, in bytes.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn checkpoint_of(&self, pack: PackId) -> Result<u64, DbError> {
+        self.read(|session| pack::checkpoint(session, pack))
+    }
+
+    /// Where copies of a bulk value are, those not known to be damaged first.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn bulk_locations(&self, hash: &ContentHash) -> Result<Vec<BulkLocation>, DbError> {
+        self.read(|session| bulk::locations(session, hash))
+    }
+
+    /// What deduplication asks of one arriving instance, in one look.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn known(
+        &self,
+        digest: &ContentHash,
+        facility: FacilityId,
+        bulk: &[ContentHash],
+    ) -> Result<Known, DbError> {
+        self.read(|session| retrieve::known(session, digest, facility, bulk))
+    }
+
+    /// An instance by its digest, served or not.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn instance_by_digest(&self, digest: &ContentHash) -> Result<Option<InstanceRow>, DbError> {
+        self.read(|session| retrieve::by_digest(session, digest))
+    }
+
+    /// The next served instances of a scope, by series number, then instance number. The first page has no `after`;
+    /// the next one that of its last row, until a page is shorter than `limit`.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn instances_of(
+        &self,
+        scope: &Scope,
+        after: Option<&InstanceAfter>,
+        limit: usize,
+    ) -> Result<Vec<InstanceRow>, DbError> {
+        self.read_snapshot(|session| retrieve::of_scope(session, scope, after, limit))
+    }
+
+    /// The series of a study, by series number.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn series_of(&self, study: &Uid) -> Result<Vec<SeriesRow>, DbError> {
+        self.read(|session| series::of_study(session, study))
+    }
+
+    /// All versions of a SOP instance, the served one of each study and series first.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn versions(&self, study: Option<&Uid>, sop_instance: &Uid) -> Result<Vec<VersionRow>, DbError> {
+        self.read_snapshot(|session| retrieve::versions(session, study, sop_instance))
+    }
+
+    /// The frame table of an instance, by [`InstanceRow::id`].
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn frame_table(&self, instance: i64) -> Result<Option<Vec<u8>>, DbError> {
+        self.read(|session| retrieve::frame_table(session, instance))
+    }
+
+    /// Who holds an instance, by [`InstanceRow::id`]; for the operator.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn holdings(&self, instance: i64) -> Result<Vec<HoldingRow>, DbError> {
+        self.read(|session| holding::of_instance(session, instance))
+    }
+
+    /// Answers a query (PS3.4 C.2.2.2, PS3.18 8.3.4).
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn query(&self, query: &Query) -> Result<Page, DbError> {
+        self.read_snapshot(|session| show::answer(session, query))
+    }
+
+    /// What needs a person's eye, by study; at most `limit` after the first `offset`.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn conflicts(&self, limit: u32, offset: u32) -> Result<Vec<Conflict>, DbError> {
+        self.read(|session| conflict::list(session, limit, offset))
+    }
+
+    /// Records that could not become rows; at most `limit` after the first `offset`.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn unindexable(&self, limit: u32, offset: u32) -> Result<Vec<Unindexable>, DbError> {
+        self.read(|session| conflict::unindexable(session, limit, offset))
+    }
+
+    /// The codes of all facilities, by facility and date.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn facility_codes(&self) -> Result<Vec<FacilityCode>, DbError> {
+        self.read(facility::codes)
+    }
+
+    /// Machines whose clock seems wrong, the latest first; at most `limit`.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn machine_clocks(&self, limit: u32) -> Result<Vec<MachineClock>, DbError> {
+        self.read(|session| machine::list(session, limit))
+    }
+
+    /// Known peers and when they last did what.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn peers(&self) -> Result<Vec<PeerRow>, DbError> {
+        self.read(peer::list)
+    }
+
+    /// Callers that were refused because nothing is configured for them, the latest first.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn unknown_peers(&self) -> Result<Vec<UnknownPeer>, DbError> {
+        self.read(peer::unknown)
+    }
+
+    /// What the archive holds, over all facilities; for the operator alone.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn totals(&self) -> Result<Totals, DbError> {
+        self.read_snapshot(total::read)
+    }
+
+    /// Moves the write-ahead log into the file where it has grown; on a connection of its own.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub fn checkpoint(&self, limits: WalLimits) -> Result<Option<Checkpointed>, DbError> {
+        match self {
+            Db::Sqlite(db) => db.checkpoint(limits),
+        }
+    }
+
+    /// Bytes of the write-ahead log.
+    #[must_use]
+    pub fn wal_bytes(&self) -> u64 {
+        match self {
+            Db::Sqlite(db) => db.wal_bytes(),
+        }
+    }
+
+    fn options(&self) -> &DbOptions {
+        match self {
+            Db::Sqlite(db) => db.options(),
+        }
+    }
+
+    fn write<T>(&self, work: impl FnOnce(&Session<'_>) -> Result<T, DbError>) -> Result<T, DbError> {
+        match self {
+            Db::Sqlite(db) => db.write(work),
+        }
+    }
+
+    fn read<T>(&self, work: impl FnOnce(&Session<'_>) -> Result<T, DbError>) -> Result<T, DbError> {
+        match self {
+            Db::Sqlite(db) => db.read(work),
+        }
+    }
+
+    fn read_snapshot<T>(&self, work: impl FnOnce(&Session<'_>) -> Result<T, DbError>) -> Result<T, DbError> {
+        match self {
+            Db::Sqlite(db) => db.read_snapshot(work),
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! Packs as rows: their names, and how far each is indexed.
+
+use rusqlite::params;
+
+use super::entry::PackId;
+use super::error::DbError;
+use super::session::{Session, signed, unsigned};
+
+/// A pack that was registered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PackRow {
+    /// Its id in rows.
+    pub id: PackId,
+    /// Its name.
+    pub name: String,
+    /// Whether it is sealed.
+    pub sealed: bool,
+    /// Its length when it was sealed, in bytes; before that 0.
+    pub length: u64,
+    /// How far it is indexed, in bytes.
+    pub checkpoint: u64,
+}
+
+const FIND: &str = "SELECT id FROM pack WHERE name = ?1";
+const INSERT: &str = "INSERT INTO pack (name) VALUES (?1) RETURNING id";
+const ADVANCE: &str = "UPDATE pack SET checkpoint = ?2 WHERE id = ?1 AND checkpoint < ?2";
+const SEAL: &str = "UPDATE pack SET sealed = 1, length = ?2 WHERE id = ?1";
+const ALL: &str = "SELECT id, name, sealed, length, checkpoint FROM pack ORDER BY id";
+const CHECKPOINT: &str = "SELECT checkpoint FROM pack WHERE id = ?1";
+
+#[cfg(test)]
+pub(super) const HOT: &[&str] = &[FIND, ADVANCE, SEAL, CHECKPOINT];
+
+pub(super) fn id(session: &Session<'_>, name: &str) -> Result<PackId, DbError> {
+    let found = session.row(FIND, [name], |row| row.get(0))?;
+    match found {
+        Some(id) => Ok(PackId(id)),
+        None => session.insert(INSERT, [name]).map(PackId),
+    }
+}
+
+/// Moves a pack's mark; never back, so that replaying an old batch is harmless.
+pub(super) fn advance(session: &Session<'_>, pack: PackId, to: u64) -> Result<(), DbError> {
+    session.execute(ADVANCE, params![pack.0, signed(to, "checkpoint")?]).map(drop)
+}
+
+pub(super) fn seal(session: &Session<'_>, pack: PackId, length: u64) -> Result<(), DbError> {
+    session.execute(SEAL, params![pack.0, signed(length, "pack length")?]).map(drop)
+}
+
+pub(super) fn all(session: &Session<'_>) -> Result<Vec<PackRow>, DbError> {
+    session.rows(ALL, [], |row| {
+        Ok(PackRow {
+            id: PackId(row.get(0)?),
+            name: row.get(1)?,
+            sealed: row.get(2)?,
+            length: unsigned(row, 3)?,
+            checkpoint: unsigned(row, 4)?,
+        })
+    })
+}
+
+pub(super) fn checkpoint(session: &Session<'_>, pack: PackId) -> Result<u64, DbError> {
+    Ok(session.row(CHECKPOINT, [pack.0], |row| unsigned(row, 0))?.unwrap_or(0))
+}

@@ -1,0 +1,108 @@
+//! How SQLite answers the hot statements: by an index each, so that the cost of a store or a search does not grow
+//! with the archive.
+
+use rusqlite::params_from_iter;
+
+use super::session::Session;
+use super::sqlite::{DbOptions, SqliteDb};
+use super::{bulk, conflict, find, holding, instance, pack, patient, retrieve, series, show, study, total};
+use super::{version, word};
+use crate::query::{Level, Query};
+
+fn with_database(test: impl FnOnce(&Session<'_>)) {
+    let folder = tempfile::tempdir().unwrap();
+    let db = SqliteDb::open(&folder.path().join("index.sqlite"), DbOptions::default()).unwrap();
+    db.read(|session| {
+        test(session);
+        Ok(())
+    })
+    .unwrap();
+}
+
+fn plan(session: &Session<'_>, sql: &str, bound: &[find::Bound]) -> Vec<String> {
+    let explained = format!("EXPLAIN QUERY PLAN {sql}");
+    session.rows(&explained, params_from_iter(bound), |row| row.get(3)).unwrap()
+}
+
+/// Steps that read a whole table or build an index for one statement.
+fn slow<'p>(plan: &'p [String]) -> Vec<&'p str> {
+    let is_slow = |step: &&'p str| {
+        (step.starts_with("SCAN") && *step != "SCAN CONSTANT ROW" && !step.starts_with("SCAN k"))
+            || step.contains("AUTOMATIC")
+    };
+    plan.iter().map(String::as_str).filter(is_slow).collect()
+}
+
+#[test]
+fn statements_of_storing_and_retrieving_use_indexes() {
+    with_database(|session| {
+        let hot = [
+            bulk::HOT,
+            conflict::HOT,
+            holding::HOT,
+            instance::HOT,
+            pack::HOT,
+            patient::HOT,
+            retrieve::HOT,
+            series::HOT,
+            show::HOT,
+            study::HOT,
+            total::HOT,
+            version::HOT,
+            word::HOT,
+        ];
+        for sql in hot.into_iter().flatten() {
+            let last = (1..30).rev().find(|n| sql.contains(&format!("?{n}"))).unwrap_or(0);
+            let plan = plan(session, sql, &vec![find::Bound::Number(0); last]);
+            assert!(slow(&plan).is_empty(), "{sql}\n{plan:#?}");
+        }
+    });
+}
+
+fn compiled(session: &Session<'_>, level: Level, keys: &[(u32, &str)]) -> (String, Vec<String>) {
+    let mut query = Query::new(level);
+    for (tag, value) in keys {
+        assert!(query.key(*tag, value).unwrap());
+    }
+    let compiled = find::compile(session, &query).unwrap();
+    let plan = plan(session, &compiled.sql, &compiled.bound);
+    (compiled.sql, plan)
+}
+
+#[test]
+fn searches_with_an_identifier_or_by_date_use_an_index() {
+    with_database(|session| {
+        for level in [Level::Patient, Level::Study, Level::Series, Level::Instance] {
+            for key in [
+                (0x0020_000D, "1.2.3"),
+                (0x0020_000E, "1.2.3"),
+                (0x0008_0018, "1.2.3"),
+                (0x0010_0020, "P1"),
+                (0x0008_0050, "A1"),
+                (0x0008_0020, "20260101-20260131"),
+            ] {
+                let (sql, plan) = compiled(session, level, &[key]);
+                assert!(slow(&plan).is_empty(), "{sql}\n{plan:#?}");
+            }
+        }
+    });
+}
+
+#[test]
+fn the_newest_studies_come_in_order_of_an_index_and_are_not_sorted() {
+    with_database(|session| {
+        for (level, keys) in [
+            (Level::Study, &[][..]),
+            (Level::Study, &[(0x0010_0020, "P1")]),
+            (Level::Study, &[(0x0008_0061, "CT\\MR"), (0x0008_1030, "*x*")]),
+            (Level::Study, &[(0x0008_0020, "20260101-")]),
+            (Level::Series, &[(0x0008_0060, "CT")]),
+            (Level::Instance, &[(0x0008_0060, "CT")]),
+        ] {
+            let (sql, plan) = compiled(session, level, keys);
+            let by_index = plan.iter().any(|step| step.contains("study_newest") || step.contains("study_patient_id"));
+            let whole_sort = plan.iter().any(|step| step == "USE TEMP B-TREE FOR ORDER BY");
+            assert!(by_index && !whole_sort, "{sql}\n{plan:#?}");
+        }
+    });
+}

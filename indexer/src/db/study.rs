@@ -1,0 +1,189 @@
+//! Studies: what their instances say, which of them is shown, and what is counted.
+
+use rusqlite::params;
+use storage_config::Uid;
+
+use super::conflict;
+use super::error::DbError;
+use super::patient::{self, PatientKey};
+use super::row::StudyValues;
+use super::session::Session;
+use super::touched::{Candidate, Precedence, Touch, Touched};
+use super::word;
+
+const FIND: &str = "SELECT id FROM study WHERE study_uid = ?1";
+const INSERT: &str = "INSERT INTO study (study_uid) VALUES (?1) RETURNING id";
+const FIND_VARIANT: &str = "SELECT id FROM study_variant WHERE study_row = ?1 AND digest = ?2";
+const INSERT_VARIANT: &str = "INSERT INTO study_variant (study_row, digest, newest, patient_id, issuer, \
+     name_folded, name_sorted, birth_date, sex, study_date, study_time, accession, study_id, \
+     description_folded, referring_folded, json) \
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16) RETURNING id";
+const SERVED: &str =
+    "UPDATE study_variant SET n_served = n_served + ?2 WHERE id = ?1 RETURNING n_served, study_row";
+const WINNER: &str = "SELECT winner_rank, winner_ms, winner_digest FROM study WHERE id = ?1";
+const LEAST: &str = "SELECT i.rank, i.received_ms, i.digest, i.id, i.study_variant_id FROM series r \
+     JOIN instance i ON i.series_row = r.id AND i.version = 0 WHERE r.study_row = ?1 \
+     ORDER BY i.rank, i.received_ms, i.digest LIMIT 1";
+const SHOWN: &str = "SELECT name_folded, patient_row, study_uid FROM study WHERE id = ?1";
+const TO_SHOW: &str = "SELECT v.name_folded, v.patient_id, v.issuer, i.facility_id, i.patient_scope \
+     FROM instance i JOIN study_variant v ON v.id = i.study_variant_id WHERE i.id = ?1";
+const SHOW: &str = "UPDATE study SET winner_rank = ?2, winner_ms = ?3, winner_digest = ?4, winner_id = ?5, \
+     variant_id = ?6, patient_row = ?7, (newest, patient_id, issuer, name_folded, name_sorted, birth_date, sex, \
+     study_date, study_time, accession, study_id, description_folded, referring_folded) = \
+     (SELECT newest, patient_id, issuer, name_folded, name_sorted, birth_date, sex, study_date, study_time, \
+     accession, study_id, description_folded, referring_folded FROM study_variant WHERE id = ?6) WHERE id = ?1";
+const MODALITIES: &str = "SELECT DISTINCT modality FROM series WHERE study_row = ?1 AND n_instances > 0 \
+     AND modality <> '' ORDER BY modality";
+const COUNT: &str = "UPDATE study SET (n_series, n_instances) = (SELECT count(*), coalesce(sum(n_instances), 0) \
+     FROM series WHERE study_row = ?1 AND n_instances > 0), modalities = ?2, generation = generation + 1, \
+     changed_ms = max(changed_ms, ?3) WHERE id = ?1";
+
+#[cfg(test)]
+pub(super) const HOT: &[&str] =
+    &[FIND, FIND_VARIANT, SERVED, WINNER, LEAST, SHOWN, TO_SHOW, SHOW, MODALITIES, COUNT];
+
+/// The row of a study, made when it is new.
+pub(super) fn row_of(session: &Session<'_>, uid: &Uid, touched: &mut Touched) -> Result<i64, DbError> {
+    if let Some(id) = touched.study_rows.get(uid) {
+        return Ok(*id);
+    }
+    let id = match session.row(FIND, [uid.as_str()], |row| row.get(0))? {
+        Some(id) => id,
+        None => session.insert(INSERT, [uid.as_str()])?,
+    };
+    touched.study_rows.insert(uid.clone(), id);
+    Ok(id)
+}
+
+/// The row of what an instance says of its study, made when nobody said so before.
+pub(super) fn variant(
+    session: &Session<'_>,
+    study: i64,
+    values: &StudyValues,
+    touched: &mut Touched,
+) -> Result<i64, DbError> {
+    let digest = values.digest();
+    if let Some(id) = touched.study_variants.get(&(study, digest.0)) {
+        return Ok(*id);
+    }
+    let id = match session.row(FIND_VARIANT, params![study, &digest.0[..]], |row| row.get(0))? {
+        Some(id) => id,
+        None => {
+            let v = values;
+            let params = params![
+                study,
+                &digest.0[..],
+                v.newest(),
+                v.patient_id,
+                v.issuer,
+                v.name_folded,
+                v.name_sorted,
+                v.birth_date,
+                v.sex,
+                v.study_date,
+                v.study_time,
+                v.accession,
+                v.study_id,
+                v.description_folded,
+                v.referring_folded,
+                v.json,
+            ];
+            session.insert(INSERT_VARIANT, params)?
+        }
+    };
+    touched.study_variants.insert((study, digest.0), id);
+    Ok(id)
+}
+
+/// Brings up to date how many served instances say what of a study.
+pub(super) fn count_served(session: &Session<'_>, touched: &mut Touched) -> Result<(), DbError> {
+    for (variant, change) in std::mem::take(&mut touched.served) {
+        if change == 0 {
+            continue;
+        }
+        let (now, study): (i64, i64) = session
+            .row(SERVED, params![variant, change], |row| Ok((row.get(0)?, row.get(1)?)))?
+            .ok_or(DbError::Invalid("study variant"))?;
+        touched.studies.entry(study).or_default().says_other |= now <= 0 || now - change <= 0;
+    }
+    Ok(())
+}
+
+/// Brings a study up to date after its series were.
+pub(super) fn settle(session: &Session<'_>, study: i64, touch: &Touch) -> Result<(), DbError> {
+    if let Some(candidate) = to_show(session, (WINNER, LEAST), study, touch)? {
+        show(session, study, &candidate)?;
+    }
+    if touch.says_other {
+        conflict::compare_patients(session, study)?;
+    }
+    if touch.best.is_some() || touch.look_at_all {
+        let modalities: Vec<String> = session.rows(MODALITIES, [study], |row| row.get(0))?;
+        session.execute(COUNT, params![study, listed(&modalities), touch.changed_ms])?;
+    }
+    Ok(())
+}
+
+/// `\CT\SR\`, so that one modality is found by its text between two delimiters; empty for none.
+fn listed(modalities: &[String]) -> String {
+    if modalities.is_empty() { String::new() } else { format!("\\{}\\", modalities.join("\\")) }
+}
+
+/// The instance whose attributes are to be shown from now on, if that changes. The statements are those of a study or
+/// of a series.
+pub(super) fn to_show(
+    session: &Session<'_>,
+    (winner, least): (&str, &str),
+    id: i64,
+    touch: &Touch,
+) -> Result<Option<Candidate>, DbError> {
+    if touch.look_at_all {
+        return session.row(least, [id], |row| {
+            let precedence =
+                Precedence { rank: row.get(0)?, received_ms: row.get(1)?, digest: row.get(2)? };
+            Ok(Candidate { precedence, instance: row.get(3)?, variant: row.get(4)? })
+        });
+    }
+    let Some(best) = touch.best else { return Ok(None) };
+    let shown = session.row(winner, [id], |row| {
+        let rank: Option<i64> = row.get(0)?;
+        Ok(match rank {
+            Some(rank) => Some(Precedence { rank, received_ms: row.get(1)?, digest: row.get(2)? }),
+            None => None,
+        })
+    })?;
+    Ok(Some(best).filter(|best| shown.flatten().is_none_or(|shown| best.precedence < shown)))
+}
+
+fn show(session: &Session<'_>, study: i64, candidate: &Candidate) -> Result<(), DbError> {
+    let missing = DbError::Invalid("study");
+    let (old_name, old_patient, uid) = session
+        .row(SHOWN, [study], |row| {
+            Ok((row.get::<_, String>(0)?, row.get::<_, Option<i64>>(1)?, row.get::<_, String>(2)?))
+        })?
+        .ok_or(missing)?;
+    let (name, key) = session
+        .row(TO_SHOW, [candidate.instance], |row| {
+            let (patient_id, issuer): (String, String) = (row.get(1)?, row.get(2)?);
+            let (facility, scope): (u32, String) = (row.get(3)?, row.get(4)?);
+            Ok((row.get::<_, String>(0)?, PatientKey::new(&patient_id, &issuer, facility, &scope, &uid)))
+        })?
+        .ok_or(DbError::Invalid("instance"))?;
+    let patient = patient::row_of(session, &key)?;
+    let precedence = &candidate.precedence;
+    let params = params![
+        study,
+        precedence.rank,
+        precedence.received_ms,
+        &precedence.digest[..],
+        candidate.instance,
+        candidate.variant,
+        patient,
+    ];
+    session.execute(SHOW, params)?;
+    word::replace(session, study, &old_name, &name)?;
+    match old_patient {
+        Some(old) if old != patient => patient::drop_empty(session, old),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,17 @@
+//! Meaning: data sets, the archive where bytes meet rows, SQL, patients.
+//!
+//! | module | what |
+//! | --- | --- |
+//! | [`dataset`] | the bounded scan, the split, reading, text, JSON, the attributes of the index; pure |
+//! | [`record`] | bodies of records and the digest of an instance; pure |
+//! | [`db`] | all SQL |
+//! | [`query`] | the typed query behind QIDO-RS and C-FIND |
+//! | [`archive`] | storing and reading: the one place where bytes meet rows |
+//!
+//! This crate knows no HTTP, no DIMSE and no sockets.
+
+pub mod archive;
+pub mod dataset;
+pub mod db;
+pub mod query;
+pub mod record;

@@ -1,0 +1,140 @@
+//! Rows are a function of the set of records: order between packs, cuts into batches and replays change nothing.
+
+mod db_sample;
+
+use db_sample::{Fresh, SAMPLE, Sample, everything};
+use indexer::db::{Batch, Entry};
+use proptest::prelude::*;
+
+/// A record of one of three packs.
+#[derive(Debug, Clone)]
+struct Record {
+    pack: usize,
+    sample: Sample,
+    kind: u8,
+}
+
+fn any_sample() -> impl Strategy<Value = Sample> {
+    let where_to = (1..3u32, 1..3u32, 1..5u32);
+    let who = (prop::sample::select(vec!["P1", "P2", ""]), prop::sample::select(vec!["", "60152"]));
+    let name = prop::sample::select(vec!["Nguyễn^Văn^An", "TRAN THI BE", ""]);
+    let what = (prop::sample::select(vec!["CT", "SR"]), prop::sample::select(vec!["", "ngực"]), 0..3u32);
+    let came = (0..4i64, 1..3u32, prop::sample::select(vec!["dimse:CT1", "stow:HIS"]));
+    (where_to, who, name, what, came, 0..2u8).prop_map(
+        |((study, series, sop), (patient_id, issuer), name, (modality, description, bulk), came, rank)| Sample {
+            study,
+            series,
+            sop,
+            patient_id,
+            issuer,
+            name,
+            modality,
+            description,
+            bulk,
+            rank,
+            number: i64::from(sop),
+            received_ms: SAMPLE.received_ms + came.0,
+            facility: came.1,
+            source: came.2,
+            date: if bulk == 0 { "" } else { "20261121" },
+            performed: Some(("20200101", "101010")).filter(|_| bulk == 2),
+            ..SAMPLE
+        },
+    )
+}
+
+fn any_records() -> impl Strategy<Value = Vec<Record>> {
+    let record =
+        (0..3usize, any_sample(), 0..8u8).prop_map(|(pack, sample, kind)| Record { pack, sample, kind });
+    prop::collection::vec(record, 1..24)
+}
+
+/// Entries per pack in append order. A digest has its instance record once, except for one that came twice by
+/// different arrivals, so that the place that is shown is not a matter of chance.
+fn packs(fresh: &Fresh, records: &[Record]) -> Vec<Vec<Entry>> {
+    let ids: Vec<_> = ["a", "b", "c"].iter().map(|name| fresh.db.pack_id(name).unwrap()).collect();
+    let mut packs = vec![Vec::new(), Vec::new(), Vec::new()];
+    let mut seen = std::collections::HashSet::new();
+    for Record { pack, sample, kind } in records {
+        let offset = 1000 * packs[*pack].len() as u64;
+        let arrival = (sample.digest(), sample.received_ms, sample.facility, sample.source);
+        packs[*pack].push(match kind {
+            0 => sample.bulk(ids[*pack], offset),
+            1 | 2 => sample.holding(ids[*pack], offset),
+            _ if !seen.insert(arrival) => sample.holding(ids[*pack], offset),
+            _ => sample.instance(ids[*pack], offset),
+        });
+    }
+    packs
+}
+
+/// Applies the packs interleaved as `choices` say, in batches, now and then starting again at an earlier record.
+fn apply(records: &[Record], choices: &[(u8, u8, u8)]) -> String {
+    let fresh = Fresh::new();
+    let packs = packs(&fresh, records);
+    let mut at = [0; 3];
+    let mut choices = choices.iter().cycle();
+    while (0..3).any(|pack| at[pack] < packs[pack].len()) {
+        let Some((pack, count, back)) = choices.next() else { break };
+        let mut entries = Vec::new();
+        for step in 0..usize::from(*count) + 1 {
+            let pack = (usize::from(*pack) + step) % 3;
+            if *back == 0 && at[pack] > 0 {
+                at[pack] -= 1;
+            }
+            if let Some(entry) = packs[pack].get(at[pack]) {
+                entries.push(entry.clone());
+                at[pack] += 1;
+            }
+        }
+        // A pack that is always set back would never end.
+        let forward: Vec<Entry> = (0..3).filter_map(|pack| packs[pack].get(at[pack]).cloned()).collect();
+        (0..3).for_each(|pack| at[pack] = (at[pack] + 1).min(packs[pack].len()));
+        entries.extend(forward);
+        fresh.db.apply(&Batch { entries, checkpoints: Vec::new() }).unwrap();
+    }
+    let shown = everything(&fresh.db);
+    let folder = fresh.folder.path().join("index.sqlite");
+    check_integrity(&folder);
+    shown
+}
+
+/// Counts and references that the index keeps must be what its rows say.
+fn check_integrity(path: &std::path::Path) {
+    let connection = rusqlite::Connection::open(path).unwrap();
+    let one = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
+    assert_eq!(one("SELECT count(*) FROM pragma_foreign_key_check"), 0, "dangling references");
+    for wrong in [
+        "SELECT count(*) FROM series r WHERE n_instances <> \
+         (SELECT count(*) FROM instance i WHERE i.series_row = r.id AND version = 0)",
+        "SELECT count(*) FROM study s WHERE n_instances <> \
+         (SELECT count(*) FROM instance i WHERE i.study_row = s.id AND version = 0)",
+        "SELECT count(*) FROM study_variant v WHERE n_served <> \
+         (SELECT count(*) FROM instance i WHERE i.study_variant_id = v.id AND version = 0)",
+        "SELECT count(*) FROM (SELECT 1 FROM instance GROUP BY series_row, sop_uid \
+         HAVING sum(version = 0) <> 1)",
+        "SELECT count(*) FROM patient p WHERE NOT EXISTS (SELECT 1 FROM study WHERE patient_row = p.id)",
+        "SELECT abs((SELECT count(*) FROM instance) - coalesce((SELECT amount FROM total \
+         WHERE name = 'instances'), 0))",
+        "SELECT abs((SELECT count(*) FROM holding) - coalesce((SELECT amount FROM total \
+         WHERE name = 'holdings'), 0))",
+        "SELECT abs((SELECT count(*) FROM bulk_location) - coalesce((SELECT amount FROM total \
+         WHERE name = 'bulk_copies'), 0))",
+    ] {
+        assert_eq!(one(wrong), 0, "{wrong}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn order_batches_and_replays_do_not_matter(
+        records in any_records(),
+        choices in prop::collection::vec((0..3u8, 0..9u8, 0..4u8), 1..12),
+    ) {
+        let straight = apply(&records, &[(0, 0, 9)]);
+        let shuffled = apply(&records, &choices);
+        prop_assert_eq!(&straight, &shuffled, "first against shuffled");
+    }
+}

@@ -1,0 +1,73 @@
+//! What the server does for clients of the control socket, over its archive.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use indexer::archive::Archive;
+use serde_json::Value;
+use storage_config::Config;
+use storage_config::config::ScanLimits;
+
+use super::protocol::{Failure, FailureKind, Request, Status};
+use super::server::{Server, Talk};
+use crate::import::{self, Patience, Site};
+
+struct Jobs {
+    archive: Archive,
+    data_dir: PathBuf,
+    scan: ScanLimits,
+}
+
+impl Server {
+    /// Makes the socket of `data_dir`, whose lock the caller holds, and does what clients ask for with `archive`.
+    ///
+    /// # Errors
+    /// When the folder does not take a socket, or a thread cannot be started.
+    pub fn start(data_dir: &Path, config: &Config, archive: &Archive) -> io::Result<Server> {
+        let jobs = Jobs { archive: archive.clone(), data_dir: data_dir.to_owned(), scan: config.scan };
+        Server::with_handler(data_dir, Arc::new(move |request, talk| jobs.run(request, talk)))
+    }
+}
+
+impl Jobs {
+    fn run(&self, request: &Request, talk: &Talk) -> Result<Value, Failure> {
+        match request {
+            Request::Import(job) => {
+                job.check().map_err(|error| Failure::new(FailureKind::Request, error.to_string()))?;
+                let site = Site {
+                    archive: &self.archive,
+                    data_dir: &self.data_dir,
+                    scan: self.scan,
+                    cancel: talk.cancel(),
+                    patience: Patience::default(),
+                };
+                tracing::info!(dry_run = job.dry_run, "an import begins");
+                let report = import::run(job, &site, &|event| talk.event(&event));
+                tracing::info!(
+                    ending = ?report.ending,
+                    files = report.files(),
+                    stored = report.stored,
+                    refused = report.refused,
+                    seconds = report.seconds,
+                    "an import ended"
+                );
+                value(&report)
+            }
+            Request::Status => value(&Status {
+                pid: std::process::id(),
+                version: env!("CARGO_PKG_VERSION").to_owned(),
+                jobs: talk.jobs().to_vec(),
+                refuses: self.archive.refuses().map(|error| error.to_string()),
+            }),
+            Request::Verify | Request::Rebuild => {
+                let message = "the running server does not do that; stop it first";
+                Err(Failure::new(FailureKind::Unsupported, message))
+            }
+        }
+    }
+}
+
+fn value(result: &impl serde::Serialize) -> Result<Value, Failure> {
+    serde_json::to_value(result).map_err(|error| Failure::new(FailureKind::Job, error.to_string()))
+}

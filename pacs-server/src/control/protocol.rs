@@ -1,0 +1,112 @@
+//! What is said over the control socket, a line of JSON each.
+
+use serde::{Deserialize, Serialize};
+
+use crate::import::ImportJob;
+
+/// Most bytes of a request.
+pub(super) const REQUEST_BYTES: usize = 16 << 20;
+/// Most bytes of a line of the server.
+pub(super) const REPLY_BYTES: usize = 16 << 20;
+
+/// What a client asks for, its first line.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Request {
+    /// Import files.
+    Import(ImportJob),
+    /// Hash all that is stored again.
+    Verify,
+    /// Make the index again from the packs.
+    Rebuild,
+    /// Say how the server is.
+    Status,
+}
+
+impl Request {
+    /// The name of this kind of job, if only one of it may run at a time.
+    #[must_use]
+    pub fn exclusive(&self) -> Option<&'static str> {
+        match self {
+            Request::Import(_) => Some("import"),
+            Request::Verify => Some("verify"),
+            Request::Rebuild => Some("rebuild"),
+            Request::Status => None,
+        }
+    }
+}
+
+/// What a client may send while its job runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Word {
+    /// Stop after what is under way.
+    Cancel,
+}
+
+/// A line of the server.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Reply {
+    /// What the job says while it runs; what it is depends on the request.
+    Event(serde_json::Value),
+    /// The last line.
+    End(End),
+}
+
+/// How a job ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum End {
+    /// Its result; what it is depends on the request.
+    Done(serde_json::Value),
+    /// It was not done.
+    Failed(Failure),
+}
+
+/// Why a job was not done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{message}")]
+pub struct Failure {
+    /// What it means.
+    pub kind: FailureKind,
+    /// In words.
+    pub message: String,
+}
+
+/// What a failure means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FailureKind {
+    /// Another job of this kind is running, or too many clients are connected.
+    Busy,
+    /// The request is not one.
+    Request,
+    /// This server does not do that.
+    Unsupported,
+    /// The server is stopping.
+    Stopping,
+    /// It was begun and did not work out.
+    Job,
+}
+
+impl Failure {
+    /// A failure in words.
+    #[must_use]
+    pub fn new(kind: FailureKind, message: impl Into<String>) -> Failure {
+        Failure { kind, message: message.into() }
+    }
+}
+
+/// How the server is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// Its process.
+    pub pid: u32,
+    /// Its version.
+    pub version: String,
+    /// Kinds of jobs that run.
+    pub jobs: Vec<String>,
+    /// Why it takes no instances at the moment, if it does not.
+    pub refuses: Option<String>,
+}

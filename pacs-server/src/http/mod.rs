@@ -1,0 +1,71 @@
+//! The HTTP listener: one port for DICOMweb, pages, the interface of programs, health and metrics.
+//!
+//! Connections are bounded in number, headers in size and time, silence in time. Who may do what is decided in
+//! [`guard`] before a request reaches a router.
+
+mod guard;
+mod io;
+mod listener;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use indexer::archive::Archive;
+use metrics_exporter_prometheus::PrometheusHandle;
+
+pub(crate) use guard::{Guard, KnownToken};
+pub(crate) use listener::HttpServer;
+
+/// What health and metrics are read from.
+#[derive(Clone)]
+struct Operation {
+    archive: Archive,
+    metrics: PrometheusHandle,
+}
+
+/// All routes of the archive behind `guard`.
+pub(crate) fn router(
+    archive: &Archive,
+    metrics: PrometheusHandle,
+    dicom_web: dicomweb::DicomWeb,
+    portal: portal::Portal,
+    guard: Guard,
+) -> Router {
+    let operation = Router::new()
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/readyz", get(ready))
+        .route("/metrics", get(show_metrics))
+        .with_state(Operation { archive: archive.clone(), metrics });
+    Router::new()
+        .nest("/dicom-web", dicomweb::router(dicom_web))
+        .merge(portal::router(portal))
+        .layer(axum::middleware::from_fn_with_state(Arc::new(guard), guard::check))
+        .merge(operation)
+}
+
+/// 200 when stores are taken, else 503 with the reason.
+async fn ready(State(operation): State<Operation>) -> Response {
+    match operation.archive.refuses() {
+        None => "ready\n".into_response(),
+        Some(error) => (StatusCode::SERVICE_UNAVAILABLE, format!("{error}\n")).into_response(),
+    }
+}
+
+async fn show_metrics(State(operation): State<Operation>) -> Response {
+    let Operation { archive, metrics } = operation;
+    // Totals are read from the index; a scrape must not hold a thread that serves sockets.
+    let totals = tokio::task::spawn_blocking(move || archive.db().totals()).await;
+    if let Ok(Ok(totals)) = totals {
+        for (level, n) in
+            [("studies", totals.studies), ("series", totals.series), ("instances", totals.instances)]
+        {
+            metrics::gauge!("archive_holds", "level" => level).set(n as f64);
+        }
+    }
+    let text = metrics.render();
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
+}

@@ -1,0 +1,15 @@
+//! The process: command line, DIMSE listener, HTTP listener, wiring, telemetry.
+//!
+//! This crate wires the faces to one archive. It knows no SQL text, no pages and no PS3.18; those are in `indexer`,
+//! `portal` and `dicomweb`.
+
+pub mod cli;
+pub mod control;
+pub mod dimse;
+pub mod http;
+pub mod import;
+pub mod serve;
+
+mod peer_log;
+mod setup;
+mod telemetry;

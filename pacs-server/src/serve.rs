@@ -1,0 +1,214 @@
+//! `pacs-server serve`: opens the archive, starts the listeners, waits for the end, stops in order.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use indexer::archive::Archive;
+use indexer::db::FacilityId;
+use storage_config::Config;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+use crate::dimse::{DimseConfig, DimseServer, KnownPeer};
+use crate::http::{Guard, HttpServer, KnownToken};
+use crate::peer_log::PeerLog;
+use crate::{control, http, setup, telemetry};
+
+/// How often what peers did is written down.
+const PEER_LOG: Duration = Duration::from_secs(2);
+
+/// Runs the archive until SIGTERM or SIGINT.
+///
+/// # Errors
+/// When the data folder is in use, the archive cannot be opened or an address cannot be bound.
+pub fn run(config: Config) -> Result<()> {
+    raise_descriptor_limit();
+    let metrics = telemetry::metrics();
+    let (archive, lock) = setup::open_archive(&config)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_name("net")
+        .build()
+        .context("the runtime cannot be started")?;
+    let served = runtime.block_on(serve(&config, &archive, metrics));
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    archive.close();
+    drop(lock);
+    served
+}
+
+async fn serve(
+    config: &Config,
+    archive: &Archive,
+    metrics: metrics_exporter_prometheus::PrometheusHandle,
+) -> Result<()> {
+    let facilities = Facilities::of(config, archive)?;
+    let peer_log = Arc::new(PeerLog::default());
+    let dimse = {
+        let log = peer_log.clone();
+        let on_peer: crate::dimse::OnPeer = Arc::new(move |event| log.note(&event, setup::now_ms()));
+        DimseServer::bind(&dimse_config(config, &facilities), Arc::new(archive.clone()), on_peer)
+            .context("the DIMSE listener")?
+    };
+    let web = HttpServer::bind(config.http.listen, config.http.limits)
+        .await
+        .with_context(|| format!("HTTP on {}", config.http.listen))?;
+    let (http_at, dimse_at) = (web.address()?, dimse.addresses().to_vec());
+    let router = routes(config, archive, metrics.clone(), &facilities, &dimse_at, http_at);
+    let (stop, stopped) = watch::channel(false);
+    let control = control::Server::start(&config.data_dir, config, archive).context("the control socket")?;
+    let web = tokio::spawn(web.run(router, stopped.clone()));
+    let dimse = tokio::spawn(dimse.run(until(stopped)));
+    tokio::spawn(telemetry::keep_up(metrics));
+    tokio::spawn(keep_peer_log(peer_log.clone(), archive.clone()));
+    announce(config, &dimse_at, http_at);
+
+    wait_for_signal().await?;
+    tracing::info!("stopping: stores under way may end");
+    stop.send_replace(true);
+    let drained = dimse.await.context("the DIMSE listener")?;
+    tracing::info!(?drained, "DIMSE has stopped");
+    web.await.context("the HTTP listener")?;
+    control.stop();
+    peer_log.flush(archive);
+    Ok(())
+}
+
+fn routes(
+    config: &Config,
+    archive: &Archive,
+    metrics: metrics_exporter_prometheus::PrometheusHandle,
+    facilities: &Facilities,
+    dimse_at: &[SocketAddr],
+    http_at: SocketAddr,
+) -> axum::Router {
+    let sender = dicomweb::Sender {
+        facility: FacilityId(0),
+        source: "stow:open".into(),
+        patient_id_is_order: false,
+    };
+    let limits = dicomweb::Limits {
+        parts: config.http.limits.parts,
+        request_bytes: None,
+        idle: Duration::from_secs(config.http.limits.idle_seconds),
+        page_rows: config.http.limits.page_rows,
+    };
+    let base = format!("{}/dicom-web", config.http.public_url.trim_end_matches('/'));
+    let dicom_web = dicomweb::DicomWeb::new(Arc::new(archive.clone()), &base, sender, limits);
+    let addresses = portal::Addresses {
+        ae_title: config.dimse.ae_title.to_string(),
+        dimse: dimse_at.iter().map(ToString::to_string).collect(),
+        dicom_web: format!("{}/dicom-web", http_url(config, http_at)),
+    };
+    let portal = portal::Portal::new(archive.clone(), addresses);
+    http::router(archive, metrics, dicom_web, portal, Guard::new(config, facilities.tokens.clone()))
+}
+
+/// Facilities of the configuration with their internal numbers.
+struct Facilities {
+    peers: Vec<KnownPeer>,
+    tokens: Vec<KnownToken>,
+}
+
+impl Facilities {
+    fn of(config: &Config, archive: &Archive) -> Result<Facilities> {
+        for facility in &config.facility {
+            archive.facility(&facility.code).with_context(|| format!("facility {}", facility.code))?;
+        }
+        let number = |code: &Option<String>| match code {
+            Some(code) => archive.facility(code).with_context(|| format!("facility {code}")),
+            None => Ok(FacilityId(0)),
+        };
+        let peers = config
+            .peer
+            .iter()
+            .map(|peer| {
+                Ok(KnownPeer {
+                    ae_title: peer.ae_title.clone(),
+                    address: peer.address.clone(),
+                    facility: number(&peer.facility)?,
+                    patient_id_is: peer.patient_id_is,
+                })
+            })
+            .collect::<Result<_>>()?;
+        let tokens = config
+            .token
+            .iter()
+            .map(|token| {
+                Ok(KnownToken {
+                    sha256: token.sha256,
+                    name: token.name.clone(),
+                    facility: number(&token.facility)?,
+                    roles: token.roles.clone(),
+                })
+            })
+            .collect::<Result<_>>()?;
+        Ok(Facilities { peers, tokens })
+    }
+}
+
+fn dimse_config(config: &Config, facilities: &Facilities) -> DimseConfig {
+    let dimse = &config.dimse;
+    DimseConfig {
+        listen: std::iter::once(dimse.listen).chain(dimse.also_listen.iter().copied()).collect(),
+        ae_titles: std::iter::once(dimse.ae_title.clone()).chain(dimse.also_ae_titles.iter().cloned()).collect(),
+        accept: config.dimse_accept(),
+        peers: facilities.peers.clone(),
+        default_facility: FacilityId(0),
+        limits: dimse.limits,
+    }
+}
+
+async fn keep_peer_log(log: Arc<PeerLog>, archive: Archive) {
+    let mut every = tokio::time::interval(PEER_LOG);
+    loop {
+        every.tick().await;
+        log.flush(&archive);
+    }
+}
+
+async fn until(mut stop: watch::Receiver<bool>) {
+    // An error means that the sender is gone, which is a stop too.
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
+async fn wait_for_signal() -> Result<()> {
+    let mut terminate = signal(SignalKind::terminate()).context("SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT")?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}
+
+fn http_url(config: &Config, at: SocketAddr) -> String {
+    match config.http.public_url.trim_end_matches('/') {
+        "" => format!("http://{at}"),
+        url => url.to_owned(),
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "the start-up message of a foreground process")]
+fn announce(config: &Config, dimse: &[SocketAddr], http: SocketAddr) {
+    let url = http_url(config, http);
+    println!("The archive is ready.\n");
+    for at in dimse {
+        println!("  modalities send to   {at}  AE title {}", config.dimse.ae_title);
+    }
+    println!("  DICOMweb             {url}/dicom-web");
+    println!("  state                {url}/\n");
+    println!("Data folder {}. Stop with Ctrl-C or SIGTERM.", config.data_dir.display());
+}
+
+/// One descriptor a connection: the usual soft limit of 1,024 would be the first to give.
+fn raise_descriptor_limit() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        tracing::warn!(%error, "the limit of open files stays as it is");
+    }
+}

@@ -1,0 +1,54 @@
+//! Logs and metrics. Neither carries patient data.
+
+use std::time::Duration;
+
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use tracing_subscriber::EnvFilter;
+
+/// Upper bounds of the latency histograms, in seconds.
+const SECONDS: [f64; 14] =
+    [0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
+
+/// Writes events to standard error, one a line, control characters escaped. `PACS_LOG` overrides `level`
+/// (`debug`, `pacs_server=debug,info`).
+pub(crate) fn log_to_stderr(level: &str) {
+    let filter = EnvFilter::try_from_env("PACS_LOG").unwrap_or_else(|_| EnvFilter::new(level));
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
+        .with_target(false);
+    // A second start in one process (tests) keeps the first.
+    let _ = subscriber.try_init();
+}
+
+/// Starts counting; the handle renders `/metrics`. A second call in one process renders nothing of its own.
+pub(crate) fn metrics() -> PrometheusHandle {
+    let builder = PrometheusBuilder::new()
+        .set_buckets_for_metric(Matcher::Suffix("seconds".into()), &SECONDS)
+        .unwrap_or_else(|_| PrometheusBuilder::new());
+    let recorder = builder.build_recorder();
+    let handle = recorder.handle();
+    if metrics::set_global_recorder(recorder).is_err() {
+        tracing::debug!("metrics are already being counted");
+    }
+    crate::dimse::describe_metrics();
+    metrics::describe_counter!("archive_instances_total", "Stores that were acknowledged, by outcome");
+    metrics::describe_counter!("archive_stored_bytes_total", metrics::Unit::Bytes, "Bytes of data sets written");
+    metrics::describe_counter!(
+        "archive_saved_bytes_total",
+        metrics::Unit::Bytes,
+        "Bytes that were here already: depth 1 the whole instance, depth 2 its bulk values"
+    );
+    metrics::describe_counter!("archive_refused_total", "Stores that were refused, by kind");
+    handle
+}
+
+/// Keeps the histograms from growing while nobody scrapes.
+pub(crate) async fn keep_up(handle: PrometheusHandle) {
+    let mut every = tokio::time::interval(Duration::from_secs(5));
+    loop {
+        every.tick().await;
+        handle.run_upkeep();
+    }
+}

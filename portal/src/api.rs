@@ -1,0 +1,154 @@
+//! `/api/v1`: what programs and the pages ask. Everything that touches the index or a pack runs off the threads that
+//! serve sockets.
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use indexer::archive::Archive;
+use indexer::db::DbError;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use storage_config::{ContentHash, Uid};
+
+use crate::Portal;
+use crate::problem::Problem;
+
+/// Rows of a list when the request names no number, and at most.
+const ROWS: u32 = 100;
+const ROWS_MAX: u32 = 1000;
+
+/// A stretch of a list.
+#[derive(Debug, Default, Deserialize)]
+pub(crate) struct Stretch {
+    limit: Option<u32>,
+    offset: Option<u32>,
+}
+
+impl Stretch {
+    fn bounds(&self) -> (u32, u32) {
+        (self.limit.unwrap_or(ROWS).min(ROWS_MAX), self.offset.unwrap_or(0))
+    }
+}
+
+/// Asks the index on a thread where waiting is allowed.
+pub(crate) async fn ask<T: Send + 'static>(
+    archive: &Archive,
+    question: impl FnOnce(&Archive) -> Result<T, DbError> + Send + 'static,
+) -> Result<T, Problem> {
+    let archive = archive.clone();
+    match tokio::task::spawn_blocking(move || question(&archive)).await {
+        Ok(answer) => answer.map_err(Problem::failed),
+        Err(error) => Err(Problem::failed(error)),
+    }
+}
+
+pub(crate) async fn state(State(portal): State<Portal>) -> Result<Json<Value>, Problem> {
+    let refused = portal.archive.refuses().map(|e| e.to_string());
+    let t = ask(&portal.archive, |archive| archive.db().totals()).await?;
+    let a = &portal.addresses;
+    Ok(Json(json!({
+        "stores": if refused.is_some() { "refused" } else { "taken" },
+        "refused_because": refused,
+        "patients": t.patients, "studies": t.studies, "series": t.series, "instances": t.instances,
+        "conflicts": t.conflicts, "unindexable": t.unindexable,
+        "ae_title": a.ae_title, "dimse": a.dimse, "dicom_web": a.dicom_web,
+    })))
+}
+
+pub(crate) async fn peers(State(portal): State<Portal>) -> Result<Json<Value>, Problem> {
+    let peers = ask(&portal.archive, |archive| archive.db().peers()).await?;
+    let rows = peers.into_iter().map(|p| {
+        json!({
+            "ae_title": p.ae_title, "address": p.address, "last_echo_ms": p.last_echo_ms,
+            "last_store_ms": p.last_store_ms, "last_error_ms": p.last_error_ms, "last_error": p.last_error,
+        })
+    });
+    Ok(Json(rows.collect()))
+}
+
+pub(crate) async fn unknown_peers(State(portal): State<Portal>) -> Result<Json<Value>, Problem> {
+    let peers = ask(&portal.archive, |archive| archive.db().unknown_peers()).await?;
+    let rows = peers.into_iter().map(|p| {
+        json!({
+            "ae_title": p.ae_title, "address": p.address, "called": p.called, "first_ms": p.first_ms,
+            "last_ms": p.last_ms, "count": p.count,
+        })
+    });
+    Ok(Json(rows.collect()))
+}
+
+pub(crate) async fn clocks(State(portal): State<Portal>) -> Result<Json<Value>, Problem> {
+    let clocks = ask(&portal.archive, |archive| archive.db().machine_clocks(ROWS_MAX)).await?;
+    Ok(Json(clocks.into_iter().map(|c| crate::page::clock_row(&c)).collect()))
+}
+
+pub(crate) async fn conflicts(
+    State(portal): State<Portal>,
+    Query(stretch): Query<Stretch>,
+) -> Result<Json<Value>, Problem> {
+    let (limit, offset) = stretch.bounds();
+    let rows = ask(&portal.archive, move |archive| archive.db().conflicts(limit, offset)).await?;
+    let rows = rows.into_iter().map(|c| {
+        json!({
+            "kind": format!("{:?}", c.kind), "study": c.study.as_str(),
+            "sop_instance": c.sop_instance.map(|u| u.to_string()),
+        })
+    });
+    Ok(Json(rows.collect()))
+}
+
+pub(crate) async fn unindexable(
+    State(portal): State<Portal>,
+    Query(stretch): Query<Stretch>,
+) -> Result<Json<Value>, Problem> {
+    let (limit, offset) = stretch.bounds();
+    let rows = ask(&portal.archive, move |archive| archive.db().unindexable(limit, offset)).await?;
+    // The pack's name stays here: its random part protects its records against forgery.
+    Ok(Json(rows.into_iter().map(|u| json!({ "offset": u.offset, "reason": u.reason })).collect()))
+}
+
+fn uid(text: &str) -> Result<Uid, Problem> {
+    Uid::parse(text).map_err(|e| Problem::Invalid("sop_instance", e.to_string()))
+}
+
+pub(crate) async fn versions(
+    State(portal): State<Portal>,
+    Path(sop_instance): Path<String>,
+) -> Result<Json<Value>, Problem> {
+    let sop = uid(&sop_instance)?;
+    let rows = ask(&portal.archive, move |archive| archive.db().versions(None, &sop)).await?;
+    if rows.is_empty() {
+        return Err(Problem::NotFound("instance"));
+    }
+    let rows = rows.into_iter().map(|v| {
+        json!({
+            "digest": v.row.digest.to_string(), "served": v.served, "study": v.row.study.as_str(),
+            "series": v.row.series.as_str(), "transfer_syntax": v.row.transfer_syntax.as_str(),
+            "received_ms": v.received_ms,
+            "href": format!("/api/v1/instances/{sop_instance}/versions/{}", v.row.digest),
+        })
+    });
+    Ok(Json(rows.collect()))
+}
+
+pub(crate) async fn version(
+    State(portal): State<Portal>,
+    Path((sop_instance, digest)): Path<(String, String)>,
+) -> Result<Response, Problem> {
+    let sop = uid(&sop_instance)?;
+    let digest: ContentHash =
+        digest.parse().map_err(|_| Problem::Invalid("digest", "not 64 hexadecimal digits".into()))?;
+    let row = ask(&portal.archive, move |archive| archive.db().instance_by_digest(&digest)).await?;
+    let row = row.filter(|row| row.sop_instance == sop).ok_or(Problem::NotFound("version"))?;
+    let archive = portal.archive.clone();
+    let (length, body) = dicomweb::stream_instance(&archive, row).await.map_err(Problem::failed)?;
+    let headers = [
+        (header::CONTENT_TYPE, HeaderValue::from_static("application/dicom")),
+        (header::CONTENT_LENGTH, HeaderValue::from(length)),
+        // The digest names the bytes: they never change. They may be withdrawn, so nobody else may keep them.
+        (header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache")),
+    ];
+    Ok((headers, Body::new(body)).into_response())
+}

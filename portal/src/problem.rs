@@ -1,0 +1,37 @@
+//! Errors as problem bodies (RFC 9457).
+
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+
+/// Why a request has no answer.
+#[derive(Debug)]
+pub(crate) enum Problem {
+    /// A part of the request is wrong: its name and why.
+    Invalid(&'static str, String),
+    /// There is no such thing.
+    NotFound(&'static str),
+    /// The archive failed; the log says more.
+    Failed,
+}
+
+impl Problem {
+    /// Logs `error` and hides it from the answer.
+    pub(crate) fn failed(error: impl std::fmt::Display) -> Problem {
+        tracing::error!(%error, "a request failed");
+        Problem::Failed
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let (status, title, field) = match self {
+            Problem::Invalid(field, why) => (StatusCode::BAD_REQUEST, why, Some(field)),
+            Problem::NotFound(what) => (StatusCode::NOT_FOUND, format!("there is no such {what}"), None),
+            Problem::Failed => {
+                (StatusCode::INTERNAL_SERVER_ERROR, "the archive could not answer; its log says why".into(), None)
+            }
+        };
+        let body = serde_json::json!({ "title": title, "status": status.as_u16(), "field": field });
+        (status, [(header::CONTENT_TYPE, "application/problem+json")], body.to_string()).into_response()
+    }
+}

@@ -1,0 +1,1 @@
+//! Behaviour at the boundaries, through real clients
