@@ -192,14 +192,14 @@ async fn what_is_retrieved_is_what_was_stored() {
 #[tokio::test]
 async fn a_full_disk_refuses_and_says_when_to_come_again() {
     let rig = Rig::new();
-    let files: Vec<_> = (0..40)
-        .map(|n| Instance::new("1.2", "1.2.1", &format!("1.2.3.{n}")))
-        .map(|mut instance| {
-            // Pixels of its own, so that nothing is deduplicated.
-            instance.pixels.extend_from_slice(instance.instance.as_bytes());
-            instance.file()
-        })
-        .collect();
+    let file = |n: usize| {
+        let uid = format!("1.2.3.{n}");
+        let mut instance = Instance::new("1.2", "1.2.1", &uid);
+        // Pixels of its own, so that nothing is deduplicated.
+        instance.pixels.extend_from_slice(uid.as_bytes());
+        instance.file()
+    };
+    let files: Vec<_> = (0..40).map(file).collect();
     assert_eq!(rig.store(&files[..1]).await.status, 200);
     let used: usize = rig.disk.files().iter().map(|path| rig.disk.contents(path).unwrap().len()).sum();
     rig.disk.set_capacity(Some(used as u64 + 3000));

@@ -21,7 +21,7 @@ use crate::record::HoldingBody;
 
 /// Bytes of data sets after which a group is synced even if more waits.
 const GROUP_BYTES: u64 = 64 << 20;
-/// How long to wait between self-tests of a store that failed.
+/// How long to wait between looks at a store that may have failed elsewhere, and between its self-tests.
 const SELF_TEST: Duration = Duration::from_secs(1);
 
 /// What waits for the group lane.
@@ -74,18 +74,11 @@ impl Queue {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The next group; none after the stop. Waits at most `limit` where one is given (an empty group then).
-    fn take(&self, limit: Option<Duration>) -> Option<(Vec<Job>, Vec<Statement>)> {
-        let mut waiting = self.lock();
-        while waiting.jobs.is_empty() && waiting.statements.is_empty() && !waiting.stop {
-            match limit {
-                None => waiting = self.more.wait(waiting).unwrap_or_else(PoisonError::into_inner),
-                Some(limit) => {
-                    waiting = self.more.wait_timeout(waiting, limit).unwrap_or_else(PoisonError::into_inner).0;
-                    break;
-                }
-            }
-        }
+    /// The next group, empty if none comes within `limit`; none after the stop.
+    fn take(&self, limit: Duration) -> Option<(Vec<Job>, Vec<Statement>)> {
+        let idle = |w: &mut Waiting| w.jobs.is_empty() && w.statements.is_empty() && !w.stop;
+        let (mut waiting, _) =
+            self.more.wait_timeout_while(self.lock(), limit, idle).unwrap_or_else(PoisonError::into_inner);
         if waiting.stop && waiting.jobs.is_empty() && waiting.statements.is_empty() {
             return None;
         }
@@ -128,9 +121,9 @@ impl GroupLane {
     /// Works until the queue is stopped, then seals the pack.
     pub(crate) fn run(mut self) {
         loop {
-            let ailing = self.shared.health.disk_failed().then_some(SELF_TEST);
-            let Some((jobs, statements)) = self.shared.group.take(ailing) else { break };
-            if ailing.is_some() {
+            let ailing = self.shared.health.disk_failed();
+            let Some((jobs, statements)) = self.shared.group.take(SELF_TEST) else { break };
+            if ailing {
                 self.self_test();
             }
             for statement in statements {
