@@ -78,7 +78,10 @@ impl Intake {
             Stage::Head(reader) => match reader.push(bytes) {
                 Ok(Some(ready)) => self.begin(ready),
                 Ok(None) => Ok(()),
-                Err(_) => Err(REFUSED),
+                Err(error) => {
+                    tracing::warn!(%error, "a part of a STOW-RS request was refused");
+                    Err(REFUSED)
+                }
             },
             Stage::DataSet(store) => store.push(bytes).map_err(|error| failed(&error)),
             Stage::Failed { .. } => Ok(()),
@@ -141,9 +144,13 @@ impl Intake {
 /// A part that is not understood.
 const REFUSED: Stage = Stage::Failed { reason: reason::NOT_UNDERSTOOD, passing: false };
 
-/// The table of store errors to Failure Reasons.
+/// The table of store errors to Failure Reasons. Logs what the sender is not told, without identifiers.
 fn failed(error: &StoreError) -> Stage {
     let kind = error.kind();
+    match error {
+        StoreError::Mismatch { what, .. } => tracing::warn!(what, "an instance is not what its request says"),
+        error => tracing::warn!(%error, "an instance of a STOW-RS request was not stored"),
+    }
     let reason = match kind {
         StoreErrorKind::DataSet => reason::NOT_UNDERSTOOD,
         StoreErrorKind::Mismatch => reason::MISMATCH,
@@ -175,6 +182,12 @@ fn part_result(result: Result<Stored, StoreError>, identity: Option<(Uid, Uid)>)
 /// What is stored of one instance, for retrieving it.
 pub struct Found(InstanceRow);
 
+impl From<InstanceRow> for Found {
+    fn from(row: InstanceRow) -> Found {
+        Found(row)
+    }
+}
+
 impl Found {
     /// Digest of the instance.
     pub fn digest(&self) -> &ContentHash {
@@ -184,6 +197,13 @@ impl Found {
     /// Transfer syntax in which it is stored and sent.
     pub fn transfer_syntax(&self) -> &Uid {
         &self.0.transfer_syntax
+    }
+
+    /// Bytes of it as a Part 10 file.
+    pub fn part10_length(&self) -> u64 {
+        let row = &self.0;
+        let header = part10::header(&row.sop_class, &row.sop_instance, &row.transfer_syntax);
+        header.len() as u64 + row.length
     }
 
     /// Opens it as a Part 10 file.

@@ -25,12 +25,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::Body;
 use axum::extract::DefaultBodyLimit;
 use axum::handler::Handler;
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get};
 use indexer::archive::Archive;
+use indexer::db::InstanceRow;
 
 pub use archive::Sender;
 pub use error::{Error, Kind};
@@ -121,4 +123,20 @@ fn other_method(method: &Method, allowed: &'static str) -> Response {
             .into_response();
     }
     Error::Method(allowed).into_response()
+}
+
+/// A stored instance as a file of PS3.10: its length in bytes and the bytes. For faces beside this one that hand
+/// out an instance, served or not.
+///
+/// # Errors
+/// When its bytes cannot be read.
+pub async fn instance_file(archive: &Archive, row: InstanceRow) -> Result<(u64, Body), Error> {
+    let found = archive::Found::from(row);
+    let length = found.part10_length();
+    let archive = archive.clone();
+    let opened = tokio::task::spawn_blocking(move || found.open(&archive)).await;
+    match opened {
+        Ok(Ok(file)) => Ok((length, outgoing::body("version", file).await?)),
+        _ => Err(Error::Internal("what is stored could not be read; the archive's log says more")),
+    }
 }

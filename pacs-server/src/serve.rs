@@ -96,7 +96,7 @@ fn routes(
         page_rows: config.http.limits.page_rows,
     };
     let base = format!("{}/dicom-web", config.http.public_url.trim_end_matches('/'));
-    let dicom_web = dicomweb::DicomWeb::new(Arc::new(archive.clone()), &base, sender, limits);
+    let dicom_web = dicomweb::DicomWeb::new(archive.clone(), &base, sender, limits);
     let addresses = portal::Addresses {
         ae_title: config.dimse.ae_title.to_string(),
         dimse: dimse_at.iter().map(ToString::to_string).collect(),

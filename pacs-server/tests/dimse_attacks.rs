@@ -1,5 +1,7 @@
 //! Peers that break the protocol, lie about lengths, say nothing or come in crowds.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test")]
+
 mod dimse_peer;
 
 use std::io::{Read, Write};
@@ -52,7 +54,8 @@ fn lengths_beyond_the_limits_are_refused_before_anything_is_kept() {
 fn requests_full_of_items_cost_little() {
     let server = Server::start(|_| {});
     let syntaxes = vec!["1.2"; 100];
-    let contexts: Vec<u8> = (0..128).flat_map(|n| presentation_context(2 * n + 1, "1.2", &syntaxes)).collect();
+    let contexts: Vec<u8> =
+        (0..128).flat_map(|n| presentation_context(2 * n + 1, "1.2", &syntaxes)).collect();
     let began = Instant::now();
     let mut peer = server.connect();
     let answer = peer.request(&associate_request_of("TEST", "PACS", &contexts, &[]));
@@ -119,13 +122,28 @@ fn hostile_uids_are_refused_and_the_association_goes_on() {
     let server = Server::start(|_| {});
     let mut peer = server.associate();
     let long = "1".repeat(65);
-    let uids = ["../../x", "/etc/x", "..%2f", "1.2\0003", "1.2\r\n3", &long, "\u{661}.\u{662}", "1.2*", "1\\\\2", ""];
+    let uids = [
+        "../../x",
+        "/etc/x",
+        "..%2f",
+        "1.2\x003",
+        "1.2\r\n3",
+        &long,
+        "\u{661}.\u{662}",
+        "1.2*",
+        "1\\\\2",
+        "",
+    ];
     for uid in uids {
         let (status, comment) = peer.store(uid, &data_set("1.2.3.4", 100));
         assert_eq!(status, 0xA900, "{uid:?}");
         assert!(comment.contains("Affected SOP Instance UID"), "{comment}");
     }
-    assert_eq!(peer.store("1.2.3.5", &data_set("1.2.3.4", 100)).0, 0xA900, "not the instance of the data set");
+    assert_eq!(
+        peer.store("1.2.3.5", &data_set("1.2.3.4", 100)).0,
+        0xA900,
+        "not the instance of the data set"
+    );
     assert_eq!(peer.store("1.2.3.4", b"this is no data set").0 & 0xF000, 0xC000);
     assert_eq!(peer.store("1.2.3.4", &[]).0 & 0xF000, 0xC000, "an empty data set");
     assert_eq!(peer.store("1.02.3", &data_set("1.02.3", 100)).0, 0, "a leading zero is no reason");
@@ -144,12 +162,17 @@ fn silent_crowds_keep_nobody_out_and_are_closed_in_time() {
     let crowd = usize::try_from(room.saturating_sub(2000)).unwrap().min(10_000);
     let (before, _) = resident_kib();
     let began = Instant::now();
-    let mut silent: Vec<TcpStream> = (0..crowd / 2).map(|_| TcpStream::connect(server.address).unwrap()).collect();
+    let mut silent: Vec<TcpStream> =
+        (0..crowd / 2).map(|_| TcpStream::connect(server.address).unwrap()).collect();
     server.assert_serves(SOON);
     silent.extend((0..crowd / 2).map(|_| TcpStream::connect(server.address).unwrap()));
     server.assert_serves(SOON);
     let (after, _) = resident_kib();
-    println!("{crowd} silent connections in {:?}, {} KiB more memory", began.elapsed(), after.saturating_sub(before));
+    eprintln!(
+        "{crowd} silent connections in {:?}, {} KiB more memory",
+        began.elapsed(),
+        after.saturating_sub(before)
+    );
     assert!(after.saturating_sub(before) < 64 * 1024, "{} KiB", after - before);
     for mut stream in silent {
         stream.set_read_timeout(Some(Duration::from_secs(15))).unwrap();
@@ -207,7 +230,8 @@ fn drops_of_bytes_are_not_waited_for() {
 fn the_association_over_a_limit_is_rejected_for_the_moment() {
     let rejected = |server: &Server, calling: &str| {
         let began = Instant::now();
-        let answer = server.connect().request(&associate_request(calling, "PACS", &[(1, VERIFICATION, IMPLICIT)]));
+        let answer =
+            server.connect().request(&associate_request(calling, "PACS", &[(1, VERIFICATION, IMPLICIT)]));
         assert!(began.elapsed() < Duration::from_secs(1));
         match answer[0] {
             2 => false,
@@ -242,7 +266,7 @@ fn the_association_over_a_limit_is_rejected_for_the_moment() {
     let server = Server::start(|config| config.limits.associations_per_address = 5000);
     let mut all: Vec<Peer> = (0..1024).map(|n| open(&server, &format!("AE{n}"))).collect();
     assert!(rejected(&server, "OTHER"), "1,025th of all");
-    println!("1,024 associations, memory {:?} KiB", resident_kib());
+    eprintln!("1,024 associations, memory {:?} KiB", resident_kib());
     assert!(all.iter_mut().all(|peer| peer.echo() == 0));
 }
 
@@ -261,6 +285,6 @@ fn associations_that_are_aborted_leave_nothing_behind() {
     let began = Instant::now();
     (0..loops).for_each(|_| once());
     let (after, _) = resident_kib();
-    println!("{loops} times in {:?}, memory {before} to {after} KiB", began.elapsed());
+    eprintln!("{loops} times in {:?}, memory {before} to {after} KiB", began.elapsed());
     assert!(after < before + before / 10 + 1024, "memory rose from {before} to {after} KiB");
 }

@@ -1,5 +1,7 @@
 //! DCMTK's own clients against the listener: what is installed in hospitals behaves like them.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test")]
+
 mod dimse_peer;
 
 use std::path::{Path, PathBuf};
@@ -43,7 +45,8 @@ fn file(folder: &Path, number: usize, pixels: usize) -> PathBuf {
     element(3, "UI", uid.as_bytes());
     element(0x10, "UI", EXPLICIT.as_bytes());
     element(0x12, "UI", b"1.2.3");
-    let group = [&[2, 0, 0, 0, b'U', b'L', 4, 0][..], &u32::try_from(meta.len()).unwrap().to_le_bytes()].concat();
+    let group =
+        [&[2, 0, 0, 0, b'U', b'L', 4, 0][..], &u32::try_from(meta.len()).unwrap().to_le_bytes()].concat();
     let path = folder.join(format!("{number}.dcm"));
     std::fs::write(&path, [&[0; 128][..], b"DICM", &group, &meta, &data_set(&uid, pixels)].concat()).unwrap();
     path
@@ -52,7 +55,13 @@ fn file(folder: &Path, number: usize, pixels: usize) -> PathBuf {
 #[test]
 fn echoscu_with_every_kind_of_proposal() {
     let server = Server::start(|_| {});
-    for options in [&["-v"][..], &["-v", "-pts", "38"], &["-v", "-ppc", "128"], &["-v", "--repeat", "5"], &["-v", "--abort"]] {
+    for options in [
+        &["-v"][..],
+        &["-v", "-pts", "38"],
+        &["-v", "-ppc", "128"],
+        &["-v", "--repeat", "5"],
+        &["-v", "--abort"],
+    ] {
         assert_success(&run("echoscu", &server, options, &[]), &options.join(" "));
     }
 }
@@ -62,7 +71,8 @@ fn storescu_with_every_kind_of_proposal() {
     let server = Server::start(|_| {});
     let folder = tempfile::tempdir().unwrap();
     let files: Vec<PathBuf> = (0..10).map(|n| file(folder.path(), n, 100_000 + n * 2)).collect();
-    let plain = ["", "-R", "-xe", "-xb", "-xi", "-xs", "-xy", "-xx", "-xv", "-xw", "-xt", "-xu", "-xr", "-xd"];
+    let plain =
+        ["", "-R", "-xe", "-xb", "-xi", "-xs", "-xy", "-xx", "-xv", "-xw", "-xt", "-xu", "-xr", "-xd"];
     let more: [&[&str]; 6] = [
         &["-pdu", "4096"],
         &["--max-send-pdu", "4096"],
@@ -72,7 +82,8 @@ fn storescu_with_every_kind_of_proposal() {
         &["-usr", "who", "-pwd", "secret", "-rsp"],
     ];
     for options in plain.iter().map(|o| vec![*o]).chain(more.iter().map(|o| o.to_vec())) {
-        let options: Vec<&str> = ["-v"].into_iter().chain(options.into_iter().filter(|o| !o.is_empty())).collect();
+        let options: Vec<&str> =
+            ["-v"].into_iter().chain(options.into_iter().filter(|o| !o.is_empty())).collect();
         let output = run("storescu", &server, &options, &files);
         assert_success(&output, &options.join(" "));
     }

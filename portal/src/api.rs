@@ -2,7 +2,6 @@
 //! serve sockets.
 
 use axum::Json;
-use axum::body::Body;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
@@ -61,11 +60,16 @@ pub(crate) async fn peers(State(portal): State<Portal>) -> Result<Json<Value>, P
     let peers = ask(&portal.archive, |archive| archive.db().peers()).await?;
     let rows = peers.into_iter().map(|p| {
         json!({
-            "ae_title": p.ae_title, "address": p.address, "last_echo_ms": p.last_echo_ms,
-            "last_store_ms": p.last_store_ms, "last_error_ms": p.last_error_ms, "last_error": p.last_error,
+            "ae_title": p.ae_title, "address": p.address, "last_echo_ms": time(p.echo_ms),
+            "last_store_ms": time(p.store_ms), "last_error_ms": time(p.error_ms), "last_error": p.error,
         })
     });
     Ok(Json(rows.collect()))
+}
+
+/// Milliseconds since 1970, none for what never happened.
+fn time(ms: i64) -> Option<i64> {
+    (ms != 0).then_some(ms)
 }
 
 pub(crate) async fn unknown_peers(State(portal): State<Portal>) -> Result<Json<Value>, Problem> {
@@ -73,7 +77,7 @@ pub(crate) async fn unknown_peers(State(portal): State<Portal>) -> Result<Json<V
     let rows = peers.into_iter().map(|p| {
         json!({
             "ae_title": p.ae_title, "address": p.address, "called": p.called, "first_ms": p.first_ms,
-            "last_ms": p.last_ms, "count": p.count,
+            "last_ms": p.last_ms, "count": p.attempts,
         })
     });
     Ok(Json(rows.collect()))
@@ -92,8 +96,9 @@ pub(crate) async fn conflicts(
     let rows = ask(&portal.archive, move |archive| archive.db().conflicts(limit, offset)).await?;
     let rows = rows.into_iter().map(|c| {
         json!({
-            "kind": format!("{:?}", c.kind), "study": c.study.as_str(),
-            "sop_instance": c.sop_instance.map(|u| u.to_string()),
+            "kind": format!("{:?}", c.kind), "study": c.study_uid, "series": c.series_uid,
+            "sop_instance": c.sop_instance, "digest": c.digest, "served": c.served,
+            "patient_differs": c.patient_differs, "received_ms": c.received_ms,
         })
     });
     Ok(Json(rows.collect()))
@@ -106,7 +111,7 @@ pub(crate) async fn unindexable(
     let (limit, offset) = stretch.bounds();
     let rows = ask(&portal.archive, move |archive| archive.db().unindexable(limit, offset)).await?;
     // The pack's name stays here: its random part protects its records against forgery.
-    Ok(Json(rows.into_iter().map(|u| json!({ "offset": u.offset, "reason": u.reason })).collect()))
+    Ok(Json(rows.into_iter().map(|u| json!({ "offset": u.place.offset, "reason": u.reason })).collect()))
 }
 
 fn uid(text: &str) -> Result<Uid, Problem> {
@@ -123,11 +128,12 @@ pub(crate) async fn versions(
         return Err(Problem::NotFound("instance"));
     }
     let rows = rows.into_iter().map(|v| {
+        let i = v.instance;
         json!({
-            "digest": v.row.digest.to_string(), "served": v.served, "study": v.row.study.as_str(),
-            "series": v.row.series.as_str(), "transfer_syntax": v.row.transfer_syntax.as_str(),
-            "received_ms": v.received_ms,
-            "href": format!("/api/v1/instances/{sop_instance}/versions/{}", v.row.digest),
+            "digest": i.digest, "served": i.served, "study": i.study_uid, "series": i.series_uid,
+            "transfer_syntax": i.transfer_syntax, "received_ms": i.received_ms, "notes": v.notes,
+            "conflict": v.conflict.map(|c| format!("{c:?}")),
+            "href": format!("/api/v1/instances/{sop_instance}/versions/{}", i.digest),
         })
     });
     Ok(Json(rows.collect()))
@@ -143,12 +149,12 @@ pub(crate) async fn version(
     let row = ask(&portal.archive, move |archive| archive.db().instance_by_digest(&digest)).await?;
     let row = row.filter(|row| row.sop_instance == sop).ok_or(Problem::NotFound("version"))?;
     let archive = portal.archive.clone();
-    let (length, body) = dicomweb::stream_instance(&archive, row).await.map_err(Problem::failed)?;
+    let (length, body) = dicomweb::instance_file(&archive, row).await.map_err(|_| Problem::Failed)?;
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static("application/dicom")),
         (header::CONTENT_LENGTH, HeaderValue::from(length)),
         // The digest names the bytes: they never change. They may be withdrawn, so nobody else may keep them.
         (header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache")),
     ];
-    Ok((headers, Body::new(body)).into_response())
+    Ok((headers, body).into_response())
 }

@@ -12,8 +12,9 @@ use crate::problem::Problem;
 /// A machine whose clock seems wrong, for programs.
 pub(crate) fn clock_row(clock: &MachineClock) -> Value {
     json!({
-        "station": clock.station, "device_serial": clock.device_serial, "performed": clock.performed,
-        "received_ms": clock.received_ms, "ahead_seconds": clock.ahead_seconds,
+        "station": clock.station, "device_serial": clock.serial, "source": clock.source,
+        "first_ms": clock.first_ms, "last_ms": clock.last_ms, "instances": clock.instances,
+        "off_seconds_least": clock.off_s.0, "off_seconds_most": clock.off_s.1,
     })
 }
 
@@ -42,11 +43,12 @@ pub(crate) async fn state(State(portal): State<Portal>) -> Result<Html<String>, 
     row("Cần xem lại", "conflicts", &totals.conflicts.to_string());
     row("Không lập chỉ mục được", "unindexable", &totals.unindexable.to_string());
     for peer in unknown.iter().take(20) {
-        let text = format!("{} @ {} ({}x)", peer.ae_title, peer.address, peer.count);
+        let text = format!("{} @ {} ({}x)", peer.ae_title, peer.address, peer.attempts);
         row("Máy lạ chờ cho phép", "unknown caller", &text);
     }
     for clock in &clocks {
-        let text = format!("{} {}: {}", clock.station, clock.device_serial, clock.performed);
+        let off = format!("{:+} .. {:+} h", clock.off_s.0 / 3600, clock.off_s.1 / 3600);
+        let text = format!("{} {} ({}): {off}", clock.station, clock.serial, clock.source);
         row("Đồng hồ máy sai", "wrong clock", &text);
     }
     Ok(Html(PAGE.replace("{rows}", &rows)))

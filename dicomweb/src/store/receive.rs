@@ -242,10 +242,6 @@ impl Receiver {
             }
             PartResult::Failed { failure, passing } => {
                 measure::instance("failed");
-                tracing::warn!(
-                    reason = format_args!("{:#06x}", failure.reason),
-                    "an instance of a STOW-RS request was not stored"
-                );
                 self.report.failed(failure, passing);
             }
         }

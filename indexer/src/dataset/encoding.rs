@@ -61,10 +61,9 @@ impl Encoding {
         }
     }
 
-    /// The encoding that the first header of a data set shows, which wins over the one that is declared.
-    ///
-    /// Byte order is judged for a whole data set only (`root`): its first group is below 0100 in the right order.
-    pub(super) fn found(self, first: [u8; 8], root: bool) -> Self {
+    /// The encoding that the first header of a data set shows, which wins over the one that is declared. Its first
+    /// group is below 0100 in the right byte order, and its first element is short.
+    pub(super) fn found(self, first: [u8; 8]) -> Self {
         let [g0, g1, _, _, v0, v1, _, _] = first;
         let explicit = match VrBytes::of([v0, v1]) {
             VrBytes::Known(_) => true,
@@ -72,8 +71,26 @@ impl Encoding {
             VrBytes::None => false,
         };
         let group = self.endian.u16([g0, g1]);
-        let swapped = root && group >= 0x0100 && group.swap_bytes() < 0x0100;
+        let swapped = group >= 0x0100 && group.swap_bytes() < 0x0100;
         Self { explicit, endian: if swapped { self.endian.other() } else { self.endian } }
+    }
+
+    /// The encoding that the first header of an item shows: Implicit VR is met within Explicit VR.
+    ///
+    /// The reverse is looked for in sequences of VR UN only (`un`), which some writers fill with Explicit VR against
+    /// PS3.5 6.2.2, and only where the header as an implicit one makes no sense within `room` bytes: elsewhere the
+    /// length of a long first element, such as Contour Sequence, would at times be taken for a VR.
+    pub(super) fn found_in_item(self, first: [u8; 8], un: bool, room: u64) -> Self {
+        let [_, _, _, _, a, b, c, d] = first;
+        let explicit = match VrBytes::of([a, b]) {
+            VrBytes::None => false,
+            VrBytes::Known(_) if un && !self.explicit => {
+                let implicit = u64::from(self.endian.u32([a, b, c, d]));
+                implicit > room || implicit > 0xFFFF
+            }
+            _ => self.explicit,
+        };
+        Self { explicit, ..self }
     }
 }
 
@@ -178,14 +195,25 @@ mod tests {
         let explicit = *b"\x08\0\x05\0CS\x0a\0";
         let big = *b"\0\x08\0\x05CS\0\x0a";
         let unknown = *b"\x08\0\x05\0ZZ\x0a\0";
-        assert_eq!(Encoding::EXPLICIT_LITTLE.found(implicit, true), Encoding::IMPLICIT_LITTLE);
-        assert_eq!(Encoding::IMPLICIT_LITTLE.found(explicit, true), Encoding::EXPLICIT_LITTLE);
-        assert_eq!(Encoding::IMPLICIT_LITTLE.found(big, true), Encoding::EXPLICIT_BIG);
-        assert_eq!(Encoding::EXPLICIT_LITTLE.found(big, true), Encoding::EXPLICIT_BIG);
-        assert_eq!(Encoding::EXPLICIT_BIG.found(explicit, true), Encoding::EXPLICIT_LITTLE);
-        assert_eq!(Encoding::EXPLICIT_BIG.found(big, true), Encoding::EXPLICIT_BIG);
-        assert_eq!(Encoding::IMPLICIT_LITTLE.found(unknown, true), Encoding::IMPLICIT_LITTLE);
-        assert_eq!(Encoding::EXPLICIT_LITTLE.found(unknown, true), Encoding::EXPLICIT_LITTLE);
+        assert_eq!(Encoding::EXPLICIT_LITTLE.found(implicit), Encoding::IMPLICIT_LITTLE);
+        assert_eq!(Encoding::IMPLICIT_LITTLE.found(explicit), Encoding::EXPLICIT_LITTLE);
+        assert_eq!(Encoding::IMPLICIT_LITTLE.found(big), Encoding::EXPLICIT_BIG);
+        assert_eq!(Encoding::EXPLICIT_LITTLE.found(big), Encoding::EXPLICIT_BIG);
+        assert_eq!(Encoding::EXPLICIT_BIG.found(explicit), Encoding::EXPLICIT_LITTLE);
+        assert_eq!(Encoding::EXPLICIT_BIG.found(big), Encoding::EXPLICIT_BIG);
+        assert_eq!(Encoding::IMPLICIT_LITTLE.found(unknown), Encoding::IMPLICIT_LITTLE);
+        assert_eq!(Encoding::EXPLICIT_LITTLE.found(unknown), Encoding::EXPLICIT_LITTLE);
+    }
+
+    #[test]
+    fn a_length_in_an_item_is_no_vr() {
+        let implicit = *b"\x06\x30\x40\0SQ\x02\0";
+        let long = *b"\x06\x30\x40\0SQ\0\0";
+        let explicit = *b"\x08\0\0\x01SH\x06\0";
+        let item = |first, un, room| Encoding::IMPLICIT_LITTLE.found_in_item(first, un, room).explicit;
+        assert!(!item(implicit, false, u64::MAX) && !item(implicit, false, 100));
+        assert!(!item(long, true, u64::MAX) && item(long, true, 100) && item(explicit, true, u64::MAX));
+        assert!(!Encoding::EXPLICIT_LITTLE.found_in_item([8, 0, 5, 0, 10, 0, 0, 0], false, 100).explicit);
     }
 
     #[test]

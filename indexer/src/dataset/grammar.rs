@@ -39,6 +39,8 @@ pub(super) struct Frame {
     pub defined: bool,
     /// Position of its first byte.
     start: u64,
+    /// Whether it is a sequence of VR UN, or an item of one.
+    pub un: bool,
     /// Whether no element was met, so that the encoding is still to be confirmed.
     fresh: bool,
     last: Tag,
@@ -46,7 +48,7 @@ pub(super) struct Frame {
 
 impl Frame {
     pub fn new(kind: FrameKind, encoding: Encoding, end: u64, defined: bool) -> Self {
-        Self { kind, encoding, end, defined, start: 0, fresh: true, last: Tag(0, 0) }
+        Self { kind, encoding, end, defined, start: 0, un: false, fresh: true, last: Tag(0, 0) }
     }
 }
 
@@ -245,14 +247,14 @@ impl Grammar {
     }
 
     /// A frame that opens here with a length or none; the frame around it bounds it.
-    fn open(&mut self, kind: FrameKind, encoding: Encoding, length: Option<u64>) -> Frame {
+    fn open(&mut self, kind: FrameKind, encoding: Encoding, length: Option<u64>, un: bool) -> Frame {
         let around = self.top().end;
         let own = length.map_or(around, |length| self.position.saturating_add(length));
         if own > around {
             self.notes.add(Note::Overrun);
         }
         let start = self.position;
-        let frame = Frame { start, ..Frame::new(kind, encoding, own.min(around), length.is_some()) };
+        let frame = Frame { start, un, ..Frame::new(kind, encoding, own.min(around), length.is_some()) };
         self.stack.push(frame);
         frame
     }
@@ -266,12 +268,12 @@ impl Grammar {
 
     /// None: the sequence is over without a delimiter, the header belongs to what is around it.
     fn in_sequence(&mut self, first: [u8; 8]) -> Option<Token> {
-        let Frame { encoding, defined, .. } = *self.top();
+        let Frame { encoding, defined, un, .. } = *self.top();
         let header = Header::read(first, None, Encoding { explicit: false, ..encoding })?;
         match header.tag {
             ITEM => {
                 self.skip(8);
-                let frame = self.open(FrameKind::Item, encoding, header.length);
+                let frame = self.open(FrameKind::Item, encoding, header.length, un);
                 return Some(Token::Item { frame });
             }
             SEQUENCE_END if !defined => {
@@ -352,7 +354,11 @@ impl Grammar {
         if !frame.fresh {
             return frame.encoding;
         }
-        let found = frame.encoding.found(first, frame.kind == FrameKind::Root);
+        let room = frame.end.saturating_sub(self.position).saturating_sub(8);
+        let found = match frame.kind {
+            FrameKind::Root => frame.encoding.found(first),
+            _ => frame.encoding.found_in_item(first, frame.un, room),
+        };
         if found != frame.encoding {
             self.notes.add(Note::OtherEncoding);
         }
@@ -404,7 +410,7 @@ impl Grammar {
             Some(_) => encoding,
             None => Encoding { explicit: false, ..encoding },
         };
-        let frame = self.open(FrameKind::Sequence, within, length);
+        let frame = self.open(FrameKind::Sequence, within, length, vr == Some(Vr::UN));
         self.depth += 1;
         Ok(Token::Sequence { found, frame })
     }

@@ -242,7 +242,7 @@ fn guess(bytes: &[u8], start: usize, complete: bool) -> Result<Guess, Part10Erro
     let Some(first) = bytes.get(start..).and_then(|rest| rest.first_chunk::<8>()) else {
         return missing(start.saturating_add(12));
     };
-    let encoding = Encoding::EXPLICIT_LITTLE.found(*first, true);
+    let encoding = Encoding::EXPLICIT_LITTLE.found(*first);
     let Some(header) = header_at(bytes, start, encoding) else {
         return missing(start.saturating_add(12));
     };

@@ -220,7 +220,8 @@ impl<'a> Elements<'a> {
             // PS3.5 6.2.2: a sequence that was not known to some system on its way, as UN of defined length.
             None if vr == Vr::SQ && self.grammar.depth() < MAX_DEPTH => {
                 let end = found.start.saturating_add(length);
-                let frame = Frame::new(FrameKind::Sequence, Encoding::IMPLICIT_LITTLE, end, true);
+                let mut frame = Frame::new(FrameKind::Sequence, Encoding::IMPLICIT_LITTLE, end, true);
+                frame.un = true;
                 self.items(frame, found.start, self.grammar.depth() + 1)
             }
             None => Value::Bytes(self.source.slice(found.start, length)),

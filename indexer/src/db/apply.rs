@@ -13,11 +13,10 @@ use super::pack;
 use super::series;
 use super::session::Session;
 use super::study;
-use super::total;
 use super::touched::Touched;
 
 /// All tables that are derived from packs.
-const DERIVED: [&str; 19] = [
+const DERIVED: [&str; 18] = [
     "bulk_location",
     "conflict",
     "facility",
@@ -34,7 +33,6 @@ const DERIVED: [&str; 19] = [
     "study",
     "study_variant",
     "study_word",
-    "total",
     "unindexable",
     "word",
 ];
@@ -52,7 +50,11 @@ pub(super) fn apply(
     }
     settle(session, &mut touched)?;
     for (pack, to) in &batch.checkpoints {
-        pack::advance(session, *pack, *to)?;
+        let added = touched.added.remove(pack).unwrap_or_default();
+        pack::advance(session, *pack, *to, &added)?;
+    }
+    for (pack, added) in &touched.added {
+        pack::advance(session, *pack, 0, added)?;
     }
     Ok(applied)
 }
@@ -66,9 +68,9 @@ fn apply_one(
     match entry {
         Entry::Bulk { hash, place } => bulk::add(session, hash, *place, touched)?,
         Entry::Instance(entry) => return instance::apply(session, entry, utc_offset_minutes, touched),
-        Entry::Holding { digest, facility, source, received_ms, place: _ } => {
+        Entry::Holding { digest, facility, source, received_ms, place } => {
             let came = Came { facility: *facility, received_ms: *received_ms, source };
-            return holding::apply(session, digest, came, touched);
+            return holding::apply(session, digest, came, place.pack, touched);
         }
         Entry::Statement { place, json } => state(session, *place, json)?,
         Entry::Unindexable { pack, offset, reason } => {
@@ -92,14 +94,15 @@ fn state(session: &Session<'_>, place: Place, json: &Value) -> Result<(), DbErro
 
 /// Brings what was touched up to date, in the order of rows, so that two writers would wait and not deadlock.
 fn settle(session: &Session<'_>, touched: &mut Touched) -> Result<(), DbError> {
-    study::count_served(session, touched)?;
-    for (id, touch) in touched.series.iter().filter(|(_, touch)| touch.best.is_some() || touch.look_at_all) {
-        series::settle(session, *id, touch)?;
+    for (id, touch) in &touched.series {
+        if series::settle(session, *id, touch)? {
+            touched.studies.entry(touch.study).or_default().new_modality = true;
+        }
     }
     for (id, touch) in &touched.studies {
         study::settle(session, *id, touch)?;
     }
-    total::add(session, &touched.totals)
+    Ok(())
 }
 
 /// Empties all derived tables.

@@ -36,8 +36,9 @@ pub(super) fn add(
     let at = signed(place.offset, "record position")?;
     let length = signed(place.length, "body length")?;
     if session.execute(INSERT, params![&hash.0[..], place.pack.0, at, length])? > 0 {
-        touched.totals.bulk_copies += 1;
-        touched.totals.bulk_bytes += length;
+        let added = touched.added(place.pack);
+        added.bulk_copies += 1;
+        added.bulk_bytes += length;
     }
     Ok(())
 }

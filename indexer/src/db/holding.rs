@@ -3,7 +3,7 @@
 use rusqlite::params;
 use storage_config::ContentHash;
 
-use super::entry::{Applied, FacilityId};
+use super::entry::{Applied, FacilityId, PackId};
 use super::error::DbError;
 use super::session::Session;
 use super::touched::Touched;
@@ -45,20 +45,14 @@ const DEFERRED: &str = "DELETE FROM pending_holding WHERE digest = ?1 RETURNING 
 pub(super) const HOT: &[&str] = &[FIND, EARLIER, OF_INSTANCE, FIND_INSTANCE, DEFERRED];
 
 /// Notes that a facility has an instance; whether that was not known.
-pub(super) fn note(
-    session: &Session<'_>,
-    instance: i64,
-    came: Came<'_>,
-    touched: &mut Touched,
-) -> Result<bool, DbError> {
+pub(super) fn note(session: &Session<'_>, instance: i64, came: Came<'_>) -> Result<bool, DbError> {
     let facility = came.facility.0;
     let known = session.row(FIND, params![instance, facility], |row| {
         Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?))
     })?;
     match known {
         None => {
-            touched.totals.holdings += 1;
-            session.execute(INSERT, params![instance, facility, came.received_ms, came.source])?;
+            first(session, instance, came)?;
             Ok(true)
         }
         Some((received_ms, source)) => {
@@ -70,16 +64,27 @@ pub(super) fn note(
     }
 }
 
+/// Notes the first holding of an instance, or of a facility.
+pub(super) fn first(session: &Session<'_>, instance: i64, came: Came<'_>) -> Result<(), DbError> {
+    let params = params![instance, came.facility.0, came.received_ms, came.source];
+    session.execute(INSERT, params).map(drop)
+}
+
 /// Applies a holding record. Where its instance is not indexed yet, the holding waits for it.
 pub(super) fn apply(
     session: &Session<'_>,
     digest: &ContentHash,
     came: Came<'_>,
+    pack: PackId,
     touched: &mut Touched,
 ) -> Result<Applied, DbError> {
     let instance: Option<i64> = session.row(FIND_INSTANCE, [&digest.0[..]], |row| row.get(0))?;
     let new = match instance {
-        Some(instance) => note(session, instance, came, touched)?,
+        Some(instance) => {
+            let new = note(session, instance, came)?;
+            touched.added(pack).holdings += i64::from(new);
+            new
+        }
         None => {
             let params = params![&digest.0[..], came.facility.0, came.received_ms, came.source];
             session.execute(DEFER, params)?;
@@ -89,21 +94,17 @@ pub(super) fn apply(
     Ok(if new { Applied::Holding } else { Applied::Duplicate })
 }
 
-/// Gives a new instance the holdings that waited for it.
-pub(super) fn adopt(
-    session: &Session<'_>,
-    instance: i64,
-    digest: &ContentHash,
-    touched: &mut Touched,
-) -> Result<(), DbError> {
+/// Gives a new instance the holdings that waited for it; how many facilities that adds.
+pub(super) fn adopt(session: &Session<'_>, instance: i64, digest: &ContentHash) -> Result<i64, DbError> {
     let waiting = session.rows(DEFERRED, [&digest.0[..]], |row| {
         Ok((row.get::<_, u32>(0)?, row.get::<_, i64>(1)?, row.get::<_, String>(2)?))
     })?;
+    let mut added = 0;
     for (facility, received_ms, source) in waiting {
         let came = Came { facility: FacilityId(facility), received_ms, source: &source };
-        note(session, instance, came, touched)?;
+        added += i64::from(note(session, instance, came)?);
     }
-    Ok(())
+    Ok(added)
 }
 
 pub(super) fn of_instance(session: &Session<'_>, instance: i64) -> Result<Vec<HoldingRow>, DbError> {

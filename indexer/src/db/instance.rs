@@ -49,7 +49,8 @@ pub(super) fn apply(
 ) -> Result<Applied, DbError> {
     let came = Came { facility: entry.facility, received_ms: entry.received_ms, source: &entry.source };
     if let Some(known) = session.row(KNOWN, [&entry.digest.0[..]], |row| known_row(row, entry))? {
-        let new = holding::note(session, known.placed.instance, came, touched)?;
+        let new = holding::note(session, known.placed.instance, came)?;
+        touched.added(entry.place.pack).holdings += i64::from(new);
         let earlier = (entry.received_ms, entry.facility.0, entry.source.as_str())
             < (known.placed.precedence.received_ms, known.facility, known.source.as_str());
         if earlier {
@@ -58,11 +59,13 @@ pub(super) fn apply(
         return Ok(if new { Applied::Holding } else { Applied::Duplicate });
     }
     let versions = insert(session, entry, touched)?;
-    holding::note(session, versions.new.instance, came, touched)?;
-    holding::adopt(session, versions.new.instance, &entry.digest, touched)?;
+    holding::first(session, versions.new.instance, came)?;
+    let adopted = holding::adopt(session, versions.new.instance, &entry.digest)?;
     machine::check(session, entry, utc_offset_minutes)?;
-    touched.totals.instances += 1;
-    touched.totals.data_set_bytes += signed(entry.length, "data set length")?;
+    let added = touched.added(entry.place.pack);
+    added.instances += 1;
+    added.holdings += 1 + adopted;
+    added.data_set_bytes += signed(entry.length, "data set length")?;
     version::place(session, &versions, touched)
 }
 
@@ -143,7 +146,7 @@ fn came_earlier(
     ];
     session.execute(MOVE, params)?;
     if known.served {
-        touched.moved(&known.placed);
+        touched.disturbed(&known.placed);
     }
     version::decide_again(session, known.placed.study, known.placed.series, &known.sop_uid, touched)
 }

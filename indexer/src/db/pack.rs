@@ -5,6 +5,7 @@ use rusqlite::params;
 use super::entry::PackId;
 use super::error::DbError;
 use super::session::{Session, signed, unsigned};
+use super::touched::Added;
 
 /// A pack that was registered.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,7 +24,9 @@ pub struct PackRow {
 
 const FIND: &str = "SELECT id FROM pack WHERE name = ?1";
 const INSERT: &str = "INSERT INTO pack (name) VALUES (?1) RETURNING id";
-const ADVANCE: &str = "UPDATE pack SET checkpoint = ?2 WHERE id = ?1 AND checkpoint < ?2";
+const ADVANCE: &str = "UPDATE pack SET checkpoint = max(checkpoint, ?2), instances = instances + ?3, \
+     data_set_bytes = data_set_bytes + ?4, holdings = holdings + ?5, bulk_copies = bulk_copies + ?6, \
+     bulk_bytes = bulk_bytes + ?7 WHERE id = ?1";
 const SEAL: &str = "UPDATE pack SET sealed = 1, length = ?2 WHERE id = ?1";
 const ALL: &str = "SELECT id, name, sealed, length, checkpoint FROM pack ORDER BY id";
 const CHECKPOINT: &str = "SELECT checkpoint FROM pack WHERE id = ?1";
@@ -39,9 +42,18 @@ pub(super) fn id(session: &Session<'_>, name: &str) -> Result<PackId, DbError> {
     }
 }
 
-/// Moves a pack's mark; never back, so that replaying an old batch is harmless.
-pub(super) fn advance(session: &Session<'_>, pack: PackId, to: u64) -> Result<(), DbError> {
-    session.execute(ADVANCE, params![pack.0, signed(to, "checkpoint")?]).map(drop)
+/// Moves a pack's mark, never back, so that replaying an old batch is harmless; and adds to its sums.
+pub(super) fn advance(session: &Session<'_>, pack: PackId, to: u64, added: &Added) -> Result<(), DbError> {
+    let params = params![
+        pack.0,
+        signed(to, "checkpoint")?,
+        added.instances,
+        added.data_set_bytes,
+        added.holdings,
+        added.bulk_copies,
+        added.bulk_bytes,
+    ];
+    if session.execute(ADVANCE, params)? == 1 { Ok(()) } else { Err(DbError::Range("pack")) }
 }
 
 pub(super) fn seal(session: &Session<'_>, pack: PackId, length: u64) -> Result<(), DbError> {

@@ -5,7 +5,7 @@ use rusqlite::params_from_iter;
 
 use super::session::Session;
 use super::sqlite::{DbOptions, SqliteDb};
-use super::{bulk, conflict, find, holding, instance, pack, patient, retrieve, series, show, study, total};
+use super::{bulk, conflict, find, holding, instance, pack, patient, retrieve, series, show, study};
 use super::{version, word};
 use crate::query::{Level, Query};
 
@@ -47,7 +47,6 @@ fn statements_of_storing_and_retrieving_use_indexes() {
             series::HOT,
             show::HOT,
             study::HOT,
-            total::HOT,
             version::HOT,
             word::HOT,
         ];

@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use storage_config::Uid;
 
+use super::entry::PackId;
+
 /// Decides whose attributes a study or series shows: the least one's. It depends on nothing but the instance, so that
 /// the outcome does not depend on the order of arrival.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -30,8 +32,12 @@ pub(super) struct Touch {
     pub best: Option<Candidate>,
     /// An instance that was served is no longer, or is no longer what it was: look at all.
     pub look_at_all: bool,
-    /// What the served instances say of patient and study is not what it was.
-    pub says_other: bool,
+    /// Of a study: somebody said of it what nobody said before.
+    pub new_variant: bool,
+    /// Of a study: the modality of a series came up or changed.
+    pub new_modality: bool,
+    /// Of a series: its study.
+    pub study: i64,
     /// Latest receive time.
     pub changed_ms: i64,
 }
@@ -47,7 +53,7 @@ pub(super) struct Placed {
     pub precedence: Precedence,
 }
 
-/// Rows added by a batch, for the totals.
+/// What rows add up to, for the totals.
 #[derive(Debug, Default)]
 pub(super) struct Added {
     pub bulk_copies: i64,
@@ -62,9 +68,8 @@ pub(super) struct Added {
 pub(super) struct Touched {
     pub series: BTreeMap<i64, Touch>,
     pub studies: BTreeMap<i64, Touch>,
-    /// Change of the number of served instances per study variant.
-    pub served: BTreeMap<i64, i64>,
-    pub totals: Added,
+    /// By pack.
+    pub added: BTreeMap<PackId, Added>,
     /// Rows found or made by this batch.
     pub study_rows: HashMap<Uid, i64>,
     pub series_rows: HashMap<(i64, Uid), i64>,
@@ -75,7 +80,6 @@ pub(super) struct Touched {
 impl Touched {
     /// An instance came to be served.
     pub(super) fn appears(&mut self, placed: &Placed) {
-        *self.served.entry(placed.study_variant).or_default() += 1;
         let candidate =
             |variant| Candidate { precedence: placed.precedence, instance: placed.instance, variant };
         for (touch, candidate) in [
@@ -86,18 +90,20 @@ impl Touched {
                 touch.best = Some(candidate);
             }
             touch.changed_ms = touch.changed_ms.max(placed.precedence.received_ms);
+            touch.study = placed.study;
         }
     }
 
-    /// An instance is no longer served.
-    pub(super) fn disappears(&mut self, placed: &Placed) {
-        *self.served.entry(placed.study_variant).or_default() -= 1;
-        self.moved(placed);
+    /// An instance is no longer served, or what decides its precedence changed.
+    pub(super) fn disturbed(&mut self, placed: &Placed) {
+        let series = self.series.entry(placed.series).or_default();
+        series.look_at_all = true;
+        series.study = placed.study;
+        self.studies.entry(placed.study).or_default().look_at_all = true;
     }
 
-    /// What decides the precedence of an instance changed.
-    pub(super) fn moved(&mut self, placed: &Placed) {
-        self.series.entry(placed.series).or_default().look_at_all = true;
-        self.studies.entry(placed.study).or_default().look_at_all = true;
+    /// What the rows of a pack's records add up to in this batch.
+    pub(super) fn added(&mut self, pack: PackId) -> &mut Added {
+        self.added.entry(pack).or_default()
     }
 }

@@ -99,7 +99,7 @@ fn serve(
 ) -> Result<(), DbError> {
     session.execute(STEP_DOWN, [old.instance])?;
     session.execute(SERVE, [new.instance])?;
-    touched.disappears(old);
+    touched.disturbed(old);
     touched.appears(new);
     conflict::compare_versions(session, new.study, new.series, sop_uid, new)
 }

@@ -251,7 +251,9 @@ impl Association {
                     return Err(Violation::CommandTooLong(self.limits.command_bytes));
                 }
             }
-            Message::Command { .. } => return Err(Violation::WrongFragment("a data set within a command set")),
+            Message::Command { .. } => {
+                return Err(Violation::WrongFragment("a data set within a command set"));
+            }
             Message::DataSet { .. } if is_command => {
                 return Err(Violation::WrongFragment("a command set within a data set"));
             }
@@ -279,7 +281,11 @@ impl Association {
         // Not more than `fragment`, so it fits.
         let rest = fragment - bytes.len() as u32;
         let complete = rest == 0;
-        self.position = if complete { Position::Items { left } } else { Position::Fragment { fragment: rest, left, header } };
+        self.position = if complete {
+            Position::Items { left }
+        } else {
+            Position::Fragment { fragment: rest, left, header }
+        };
         let last = complete && header & LAST != 0;
         let event = match self.message {
             Message::Command { context, .. } => {

@@ -207,7 +207,8 @@ mod tests {
         write_response(&mut out, &command, Status::MISMATCH, "why");
         assert_eq!(Command::read(&out), Err(Violation::UnexpectedCommand(0x8001)));
         assert_eq!(u32::from_le_bytes(out[8..12].try_into().unwrap()) as usize, out.len() - 12);
-        let expected = [0, 0, 0x00, 0x09, 2, 0, 0, 0, 0x00, 0xa9, 0, 0, 0x02, 0x09, 4, 0, 0, 0, b'w', b'h', b'y', b' '];
+        let expected =
+            [0, 0, 0x00, 0x09, 2, 0, 0, 0, 0x00, 0xa9, 0, 0, 0x02, 0x09, 4, 0, 0, 0, b'w', b'h', b'y', b' '];
         assert!(out.windows(expected.len()).any(|w| w == expected));
     }
 
@@ -220,7 +221,10 @@ mod tests {
             write_response(&mut out, &command, Status::MISMATCH, "");
             assert!(!out.windows(bad.len()).any(|w| w == bad.as_bytes()));
         }
-        assert_eq!(Command::read(&request(C_STORE_RQ, "1.2.3", "", true)).unwrap().sop_instance, Named::Absent);
+        assert_eq!(
+            Command::read(&request(C_STORE_RQ, "1.2.3", "", true)).unwrap().sop_instance,
+            Named::Absent
+        );
     }
 
     #[test]

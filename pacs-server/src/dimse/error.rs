@@ -62,9 +62,9 @@ impl Violation {
             Violation::TooSlow | Violation::Silent => {
                 AbortRQSource::ServiceProvider(Provider::ReasonNotSpecified)
             }
-            Violation::CommandTooLong(_) | Violation::MalformedCommand(_) | Violation::UnexpectedCommand(_) => {
-                AbortRQSource::ServiceUser
-            }
+            Violation::CommandTooLong(_)
+            | Violation::MalformedCommand(_)
+            | Violation::UnexpectedCommand(_) => AbortRQSource::ServiceUser,
         }
     }
 

@@ -74,7 +74,11 @@ impl DimseServer {
     ///
     /// # Errors
     /// The first address that cannot be listened on.
-    pub fn bind(config: &DimseConfig, archive: Arc<Archive>, on_peer: OnPeer) -> Result<DimseServer, DimseError> {
+    pub fn bind(
+        config: &DimseConfig,
+        archive: Arc<Archive>,
+        on_peer: OnPeer,
+    ) -> Result<DimseServer, DimseError> {
         let mut listeners = Vec::with_capacity(config.listen.len());
         let mut addresses = Vec::with_capacity(config.listen.len());
         for &address in &config.listen {
@@ -156,7 +160,7 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
 
 /// What a new connection said.
 enum Heard {
-    Request(Association, Box<AssociationRQ>),
+    Request(Box<Association>, Box<AssociationRQ>),
     Broken(Violation),
     Gone,
 }
@@ -167,7 +171,7 @@ async fn greet(stream: TcpStream, from: SocketAddr, shared: Arc<Shared>, ticket:
     match timeout(artim, hear(&stream, shared.limits, &ticket)).await {
         Ok(Heard::Request(association, request)) => {
             let stream = match consider(&shared, &request, from) {
-                Ok(agreed) => match hand_over(&shared, stream, association, agreed) {
+                Ok(agreed) => match hand_over(&shared, stream, *association, agreed) {
                     Ok(()) => return,
                     Err(stream) => stream,
                 },
@@ -195,11 +199,13 @@ async fn greet(stream: TcpStream, from: SocketAddr, shared: Arc<Shared>, ticket:
 /// Reads up to the end of the A-ASSOCIATE-RQ and not a byte further; memory grows with what came, not with what was
 /// announced.
 async fn hear(stream: &TcpStream, limits: DimseLimits, ticket: &Ticket) -> Heard {
-    let mut association = Association::new(limits);
+    let mut association = Box::new(Association::new(limits));
     let mut unread: Vec<u8> = Vec::new();
     loop {
         let consumed = match association.step(&unread) {
-            Ok(Step { event: Some(Event::Request(request)), .. }) => return Heard::Request(association, request),
+            Ok(Step { event: Some(Event::Request(request)), .. }) => {
+                return Heard::Request(association, request);
+            }
             Ok(Step { event: Some(_), .. }) => return Heard::Gone,
             Ok(Step { consumed, event: None }) => consumed,
             Err(violation) => return Heard::Broken(violation),
@@ -261,7 +267,9 @@ fn consider(shared: &Shared, request: &AssociationRQ, from: SocketAddr) -> Resul
         (shared.on_peer)(PeerEvent { ae_title: &ae_title, address, action });
         let rejection = match refusal {
             Refusal::OtherCalled => negotiation::called_not_recognized(),
-            Refusal::NoTitle | Refusal::UnknownPeer | Refusal::OtherAddress => negotiation::calling_not_recognized(),
+            Refusal::NoTitle | Refusal::UnknownPeer | Refusal::OtherAddress => {
+                negotiation::calling_not_recognized()
+            }
         };
         reject(refusal.label(), rejection)
     })?;

@@ -128,7 +128,10 @@ pub fn describe_metrics() {
     describe_counter!("dimse_connections_total", "Connections accepted");
     describe_counter!("dimse_associations_accepted_total", "Associations accepted");
     describe_counter!("dimse_associations_rejected_total", "Associations rejected, by reason");
-    describe_counter!("dimse_associations_broken_total", "Associations and connections broken off, by reason");
+    describe_counter!(
+        "dimse_associations_broken_total",
+        "Associations and connections broken off, by reason"
+    );
     describe_counter!("dimse_instances_total", "Instances acknowledged with Success");
     describe_counter!("dimse_received_bytes_total", Unit::Bytes, "Bytes of data sets received");
     describe_counter!("dimse_errors_total", "Operations answered with a failure, by status");

@@ -28,8 +28,9 @@ enum Seen {
 /// A dialogue with a bit of everything, association request included.
 fn dialogue(rng: &mut Rng) -> Vec<u8> {
     const CT: &str = "1.2.840.10008.5.1.4.1.1.2";
-    let contexts: Vec<pdu::Context> =
-        (0..1 + rng.below(4) as u8).map(|n| pdu::Context::new(2 * n + 1, CT, "1.2.840.10008.1.2.1")).collect();
+    let contexts: Vec<pdu::Context> = (0..1 + rng.below(4) as u8)
+        .map(|n| pdu::Context::new(2 * n + 1, CT, "1.2.840.10008.1.2.1"))
+        .collect();
     let more = [
         pdu::item(0x52, b"1.2.3"),
         pdu::item(0x53, &[0, 0, 0, 0]),
@@ -60,7 +61,8 @@ fn dialogue(rng: &mut Rng) -> Vec<u8> {
 
 /// Feeds `bytes` in pieces of at most `piece` bytes, as a caller with a buffer does.
 fn converse(bytes: &[u8], piece: usize) -> Vec<Seen> {
-    let limits = DimseLimits { command_bytes: 512, pdu_bytes: 4096, associate_bytes: 4096, ..Default::default() };
+    let limits =
+        DimseLimits { command_bytes: 512, pdu_bytes: 4096, associate_bytes: 4096, ..Default::default() };
     let mut association = Association::new(limits);
     let (mut seen, mut start, mut end) = (Vec::new(), 0, 0);
     for _ in 0..4 * bytes.len() + 16 {
@@ -125,7 +127,7 @@ fn variable(name: &str, default: u64) -> u64 {
 fn mutated_dialogues_neither_panic_nor_grow_and_cutting_makes_no_difference() {
     let clock = std::time::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_secs());
     let (count, seed) = (variable("MUTATIONS", COUNT), variable("MUTATION_SEED", clock));
-    println!("MUTATION_SEED={seed} MUTATIONS={count}");
+    eprintln!("MUTATION_SEED={seed} MUTATIONS={count}");
     let inputs: Vec<Vec<u8>> = (0..200).map(|n| dialogue(&mut Rng::nth(seed, n))).collect();
     let mutator = Mutator::new(seed, &inputs, LONGEST);
     let mut bytes = Vec::with_capacity(2 * LONGEST);
@@ -140,7 +142,7 @@ fn mutated_dialogues_neither_panic_nor_grow_and_cutting_makes_no_difference() {
             peak = peak_kib();
         }
     }
-    println!("{broken} of {count} broke the protocol");
+    eprintln!("{broken} of {count} broke the protocol");
     assert!(broken > count / 10 && broken < count, "{broken} of {count}");
     assert!(peak_kib() - peak < 8 * 1024, "peak memory rose from {peak} to {} KiB", peak_kib());
 }

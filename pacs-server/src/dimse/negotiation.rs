@@ -2,9 +2,9 @@
 
 use dicom_ul::pdu::{
     AssociationAC, AssociationRJ, AssociationRJResult, AssociationRJServiceProviderASCEReason,
-    AssociationRJServiceProviderPresentationReason, AssociationRJServiceUserReason, AssociationRJSource, AssociationRQ,
-    PresentationContextProposed, PresentationContextResult, PresentationContextResultReason as Reason, RequestorRoles,
-    UserVariableItem,
+    AssociationRJServiceProviderPresentationReason, AssociationRJServiceUserReason, AssociationRJSource,
+    AssociationRQ, PresentationContextProposed, PresentationContextResult,
+    PresentationContextResultReason as Reason, RequestorRoles, UserVariableItem,
 };
 use storage_config::Uid;
 
@@ -194,11 +194,12 @@ mod tests {
     const CT: &str = "1.2.840.10008.5.1.4.1.1.2";
 
     fn request(contexts: &[(&str, &[&str])], user_variables: Vec<UserVariableItem>) -> AssociationRQ {
-        let contexts = contexts.iter().zip((1..).step_by(2)).map(|((name, syntaxes), id)| PresentationContextProposed {
-            id,
-            abstract_syntax: (*name).into(),
-            transfer_syntaxes: syntaxes.iter().map(|s| (*s).into()).collect(),
-        });
+        let contexts =
+            contexts.iter().zip((1..).step_by(2)).map(|((name, syntaxes), id)| PresentationContextProposed {
+                id,
+                abstract_syntax: (*name).into(),
+                transfer_syntaxes: syntaxes.iter().map(|s| (*s).into()).collect(),
+            });
         AssociationRQ {
             protocol_version: 1,
             calling_ae_title: "CT1".into(),
@@ -223,9 +224,14 @@ mod tests {
         ];
         for (proposed, taken) in cases {
             let negotiated = negotiate(&request(&[(CT, proposed)], vec![]), 0).unwrap();
-            assert_eq!(negotiated.contexts.first().map(|c| c.transfer_syntax.as_str()), taken, "{proposed:?}");
+            assert_eq!(
+                negotiated.contexts.first().map(|c| c.transfer_syntax.as_str()),
+                taken,
+                "{proposed:?}"
+            );
             let result = &negotiated.accept.presentation_contexts[0];
-            let expected = if taken.is_some() { Reason::Acceptance } else { Reason::TransferSyntaxesNotSupported };
+            let expected =
+                if taken.is_some() { Reason::Acceptance } else { Reason::TransferSyntaxesNotSupported };
             assert_eq!(result.reason, expected);
         }
     }
@@ -233,8 +239,12 @@ mod tests {
     #[test]
     fn abstract_syntaxes_that_are_not_stored_are_refused_one_by_one() {
         let syntaxes: &[&str] = &[IMPLICIT_VR_LITTLE_ENDIAN];
-        let contexts =
-            [(VERIFICATION, syntaxes), ("1.2.840.10008.5.1.4.31", syntaxes), ("1.2.3.4", syntaxes), ("x", syntaxes)];
+        let contexts = [
+            (VERIFICATION, syntaxes),
+            ("1.2.840.10008.5.1.4.31", syntaxes),
+            ("1.2.3.4", syntaxes),
+            ("x", syntaxes),
+        ];
         let negotiated = negotiate(&request(&contexts, vec![]), 0).unwrap();
         let ids: Vec<_> = negotiated.contexts.iter().map(|c| (c.id, c.service)).collect();
         assert_eq!(ids, [(1, Service::Verification), (5, Service::Storage)]);
@@ -252,7 +262,8 @@ mod tests {
             UserVariableItem::SopClassExtendedNegotiationSubItem(CT.into(), vec![0; 6]),
             UserVariableItem::UserIdentityItem(identity),
         ];
-        let negotiated = negotiate(&request(&[(CT, &[IMPLICIT_VR_LITTLE_ENDIAN])], proposed), 131_072).unwrap();
+        let negotiated =
+            negotiate(&request(&[(CT, &[IMPLICIT_VR_LITTLE_ENDIAN])], proposed), 131_072).unwrap();
         assert_eq!(negotiated.peer_max_pdu, 4096);
         let items = &negotiated.accept.user_variables;
         assert!(items.contains(&UserVariableItem::MaxLength(131_072)));

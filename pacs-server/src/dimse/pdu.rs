@@ -120,7 +120,9 @@ mod tests {
             Provider::UnexpectedPduParameter,
             Provider::InvalidPduParameter,
         ];
-        for source in reasons.into_iter().map(AbortRQSource::ServiceProvider).chain([AbortRQSource::ServiceUser]) {
+        for source in
+            reasons.into_iter().map(AbortRQSource::ServiceProvider).chain([AbortRQSource::ServiceUser])
+        {
             assert_eq!(abort(&source).to_vec(), encode(&Pdu::AbortRQ { source }));
         }
         assert_eq!(RELEASE_RESPONSE.to_vec(), encode(&Pdu::ReleaseRP));

@@ -111,7 +111,11 @@ mod tests {
             listen: vec![],
             ae_titles: ["PACS", "OLDPACS"].map(|t| AeTitle::parse(t).unwrap()).to_vec(),
             accept,
-            peers: vec![peer("CT1", "192.0.2.7:104", 1), peer("CT1", "2001:db8::/32", 2), peer("US", "10.1.0.0/16", 3)],
+            peers: vec![
+                peer("CT1", "192.0.2.7:104", 1),
+                peer("CT1", "2001:db8::/32", 2),
+                peer("US", "10.1.0.0/16", 3),
+            ],
             default_facility: FacilityId(9),
             limits: DimseLimits::default(),
         })
@@ -120,7 +124,9 @@ mod tests {
     #[test]
     fn known_peers_are_known_by_title_and_address() {
         let peers = peers(Accept::Known);
-        let admit = |calling, called, ip: &str| peers.admit(calling, called, ip.parse().unwrap()).map(|c| c.facility.0);
+        let admit = |calling, called, ip: &str| {
+            peers.admit(calling, called, ip.parse().unwrap()).map(|c| c.facility.0)
+        };
         assert_eq!(admit("CT1", "PACS", "192.0.2.7"), Ok(1));
         assert_eq!(admit("CT1", "OLDPACS", "::ffff:192.0.2.7"), Ok(1));
         assert_eq!(admit("CT1", "PACS", "2001:db8::5"), Ok(2));
@@ -135,7 +141,9 @@ mod tests {
     #[test]
     fn anyone_means_any_title_from_anywhere() {
         let peers = peers(Accept::Anyone);
-        let admit = |calling, called, ip: &str| peers.admit(calling, called, ip.parse().unwrap()).map(|c| c.facility.0);
+        let admit = |calling, called, ip: &str| {
+            peers.admit(calling, called, ip.parse().unwrap()).map(|c| c.facility.0)
+        };
         assert_eq!(admit("MR", "WHOEVER", "127.0.0.1"), Ok(9));
         assert_eq!(admit("CT1", "", "127.0.0.1"), Ok(1));
         assert_eq!(admit("\u{fffd}", "PACS", "127.0.0.1"), Err(Refusal::NoTitle));

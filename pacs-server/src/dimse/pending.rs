@@ -70,15 +70,20 @@ impl Pending {
         }
     }
 
-    /// Drops one connection if there is any: for when the system gives no more file descriptors.
+    /// Drops a quarter of the connections: for when the system gives no more file descriptors, which the archive
+    /// needs too.
     pub fn relieve(&self) {
-        self.waiting().drop_one();
+        let mut waiting = self.waiting();
+        for _ in 0..waiting.connections.len().div_ceil(4) {
+            waiting.drop_one();
+        }
     }
 
     /// Drops all connections that said nothing yet: for when the server stops.
     pub fn drop_silent(&self) {
         let mut waiting = self.waiting();
-        let silent: Vec<u64> = waiting.connections.iter().filter(|(_, c)| c.silent).map(|(n, _)| *n).collect();
+        let silent: Vec<u64> =
+            waiting.connections.iter().filter(|(_, c)| c.silent).map(|(n, _)| *n).collect();
         for number in silent {
             waiting.remove(number, true);
         }

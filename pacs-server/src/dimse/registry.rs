@@ -92,7 +92,8 @@ impl Registry {
     pub fn stop(&self) {
         self.stopping.store(true, Ordering::SeqCst);
         for taken in self.seats().taken.values() {
-            let rested = taken.turn.compare_exchange(RESTING, STOPPED, Ordering::SeqCst, Ordering::SeqCst).is_ok();
+            let rested =
+                taken.turn.compare_exchange(RESTING, STOPPED, Ordering::SeqCst, Ordering::SeqCst).is_ok();
             if let Some(stream) = taken.stream.as_ref().filter(|_| rested) {
                 // Wakes the thread that waits for the next message; what it wrote is still delivered.
                 let _ = stream.shutdown(Shutdown::Read);
@@ -186,7 +187,8 @@ mod tests {
         let registry = Registry::new(limits);
         let title = |t: &str| AeTitle::parse(t).unwrap();
         let (here, there) = ("192.0.2.1".parse().unwrap(), "192.0.2.2".parse().unwrap());
-        let mut seats = vec![registry.take(&title("A"), here).unwrap(), registry.take(&title("A"), here).unwrap()];
+        let mut seats =
+            vec![registry.take(&title("A"), here).unwrap(), registry.take(&title("A"), here).unwrap()];
         assert!(registry.take(&title("A"), there).is_none(), "third of a title");
         seats.push(registry.take(&title("B"), here).unwrap());
         assert!(registry.take(&title("C"), here).is_none(), "fourth of an address");

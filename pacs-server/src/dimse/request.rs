@@ -5,7 +5,8 @@
 //! size needs less than 1 MiB: texts are cut just beyond the longest valid one, lists after what anyone can need.
 
 use dicom_ul::pdu::{
-    AssociationRQ, PresentationContextProposed, RequestorRoles, UserIdentity, UserIdentityType, UserVariableItem,
+    AssociationRQ, PresentationContextProposed, RequestorRoles, UserIdentity, UserIdentityType,
+    UserVariableItem,
 };
 
 use super::error::Violation;
@@ -77,7 +78,8 @@ impl<'a> Iterator for Items<'a> {
         }
         let cut = |rest: &'a [u8]| -> Option<(u8, &'a [u8], &'a [u8])> {
             let (header, rest) = rest.split_at_checked(4)?;
-            let (value, rest) = rest.split_at_checked(usize::from(u16::from_be_bytes([header[2], header[3]])))?;
+            let (value, rest) =
+                rest.split_at_checked(usize::from(u16::from_be_bytes([header[2], header[3]])))?;
             Some((header[0], value, rest))
         };
         match cut(self.0) {
@@ -94,14 +96,17 @@ impl<'a> Iterator for Items<'a> {
 }
 
 fn presentation_context(item: &[u8]) -> Result<PresentationContextProposed, Violation> {
-    let (head, items) =
-        item.split_at_checked(4).ok_or(Violation::MalformedPdu("a presentation context item is too short"))?;
+    let (head, items) = item
+        .split_at_checked(4)
+        .ok_or(Violation::MalformedPdu("a presentation context item is too short"))?;
     let mut abstract_syntax = None;
     let mut transfer_syntaxes = Vec::new();
     for item in Items(items) {
         match item? {
             (0x30, name) => abstract_syntax = Some(text(name)),
-            (0x40, name) if transfer_syntaxes.len() < TRANSFER_SYNTAXES_KEPT => transfer_syntaxes.push(text(name)),
+            (0x40, name) if transfer_syntaxes.len() < TRANSFER_SYNTAXES_KEPT => {
+                transfer_syntaxes.push(text(name))
+            }
             _ => {}
         }
     }
@@ -134,7 +139,10 @@ fn user_variable(kind: u8, value: &[u8]) -> Result<Option<UserVariableItem>, Vio
             let (sop_class, roles) = sop_class_first(value)?;
             let [scu, scp] =
                 roles.try_into().map_err(|_| malformed("a role selection item has not 2 role bytes"))?;
-            UserVariableItem::ScuScpRoleSelectionSubItem(sop_class, RequestorRoles { scu: scu == 1, scp: scp == 1 })
+            UserVariableItem::ScuScpRoleSelectionSubItem(
+                sop_class,
+                RequestorRoles { scu: scu == 1, scp: scp == 1 },
+            )
         }
         0x55 => UserVariableItem::ImplementationVersionName(text(value)),
         0x56 => {
@@ -143,7 +151,8 @@ fn user_variable(kind: u8, value: &[u8]) -> Result<Option<UserVariableItem>, Vio
             UserVariableItem::SopClassExtendedNegotiationSubItem(sop_class, info)
         }
         0x58 => {
-            let (head, _) = value.split_at_checked(2).ok_or(malformed("a user identity item is too short"))?;
+            let (head, _) =
+                value.split_at_checked(2).ok_or(malformed("a user identity item is too short"))?;
             let identity_type = match head[0] {
                 1 => UserIdentityType::Username,
                 2 => UserIdentityType::UsernamePassword,
@@ -153,7 +162,12 @@ fn user_variable(kind: u8, value: &[u8]) -> Result<Option<UserVariableItem>, Vio
                 _ => return Ok(None),
             };
             // Names, passwords and tokens are not looked at, so they are not kept either.
-            UserVariableItem::UserIdentityItem(UserIdentity::new(head[1] == 1, identity_type, Vec::new(), Vec::new()))
+            UserVariableItem::UserIdentityItem(UserIdentity::new(
+                head[1] == 1,
+                identity_type,
+                Vec::new(),
+                Vec::new(),
+            ))
         }
         _ => return Ok(None),
     }))
@@ -219,7 +233,9 @@ mod tests {
     fn unknown_items_are_skipped_at_every_level() {
         let mut bytes = body(&request());
         bytes.extend([0x77, 0, 0, 3, 1, 2, 3]);
-        bytes.extend([0x20, 0, 0, 20, 3, 0, 0, 0, 0x99, 0, 0, 1, 0, 0x30, 0, 0, 3, b'1', b'.', b'2', 0x40, 0, 0, 0]);
+        bytes.extend([
+            0x20, 0, 0, 20, 3, 0, 0, 0, 0x99, 0, 0, 1, 0, 0x30, 0, 0, 3, b'1', b'.', b'2', 0x40, 0, 0, 0,
+        ]);
         bytes.extend([0x50, 0, 0, 5, 0x5f, 0, 0, 1, 9]);
         let read = read(&bytes).unwrap();
         assert_eq!(read.presentation_contexts.len(), 2);
@@ -263,7 +279,9 @@ mod tests {
         request.user_variables = vec![UserVariableItem::Unknown(0x53, vec![]); 5000];
         request.user_variables.push(UserVariableItem::ImplementationVersionName("x".repeat(30_000)));
         let read = read(&body(&request)).unwrap();
-        assert!(read.presentation_contexts.iter().all(|c| c.transfer_syntaxes.len() == TRANSFER_SYNTAXES_KEPT));
+        assert!(
+            read.presentation_contexts.iter().all(|c| c.transfer_syntaxes.len() == TRANSFER_SYNTAXES_KEPT)
+        );
         assert_eq!(read.user_variables.len(), USER_ITEMS_KEPT);
         assert_eq!(super::text(&[b'1'; 4000]).len(), TEXT_KEPT);
     }

@@ -48,7 +48,9 @@ enum Ending {
     Broken(Violation),
     /// The server stops.
     Stopping,
-    /// The connection was lost.
+    /// The peer hung up between two messages, without A-RELEASE. Many do.
+    Left,
+    /// The connection was lost within a message.
     Lost(&'static str),
 }
 
@@ -75,7 +77,8 @@ impl Conversation {
         let caller = self.caller.clone();
         tracing::info!(ae = %caller.ae_title, address = %caller.address, contexts = self.contexts.len(), "association");
         metrics::counter!("dimse_associations_accepted_total").increment(1);
-        let mut desk = Desk { conversation: self, operation: None, response: Vec::new(), command: Vec::new() };
+        let mut desk =
+            Desk { conversation: self, operation: None, response: Vec::new(), command: Vec::new() };
         let ending = desk.serve(accept);
         // A store under way leaves nothing behind, and must not outlive what is logged and told now.
         desk.operation = None;
@@ -147,6 +150,7 @@ impl Desk {
             let waited = self.conversation.association.waited(began.elapsed());
             match result {
                 Ok(0) if self.conversation.seat.is_stopping() => return Err(Ending::Stopping),
+                Ok(0) if resting => return Err(Ending::Left),
                 Ok(0) => return Err(Ending::Lost("closed")),
                 Ok(n) => {
                     buffer.filled(n);
@@ -171,7 +175,9 @@ impl Desk {
             .find(|c| c.id == context)
             .map_or((Service::None, None), |c| (c.service, Some(&c.transfer_syntax)));
         let receipt = match syntax {
-            Some(syntax) if command.field == C_STORE_RQ && command.has_data_set && service == Service::Storage => {
+            Some(syntax)
+                if command.field == C_STORE_RQ && command.has_data_set && service == Service::Storage =>
+            {
                 Some(Receipt::begin(&conversation.archive, &conversation.caller, &command, syntax))
             }
             _ => None,
@@ -202,7 +208,9 @@ impl Desk {
                 let reason = "this presentation context is not for storing";
                 ("c-store", Answer::failure(Status::SOP_CLASS_NOT_SUPPORTED, reason))
             }
-            (C_STORE_RQ, None) => ("c-store", Answer::failure(Status::CANNOT_UNDERSTAND, "there is no data set")),
+            (C_STORE_RQ, None) => {
+                ("c-store", Answer::failure(Status::CANNOT_UNDERSTAND, "there is no data set"))
+            }
             _ => ("other", Answer::failure(Status::UNRECOGNIZED_OPERATION, "")),
         };
         write_response(&mut self.command, &command, answer.status, &answer.comment);
@@ -248,6 +256,7 @@ impl Desk {
                 socket::close(stream, &pdu::abort(&AbortRQSource::ServiceUser));
                 Some(("server_stops", None))
             }
+            Ending::Left => Some(("peer_left", None)),
             Ending::Broken(violation) => {
                 socket::close(stream, &pdu::abort(&violation.abort()));
                 Some((violation.label(), Some(violation.to_string())))

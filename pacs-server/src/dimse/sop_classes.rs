@@ -18,15 +18,15 @@ pub(super) enum Service {
 
 /// Everything below these is for something else, but for [`STORED_NEVERTHELESS`].
 const ROOTS: [&str; 9] = [
-    "1.2.840.10008.1.20.",            // storage commitment
-    "1.2.840.10008.3.1.",             // patient, visit, study, results management; performed procedure step
-    "1.2.840.10008.5.1.1.",           // print, media creation, display system
-    "1.2.840.10008.5.1.4.1.2.",       // query/retrieve
-    "1.2.840.10008.5.1.4.20.",        // defined procedure protocol query/retrieve
-    "1.2.840.10008.5.1.4.32.",        // general purpose worklist
-    "1.2.840.10008.5.1.4.34.4.",      // unified procedure step, trial
-    "1.2.840.10008.5.1.4.34.6.",      // unified procedure step
-    "1.2.840.10008.5.1.4.37.",        // relevant patient information
+    "1.2.840.10008.1.20.",       // storage commitment
+    "1.2.840.10008.3.1.",        // patient, visit, study, results management; performed procedure step
+    "1.2.840.10008.5.1.1.",      // print, media creation, display system
+    "1.2.840.10008.5.1.4.1.2.",  // query/retrieve
+    "1.2.840.10008.5.1.4.20.",   // defined procedure protocol query/retrieve
+    "1.2.840.10008.5.1.4.32.",   // general purpose worklist
+    "1.2.840.10008.5.1.4.34.4.", // unified procedure step, trial
+    "1.2.840.10008.5.1.4.34.6.", // unified procedure step
+    "1.2.840.10008.5.1.4.37.",   // relevant patient information
 ];
 
 /// Storage SOP classes below one of [`ROOTS`]; all retired.
@@ -38,11 +38,11 @@ const STORED_NEVERTHELESS: [&str; 3] = [
 
 /// Single ones.
 const SINGLE: [&str; 37] = [
-    "1.2.840.10008.1.3.10", // Media Storage Directory, never sent over a network
-    "1.2.840.10008.1.9",    // Basic Study Content Notification
-    "1.2.840.10008.1.40",   // Procedural Event Logging
-    "1.2.840.10008.1.42",   // Substance Administration Logging
-    "1.2.840.10008.4.2",    // Storage Service Class, which is no SOP class
+    "1.2.840.10008.1.3.10",          // Media Storage Directory, never sent over a network
+    "1.2.840.10008.1.9",             // Basic Study Content Notification
+    "1.2.840.10008.1.40",            // Procedural Event Logging
+    "1.2.840.10008.1.42",            // Substance Administration Logging
+    "1.2.840.10008.4.2",             // Storage Service Class, which is no SOP class
     "1.2.840.10008.5.1.4.1.1.200.4", // Protocol Approval FIND, MOVE, GET
     "1.2.840.10008.5.1.4.1.1.200.5",
     "1.2.840.10008.5.1.4.1.1.200.6",
@@ -51,9 +51,9 @@ const SINGLE: [&str; 37] = [
     "1.2.840.10008.5.1.4.1.1.201.4",
     "1.2.840.10008.5.1.4.1.1.201.5",
     "1.2.840.10008.5.1.4.1.1.201.6",
-    "1.2.840.10008.5.1.4.31", // Modality Worklist FIND
-    "1.2.840.10008.5.1.4.32", // General Purpose Worklist Management
-    "1.2.840.10008.5.1.4.33", // Instance Availability Notification
+    "1.2.840.10008.5.1.4.31",   // Modality Worklist FIND
+    "1.2.840.10008.5.1.4.32",   // General Purpose Worklist Management
+    "1.2.840.10008.5.1.4.33",   // Instance Availability Notification
     "1.2.840.10008.5.1.4.34.2", // RT Conventional, Ion Machine Verification, trial
     "1.2.840.10008.5.1.4.34.3",
     "1.2.840.10008.5.1.4.34.4", // Unified Procedure Step Service Class, trial; and final

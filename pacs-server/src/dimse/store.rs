@@ -99,7 +99,8 @@ impl Receipt {
 
 /// Whether a command says what it sends: both UIDs are mandatory (PS3.7 9.3.1.1).
 fn admissible(command: &Command) -> Result<(), Answer> {
-    let wrong = |name: &str| Err(Answer::failure(Status::MISMATCH, &format!("no valid {name} in the command")));
+    let wrong =
+        |name: &str| Err(Answer::failure(Status::MISMATCH, &format!("no valid {name} in the command")));
     match (&command.sop_class, &command.sop_instance) {
         (Named::Uid(_), Named::Uid(_)) => Ok(()),
         (Named::Uid(_), _) => wrong("Affected SOP Instance UID"),

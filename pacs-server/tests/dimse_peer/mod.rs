@@ -3,6 +3,7 @@
 //! The peer writes its PDUs by hand, so that a test says exactly which bytes arrive.
 
 #![allow(dead_code, reason = "each test file uses a part of it")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test")]
 
 mod archive;
 
@@ -64,7 +65,9 @@ impl Server {
                         PeerAction::Store { bytes } => format!("store {bytes}"),
                         PeerAction::Failure { status, comment } => format!("failure {status} {comment}"),
                         PeerAction::Broken { reason } => format!("broken {reason}"),
-                        PeerAction::Refused { called, reason } => format!("refused {called} {}", reason.label()),
+                        PeerAction::Refused { called, reason } => {
+                            format!("refused {called} {}", reason.label())
+                        }
                     };
                     log.lock().unwrap().push(format!("{} {what}", event.ae_title));
                 };
@@ -99,7 +102,11 @@ impl Server {
     /// An association for C-ECHO (context 1) and CT images in Explicit VR Little Endian (context 3).
     pub fn associate(&self) -> Peer {
         let mut peer = self.connect();
-        let answer = peer.request(&associate_request("TEST", "PACS", &[(1, VERIFICATION, IMPLICIT), (3, CT, EXPLICIT)]));
+        let answer = peer.request(&associate_request(
+            "TEST",
+            "PACS",
+            &[(1, VERIFICATION, IMPLICIT), (3, CT, EXPLICIT)],
+        ));
         assert_eq!(answer[0], 2, "accepted: {answer:?}");
         peer
     }

@@ -4,12 +4,18 @@
 -- Text is '' where a data set has no value, so that comparisons need no NULL logic. Times are milliseconds since
 -- 1970-01-01 UTC by this server's clock, dates YYYYMMDD, times of day HHMMSS with an optional fraction, no dot.
 
+-- instances and below: what the rows of this pack's records add up to.
 CREATE TABLE pack (
     id INTEGER PRIMARY KEY,
     name TEXT NOT NULL UNIQUE,
     sealed INTEGER NOT NULL DEFAULT 0,
     length INTEGER NOT NULL DEFAULT 0,
-    checkpoint INTEGER NOT NULL DEFAULT 0
+    checkpoint INTEGER NOT NULL DEFAULT 0,
+    instances INTEGER NOT NULL DEFAULT 0,
+    data_set_bytes INTEGER NOT NULL DEFAULT 0,
+    holdings INTEGER NOT NULL DEFAULT 0,
+    bulk_copies INTEGER NOT NULL DEFAULT 0,
+    bulk_bytes INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 
 CREATE TABLE bulk_location (
@@ -44,6 +50,7 @@ CREATE TABLE patient (
 ) STRICT;
 
 -- winner_*: the served instance whose attributes the study shows: the least (rank, receive time, digest).
+-- variants_clash: some instances, served or not, name different patients.
 CREATE TABLE study (
     id INTEGER PRIMARY KEY,
     study_uid TEXT NOT NULL UNIQUE,
@@ -59,6 +66,7 @@ CREATE TABLE study (
     processed_generation INTEGER NOT NULL DEFAULT 0,
     changed_ms INTEGER NOT NULL DEFAULT 0,
     identity_conflict INTEGER NOT NULL DEFAULT 0,
+    variants_clash INTEGER NOT NULL DEFAULT 0,
     newest TEXT NOT NULL DEFAULT '',
     modalities TEXT NOT NULL DEFAULT '',
     patient_id TEXT NOT NULL DEFAULT '',
@@ -84,7 +92,6 @@ CREATE TABLE study_variant (
     id INTEGER PRIMARY KEY,
     study_row INTEGER NOT NULL REFERENCES study (id),
     digest BLOB NOT NULL,
-    n_served INTEGER NOT NULL DEFAULT 0,
     newest TEXT NOT NULL,
     patient_id TEXT NOT NULL,
     issuer TEXT NOT NULL,
@@ -232,11 +239,6 @@ CREATE TABLE machine_clock (
     least_off_s INTEGER NOT NULL,
     most_off_s INTEGER NOT NULL,
     PRIMARY KEY (station, serial, source)
-) STRICT, WITHOUT ROWID;
-
-CREATE TABLE total (
-    name TEXT PRIMARY KEY,
-    amount INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
 -- Not derived from packs.
