@@ -239,10 +239,9 @@ impl Grammar {
         if frame.kind == FrameKind::Sequence {
             self.depth = self.depth.saturating_sub(1);
         }
-        if let Some(ends) = self.ends.as_mut().filter(|_| !frame.defined) {
-            if self.position.saturating_sub(frame.start) >= RECORDED_BYTES {
-                ends.push((frame.start, self.position));
-            }
+        let long = self.position.saturating_sub(frame.start) >= RECORDED_BYTES;
+        if let Some(ends) = self.ends.as_mut().filter(|_| long && !frame.defined) {
+            ends.push((frame.start, self.position));
         }
     }
 

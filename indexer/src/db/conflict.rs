@@ -62,15 +62,31 @@ const NOT_SERVED: &str = "SELECT id, digest, received_ms FROM instance \
      WHERE sop_uid = ?1 AND series_row = ?2 AND version > 0";
 const SHARING: &str =
     "SELECT DISTINCT study_row, series_row FROM instance WHERE sop_uid = ?1 AND version = 0 LIMIT 2";
-const PATIENTS: &str = "SELECT max(CASE WHEN patient_id <> '' THEN patient_id END) \
-     <> min(CASE WHEN patient_id <> '' THEN patient_id END) \
-     OR max(CASE WHEN issuer <> '' THEN issuer END) <> min(CASE WHEN issuer <> '' THEN issuer END) \
-     OR max(CASE WHEN name_sorted <> '' THEN name_sorted END) \
-     <> min(CASE WHEN name_sorted <> '' THEN name_sorted END) \
-     OR max(CASE WHEN birth_date <> '' THEN birth_date END) \
-     <> min(CASE WHEN birth_date <> '' THEN birth_date END) \
-     OR max(CASE WHEN sex <> '' THEN sex END) <> min(CASE WHEN sex <> '' THEN sex END) \
-     FROM study_variant WHERE study_row = ?1 AND n_served > 0";
+/// Whether sayings about a study name different patients. What is absent contradicts nothing.
+macro_rules! clash {
+    ($of:literal) => {
+        concat!(
+            "SELECT max(CASE WHEN patient_id <> '' THEN patient_id END) ",
+            "<> min(CASE WHEN patient_id <> '' THEN patient_id END) ",
+            "OR max(CASE WHEN issuer <> '' THEN issuer END) <> min(CASE WHEN issuer <> '' THEN issuer END) ",
+            "OR max(CASE WHEN name_sorted <> '' THEN name_sorted END) ",
+            "<> min(CASE WHEN name_sorted <> '' THEN name_sorted END) ",
+            "OR max(CASE WHEN birth_date <> '' THEN birth_date END) ",
+            "<> min(CASE WHEN birth_date <> '' THEN birth_date END) ",
+            "OR max(CASE WHEN sex <> '' THEN sex END) <> min(CASE WHEN sex <> '' THEN sex END) ",
+            "FROM study_variant WHERE ",
+            $of
+        )
+    };
+}
+
+const VARIANTS: &str = clash!("study_row = ?1");
+const PATIENTS: &str = clash!(
+    "id IN (SELECT i.study_variant_id FROM series r JOIN instance i ON i.series_row = r.id AND i.version = 0 \
+     WHERE r.study_row = ?1)"
+);
+const SET_CLASH: &str = "UPDATE study SET variants_clash = 1 WHERE id = ?1";
+const IS_MARKED: &str = "SELECT 1 FROM conflict WHERE study_row = ?1 AND kind = 4";
 const CLEAR_PATIENTS: &str = "DELETE FROM conflict WHERE study_row = ?1 AND kind = 4";
 const MARK: &str = "UPDATE study SET identity_conflict = EXISTS (SELECT 1 FROM conflict \
      WHERE study_row = ?1 AND kind IN (1, 4)) WHERE id = ?1";
@@ -84,7 +100,8 @@ const UNINDEXABLE: &str =
     "SELECT pack_id, record_at, reason FROM unindexable ORDER BY pack_id, record_at LIMIT ?1 OFFSET ?2";
 
 #[cfg(test)]
-pub(super) const HOT: &[&str] = &[COMPARE, CLEAR_VERSIONS, NOT_SERVED, SHARING, PATIENTS, CLEAR_PATIENTS, MARK];
+pub(super) const HOT: &[&str] = &[COMPARE, CLEAR_VERSIONS, NOT_SERVED, SHARING, VARIANTS, PATIENTS, SET_CLASH, IS_MARKED,
+    CLEAR_PATIENTS, MARK];
 
 /// What two versions are against each other.
 pub(super) fn kind_of(session: &Session<'_>, a: i64, b: i64) -> Result<Against, DbError> {
@@ -169,8 +186,24 @@ pub(super) fn note_shared(
     Ok(())
 }
 
-/// Looks whether the served instances of a study name different patients. What is absent contradicts nothing.
-pub(super) fn compare_patients(session: &Session<'_>, study: i64) -> Result<(), DbError> {
+/// Looks whether a new saying about a study clashes with an older one. Sayings are few, instances many: only a study
+/// in which they clash is looked at closer.
+pub(super) fn compare_variants(session: &Session<'_>, study: i64) -> Result<(), DbError> {
+    let clash = session.row(VARIANTS, [study], |row| row.get::<_, Option<bool>>(0))?.flatten();
+    if clash == Some(true) { session.execute(SET_CLASH, [study]).map(drop) } else { Ok(()) }
+}
+
+/// Looks whether the served instances of a study name different patients. Once they do, only an instance that is no
+/// longer served can change that.
+pub(super) fn compare_patients(
+    session: &Session<'_>,
+    study: i64,
+    look_at_all: bool,
+) -> Result<(), DbError> {
+    let marked = session.row(IS_MARKED, [study], |_| Ok(()))?.is_some();
+    if marked && !look_at_all {
+        return Ok(());
+    }
     let differ = session.row(PATIENTS, [study], |row| row.get::<_, Option<bool>>(0))?.flatten();
     if differ == Some(true) {
         let kind = ConflictKind::StudyPatients.number();

@@ -96,9 +96,10 @@ pub(super) fn variant(
     Ok(id)
 }
 
-/// Brings a series up to date: attributes, count, generation.
-pub(super) fn settle(session: &Session<'_>, series: i64, touch: &Touch) -> Result<(), DbError> {
-    if let Some(candidate) = study::to_show(session, (WINNER, LEAST), series, touch)? {
+/// Brings a series up to date: attributes, count, generation. Whether its modality may have changed.
+pub(super) fn settle(session: &Session<'_>, series: i64, touch: &Touch) -> Result<bool, DbError> {
+    let candidate = study::to_show(session, (WINNER, LEAST), series, touch)?;
+    if let Some(candidate) = &candidate {
         let precedence = &candidate.precedence;
         let params = params![
             series,
@@ -110,7 +111,8 @@ pub(super) fn settle(session: &Session<'_>, series: i64, touch: &Touch) -> Resul
         ];
         session.execute(SHOW, params)?;
     }
-    session.execute(COUNT, params![series, touch.changed_ms]).map(drop)
+    session.execute(COUNT, params![series, touch.changed_ms])?;
+    Ok(candidate.is_some())
 }
 
 pub(super) fn of_study(session: &Session<'_>, study: &Uid) -> Result<Vec<SeriesRow>, DbError> {

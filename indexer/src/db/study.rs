@@ -18,8 +18,6 @@ const INSERT_VARIANT: &str = "INSERT INTO study_variant (study_row, digest, newe
      name_folded, name_sorted, birth_date, sex, study_date, study_time, accession, study_id, \
      description_folded, referring_folded, json) \
      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16) RETURNING id";
-const SERVED: &str =
-    "UPDATE study_variant SET n_served = n_served + ?2 WHERE id = ?1 RETURNING n_served, study_row";
 const WINNER: &str = "SELECT winner_rank, winner_ms, winner_digest FROM study WHERE id = ?1";
 const LEAST: &str = "SELECT i.rank, i.received_ms, i.digest, i.id, i.study_variant_id FROM series r \
      JOIN instance i ON i.series_row = r.id AND i.version = 0 WHERE r.study_row = ?1 \
@@ -34,13 +32,14 @@ const SHOW: &str = "UPDATE study SET winner_rank = ?2, winner_ms = ?3, winner_di
      accession, study_id, description_folded, referring_folded FROM study_variant WHERE id = ?6) WHERE id = ?1";
 const MODALITIES: &str = "SELECT DISTINCT modality FROM series WHERE study_row = ?1 AND n_instances > 0 \
      AND modality <> '' ORDER BY modality";
+const SET_MODALITIES: &str = "UPDATE study SET modalities = ?2 WHERE id = ?1";
 const COUNT: &str = "UPDATE study SET (n_series, n_instances) = (SELECT count(*), coalesce(sum(n_instances), 0) \
-     FROM series WHERE study_row = ?1 AND n_instances > 0), modalities = ?2, generation = generation + 1, \
-     changed_ms = max(changed_ms, ?3) WHERE id = ?1";
+     FROM series WHERE study_row = ?1 AND n_instances > 0), generation = generation + 1, \
+     changed_ms = max(changed_ms, ?2) WHERE id = ?1 RETURNING variants_clash";
 
 #[cfg(test)]
 pub(super) const HOT: &[&str] =
-    &[FIND, FIND_VARIANT, SERVED, WINNER, LEAST, SHOWN, TO_SHOW, SHOW, MODALITIES, COUNT];
+    &[FIND, FIND_VARIANT, WINNER, LEAST, SHOWN, TO_SHOW, SHOW, MODALITIES, SET_MODALITIES, COUNT];
 
 /// The row of a study, made when it is new.
 pub(super) fn row_of(session: &Session<'_>, uid: &Uid, touched: &mut Touched) -> Result<i64, DbError> {
@@ -69,6 +68,7 @@ pub(super) fn variant(
     let id = match session.row(FIND_VARIANT, params![study, &digest.0[..]], |row| row.get(0))? {
         Some(id) => id,
         None => {
+            touched.studies.entry(study).or_default().new_variant = true;
             let v = values;
             let params = params![
                 study,
@@ -95,33 +95,23 @@ pub(super) fn variant(
     Ok(id)
 }
 
-/// Brings up to date how many served instances say what of a study.
-pub(super) fn count_served(session: &Session<'_>, touched: &mut Touched) -> Result<(), DbError> {
-    for (variant, change) in std::mem::take(&mut touched.served) {
-        if change == 0 {
-            continue;
-        }
-        let (now, study): (i64, i64) = session
-            .row(SERVED, params![variant, change], |row| Ok((row.get(0)?, row.get(1)?)))?
-            .ok_or(DbError::Invalid("study variant"))?;
-        touched.studies.entry(study).or_default().says_other |= now <= 0 || now - change <= 0;
-    }
-    Ok(())
-}
-
 /// Brings a study up to date after its series were.
 pub(super) fn settle(session: &Session<'_>, study: i64, touch: &Touch) -> Result<(), DbError> {
     if let Some(candidate) = to_show(session, (WINNER, LEAST), study, touch)? {
         show(session, study, &candidate)?;
     }
-    if touch.says_other {
-        conflict::compare_patients(session, study)?;
+    if touch.new_variant {
+        conflict::compare_variants(session, study)?;
     }
-    if touch.best.is_some() || touch.look_at_all {
+    if touch.best.is_none() && !touch.look_at_all {
+        return Ok(());
+    }
+    if touch.new_modality {
         let modalities: Vec<String> = session.rows(MODALITIES, [study], |row| row.get(0))?;
-        session.execute(COUNT, params![study, listed(&modalities), touch.changed_ms])?;
+        session.execute(SET_MODALITIES, params![study, listed(&modalities)])?;
     }
-    Ok(())
+    let clash: Option<bool> = session.row(COUNT, params![study, touch.changed_ms], |row| row.get(0))?;
+    if clash == Some(true) { conflict::compare_patients(session, study, touch.look_at_all) } else { Ok(()) }
 }
 
 /// `\CT\SR\`, so that one modality is found by its text between two delimiters; empty for none.
