@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use super::error::DbError;
@@ -226,6 +227,8 @@ fn connect(path: &Path, purpose: Use) -> Result<Connection, DbError> {
          PRAGMA foreign_keys = OFF; PRAGMA trusted_schema = OFF; PRAGMA case_sensitive_like = ON;"
     );
     connection.execute_batch(&pragmas).map_err(DbError::Open)?;
+    // A plan does not depend on what is bound: otherwise statements are compiled again at each use.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map_err(DbError::Open)?;
     if purpose == Use::Read {
         connection.execute_batch("PRAGMA query_only = ON").map_err(DbError::Open)?;
     }
