@@ -42,9 +42,15 @@ impl TransferSyntax {
             | "1.2.840.10008.1.2.4.51"
             | "1.2.840.10008.1.2.4.57"
             | "1.2.840.10008.1.2.4.70" => (Encoding::ExplicitLittle, true, "image/jpeg"),
-            "1.2.840.10008.1.2.4.80" | "1.2.840.10008.1.2.4.81" => (Encoding::ExplicitLittle, true, "image/jls"),
-            "1.2.840.10008.1.2.4.90" | "1.2.840.10008.1.2.4.91" => (Encoding::ExplicitLittle, true, "image/jp2"),
-            "1.2.840.10008.1.2.4.92" | "1.2.840.10008.1.2.4.93" => (Encoding::ExplicitLittle, true, "image/jpx"),
+            "1.2.840.10008.1.2.4.80" | "1.2.840.10008.1.2.4.81" => {
+                (Encoding::ExplicitLittle, true, "image/jls")
+            }
+            "1.2.840.10008.1.2.4.90" | "1.2.840.10008.1.2.4.91" => {
+                (Encoding::ExplicitLittle, true, "image/jp2")
+            }
+            "1.2.840.10008.1.2.4.92" | "1.2.840.10008.1.2.4.93" => {
+                (Encoding::ExplicitLittle, true, "image/jpx")
+            }
             "1.2.840.10008.1.2.4.110" | "1.2.840.10008.1.2.4.111" | "1.2.840.10008.1.2.4.112" => {
                 (Encoding::ExplicitLittle, true, "image/jxl")
             }
@@ -52,7 +58,9 @@ impl TransferSyntax {
                 (Encoding::ExplicitLittle, true, "image/jphc")
             }
             "1.2.840.10008.1.2.5" => (Encoding::ExplicitLittle, true, "image/dicom-rle"),
-            "1.2.840.10008.1.2.4.100" | "1.2.840.10008.1.2.4.101" => (Encoding::ExplicitLittle, true, "video/mpeg2"),
+            "1.2.840.10008.1.2.4.100" | "1.2.840.10008.1.2.4.101" => {
+                (Encoding::ExplicitLittle, true, "video/mpeg2")
+            }
             "1.2.840.10008.1.2.4.102" | "1.2.840.10008.1.2.4.103" | "1.2.840.10008.1.2.4.104" => {
                 (Encoding::ExplicitLittle, true, "video/mp4")
             }

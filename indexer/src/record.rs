@@ -147,7 +147,10 @@ impl InstanceBody {
         let arrival =
             Arrival { received_ms, source, patient_id_is_order: flags & FLAG_PATIENT_ID_IS_ORDER != 0 };
         let skeleton = rest.0.to_vec();
-        Ok((InstanceBody { arrival, transfer_syntax, sop_class, sop_instance, frames, skeleton, bulk }, digest))
+        Ok((
+            InstanceBody { arrival, transfer_syntax, sop_class, sop_instance, frames, skeleton, bulk },
+            digest,
+        ))
     }
 }
 

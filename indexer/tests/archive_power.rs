@@ -62,7 +62,8 @@ fn live_and_die(seed: u64, ends: u64, lie: Option<SyncPoint>) {
             world.disk.ignore_sync(point);
         }
         if lie.is_none() && rng.one_in(4) {
-            let operation = *rng.pick(&[Operation::Write, Operation::SyncData, Operation::SyncDir, Operation::Create]);
+            let operation =
+                *rng.pick(&[Operation::Write, Operation::SyncData, Operation::SyncDir, Operation::Create]);
             let fault = *rng.pick(&[Fault::Eio, Fault::Enospc]);
             world.disk.fail_call_of(operation, world.disk.count(operation) + 1 + rng.below(30), fault);
         }

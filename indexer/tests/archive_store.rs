@@ -99,7 +99,8 @@ fn many_writers_of_one_instance_write_it_once() {
         let sent = instance(5, Address::default(), pixels);
         let other = edited(&sent, &Edit::corrected("LE^VAN KHAC", "P-2")).unwrap();
         let outcomes: Vec<Outcome> = std::thread::scope(|scope| {
-            let stores: Vec<_> = (0..64).map(|_| scope.spawn(|| store(archive, 1, &sent).unwrap().outcome)).collect();
+            let stores: Vec<_> =
+                (0..64).map(|_| scope.spawn(|| store(archive, 1, &sent).unwrap().outcome)).collect();
             stores.into_iter().map(|s| s.join().unwrap()).collect()
         });
         assert_eq!(outcomes.iter().filter(|o| **o == Outcome::New).count(), 1, "{outcomes:?}");
@@ -149,7 +150,8 @@ fn a_failed_sync_refuses_stores_until_a_self_test_passes() {
         let mut world = World::new(7);
         world.start().unwrap();
         let archive = world.archive().clone();
-        let all: Vec<_> = (0..3).map(|n| instance(7, Address { number: n, ..Address::default() }, pixels)).collect();
+        let all: Vec<_> =
+            (0..3).map(|n| instance(7, Address { number: n, ..Address::default() }, pixels)).collect();
         store(&archive, 0, &all[0]).unwrap();
         world.disk.fail_from(Operation::SyncData, world.disk.count(Operation::SyncData) + 1, Fault::Eio);
         assert_eq!(store(&archive, 0, &all[1]).unwrap_err().kind(), StoreErrorKind::OutOfResources);
@@ -193,7 +195,9 @@ fn a_lost_index_is_made_again_with_the_same_answers() {
     world.start().unwrap();
     let archive = world.archive();
     assert_eq!(archive.facility("79001").unwrap().0, 1);
-    for (n, sent) in instances(9, 40).iter().chain(&demo(Options::new(9, Scale::Small)).collect::<Vec<_>>()).enumerate() {
+    for (n, sent) in
+        instances(9, 40).iter().chain(&demo(Options::new(9, Scale::Small)).collect::<Vec<_>>()).enumerate()
+    {
         store(archive, n as u32 % 3, sent).unwrap();
         if n % 5 == 0 {
             store(archive, (n as u32 + 1) % 3, sent).unwrap();
@@ -236,7 +240,8 @@ fn a_damaged_copy_is_never_given_out_and_a_good_one_replaces_it() {
             .into_iter()
             .find(|p| world.disk.contents(p).unwrap().windows(16).any(|w| sent.data_set.ends_with(w)))
             .unwrap();
-        let at = world.disk.contents(&path).unwrap().windows(16).position(|w| sent.data_set.ends_with(w)).unwrap();
+        let at =
+            world.disk.contents(&path).unwrap().windows(16).position(|w| sent.data_set.ends_with(w)).unwrap();
         world.disk.flip_bit(&path, at as u64, 3).unwrap();
         let mut reader = archive.read(&row).unwrap();
         let mut given = 0;

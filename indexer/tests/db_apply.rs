@@ -14,7 +14,8 @@ fn kinds(fresh: &Fresh) -> Vec<ConflictKind> {
 #[test]
 fn an_instance_is_new_once_then_duplicate_and_a_holding_of_each_facility() {
     let fresh = Fresh::new();
-    let other = Sample { facility: 2, received_ms: SAMPLE.received_ms + 5, source: "stow:B@10.0.0.1", ..SAMPLE };
+    let other =
+        Sample { facility: 2, received_ms: SAMPLE.received_ms + 5, source: "stow:B@10.0.0.1", ..SAMPLE };
     assert_eq!(
         fresh.store(&[SAMPLE, SAMPLE, other.clone(), other]),
         [Applied::New, Applied::Duplicate, Applied::Holding, Applied::Duplicate]
@@ -59,7 +60,8 @@ fn a_checkpoint_never_goes_back_and_packs_keep_their_ids() {
 fn versions_of_one_instance_are_told_apart_and_the_first_is_served() {
     let later = |ms| SAMPLE.received_ms + ms;
     let corrected = Sample { patient_id: "P2", received_ms: later(1), ..SAMPLE };
-    let mixed_up = Sample { patient_id: "P3", received_ms: later(2), source: "dimse:CT2@192.0.2.8", ..SAMPLE };
+    let mixed_up =
+        Sample { patient_id: "P3", received_ms: later(2), source: "dimse:CT2@192.0.2.8", ..SAMPLE };
     let repainted = Sample { bulk: 2, received_ms: later(3), ..SAMPLE };
     let fresh = Fresh::new();
     assert_eq!(
@@ -81,7 +83,8 @@ fn versions_of_one_instance_are_told_apart_and_the_first_is_served() {
     // The other way round: each arrival is earlier than the ones before.
     let backwards = Fresh::new();
     backwards.store(&[repainted, mixed_up, corrected, SAMPLE]);
-    let strip = |text: String| text.lines().filter(|l| !l.starts_with("place")).collect::<Vec<_>>().join("\n");
+    let strip =
+        |text: String| text.lines().filter(|l| !l.starts_with("place")).collect::<Vec<_>>().join("\n");
     assert_eq!(strip(everything(&backwards.db)), strip(everything(&fresh.db)));
 }
 
@@ -89,10 +92,7 @@ fn versions_of_one_instance_are_told_apart_and_the_first_is_served() {
 fn a_report_without_bulk_values_is_a_content_conflict_never_an_equal_picture() {
     let report = Sample { bulk: 0, ..SAMPLE };
     let other = Sample { patient_id: "P2", received_ms: SAMPLE.received_ms + 1, ..report.clone() };
-    assert_eq!(
-        Fresh::new().store(&[report, other]),
-        [Applied::New, Applied::Version(ConflictKind::Content)]
-    );
+    assert_eq!(Fresh::new().store(&[report, other]), [Applied::New, Applied::Version(ConflictKind::Content)]);
 }
 
 #[test]
@@ -109,10 +109,12 @@ fn one_sop_instance_under_two_studies_is_flagged_and_served_in_both() {
 fn a_study_that_names_two_patients_is_marked_and_absent_values_contradict_nothing() {
     let fresh = Fresh::new();
     let nameless = Sample { sop: 2, name: "", birth_date: "", rank: 1, bulk: 2, ..SAMPLE };
-    let reordered = Sample { sop: 3, name: "AN NGUYEN VAN", bulk: 3, received_ms: SAMPLE.received_ms + 1, ..SAMPLE };
+    let reordered =
+        Sample { sop: 3, name: "AN NGUYEN VAN", bulk: 3, received_ms: SAMPLE.received_ms + 1, ..SAMPLE };
     fresh.store(&[SAMPLE, nameless, reordered]);
     assert_eq!(kinds(&fresh), []);
-    let stranger = Sample { sop: 4, patient_id: "P9", bulk: 4, received_ms: SAMPLE.received_ms + 2, ..SAMPLE };
+    let stranger =
+        Sample { sop: 4, patient_id: "P9", bulk: 4, received_ms: SAMPLE.received_ms + 2, ..SAMPLE };
     fresh.store(&[stranger]);
     assert_eq!(kinds(&fresh), [ConflictKind::StudyPatients]);
     let studies = ask(&fresh.db, Level::Study, &[]);
@@ -256,13 +258,15 @@ fn a_visible_change_raises_the_generation_of_its_series_and_a_duplicate_does_not
 #[test]
 fn a_wiped_index_is_filled_again_with_the_same() {
     let fresh = Fresh::new();
-    fresh.db.background(&indexer::db::Job::UnknownPeer {
-        ae_title: "X".into(),
-        address: "192.0.2.1".into(),
-        called: "PACS".into(),
-        at_ms: 5,
-    })
-    .unwrap();
+    fresh
+        .db
+        .background(&indexer::db::Job::UnknownPeer {
+            ae_title: "X".into(),
+            address: "192.0.2.1".into(),
+            called: "PACS".into(),
+            at_ms: 5,
+        })
+        .unwrap();
     let samples = [SAMPLE, Sample { study: 2, sop: 2, ..SAMPLE }];
     fresh.store(&samples);
     let before = everything(&fresh.db);

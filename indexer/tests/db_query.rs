@@ -23,10 +23,12 @@ const NAMES: [&str; 9] = [
 fn names() -> Fresh {
     let fresh = Fresh::new();
     const DATES: [&str; 9] = [
-        "20260101", "20260102", "20260103", "20260104", "20260105", "20260106", "20260107", "20260108", "20260109",
+        "20260101", "20260102", "20260103", "20260104", "20260105", "20260106", "20260107", "20260108",
+        "20260109",
     ];
     const IDS: [&str; 9] = ["P0", "P1", "P2", "P3", "P4", "P5", "P6", "P%", "P_"];
-    const ACCESSIONS: [&str; 9] = ["ACC-0", "ACC-1", "ACC-2", "ACC-3", "ACC-4", "ACC-5", "ACC_6", "ACC%7", ""];
+    const ACCESSIONS: [&str; 9] =
+        ["ACC-0", "ACC-1", "ACC-2", "ACC-3", "ACC-4", "ACC-5", "ACC_6", "ACC%7", ""];
     let samples: Vec<Sample> = (0..9)
         .map(|n| Sample {
             study: n as u32,
@@ -52,8 +54,7 @@ fn found(fresh: &Fresh, keys: &[(u32, &str)], fuzzy: bool) -> Vec<u32> {
         query.key(*tag, value).unwrap();
     }
     let rows = fresh.db.query(&query).unwrap().rows;
-    let mut studies: Vec<u32> =
-        rows.iter().map(|row| row.study_uid.as_str()[6..].parse().unwrap()).collect();
+    let mut studies: Vec<u32> = rows.iter().map(|row| row.study_uid.as_str()[6..].parse().unwrap()).collect();
     studies.sort_unstable();
     studies
 }

@@ -17,7 +17,10 @@ fn batches(pack: PackId) -> Vec<Batch> {
         ..SAMPLE
     };
     let batch = |n: u32| Batch {
-        entries: vec![sample(n).bulk(pack, 10_000 * u64::from(n)), sample(n).instance(pack, 10_000 * u64::from(n) + 6000)],
+        entries: vec![
+            sample(n).bulk(pack, 10_000 * u64::from(n)),
+            sample(n).instance(pack, 10_000 * u64::from(n) + 6000),
+        ],
         checkpoints: vec![(pack, 10_000 * u64::from(n) + 8000)],
     };
     (0..8).map(batch).collect()
@@ -114,7 +117,8 @@ fn what_was_stored_is_there_after_reopening_and_a_later_schema_is_refused() {
 #[test]
 fn peers_are_remembered_and_their_number_is_bounded() {
     let fresh = Fresh::new();
-    let seen = |at_ms, what| Job::PeerSeen { ae_title: "CT1".into(), address: "192.0.2.7".into(), at_ms, what };
+    let seen =
+        |at_ms, what| Job::PeerSeen { ae_title: "CT1".into(), address: "192.0.2.7".into(), at_ms, what };
     for job in [
         seen(5, PeerEvent::Echo),
         seen(9, PeerEvent::Store),

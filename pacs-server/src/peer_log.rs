@@ -32,7 +32,10 @@ impl PeerLog {
             PeerAction::Broken { reason } => ("error", seen(Event::Error(reason.to_owned()))),
             PeerAction::Refused { called, .. } => {
                 let called = called.to_owned();
-                ("refused", Job::UnknownPeer { ae_title: ae_title.clone(), address: address.clone(), called, at_ms })
+                (
+                    "refused",
+                    Job::UnknownPeer { ae_title: ae_title.clone(), address: address.clone(), called, at_ms },
+                )
             }
         };
         let mut jobs = self.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -84,11 +84,8 @@ fn routes(
     dimse_at: &[SocketAddr],
     http_at: SocketAddr,
 ) -> axum::Router {
-    let sender = dicomweb::Sender {
-        facility: FacilityId(0),
-        source: "stow:open".into(),
-        patient_id_is_order: false,
-    };
+    let sender =
+        dicomweb::Sender { facility: FacilityId(0), source: "stow:open".into(), patient_id_is_order: false };
     let limits = dicomweb::Limits {
         parts: config.http.limits.parts,
         request_bytes: None,
@@ -153,7 +150,9 @@ fn dimse_config(config: &Config, facilities: &Facilities) -> DimseConfig {
     let dimse = &config.dimse;
     DimseConfig {
         listen: std::iter::once(dimse.listen).chain(dimse.also_listen.iter().copied()).collect(),
-        ae_titles: std::iter::once(dimse.ae_title.clone()).chain(dimse.also_ae_titles.iter().cloned()).collect(),
+        ae_titles: std::iter::once(dimse.ae_title.clone())
+            .chain(dimse.also_ae_titles.iter().cloned())
+            .collect(),
         accept: config.dimse_accept(),
         peers: facilities.peers.clone(),
         default_facility: FacilityId(0),

@@ -34,7 +34,11 @@ pub(crate) fn metrics() -> PrometheusHandle {
     }
     crate::dimse::describe_metrics();
     metrics::describe_counter!("archive_instances_total", "Stores that were acknowledged, by outcome");
-    metrics::describe_counter!("archive_stored_bytes_total", metrics::Unit::Bytes, "Bytes of data sets written");
+    metrics::describe_counter!(
+        "archive_stored_bytes_total",
+        metrics::Unit::Bytes,
+        "Bytes of data sets written"
+    );
     metrics::describe_counter!(
         "archive_saved_bytes_total",
         metrics::Unit::Bytes,

@@ -27,9 +27,11 @@ impl IntoResponse for Problem {
         let (status, title, field) = match self {
             Problem::Invalid(field, why) => (StatusCode::BAD_REQUEST, why, Some(field)),
             Problem::NotFound(what) => (StatusCode::NOT_FOUND, format!("there is no such {what}"), None),
-            Problem::Failed => {
-                (StatusCode::INTERNAL_SERVER_ERROR, "the archive could not answer; its log says why".into(), None)
-            }
+            Problem::Failed => (
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "the archive could not answer; its log says why".into(),
+                None,
+            ),
         };
         let body = serde_json::json!({ "title": title, "status": status.as_u16(), "field": field });
         (status, [(header::CONTENT_TYPE, "application/problem+json")], body.to_string()).into_response()

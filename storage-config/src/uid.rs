@@ -86,7 +86,9 @@ impl AeTitle {
         match text.len() {
             0 => Err(AeTitleError::Empty),
             n if n > AE_TITLE_MAX => Err(AeTitleError::TooLong(n)),
-            _ if !text.bytes().all(|b| (b' '..=b'~').contains(&b) && b != b'\\') => Err(AeTitleError::Character),
+            _ if !text.bytes().all(|b| (b' '..=b'~').contains(&b) && b != b'\\') => {
+                Err(AeTitleError::Character)
+            }
             _ => Ok(AeTitle(text.into())),
         }
     }

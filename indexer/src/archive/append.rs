@@ -51,7 +51,8 @@ pub(crate) fn append_instance(
     let mut hasher = storage_config::Hasher::new();
     hasher.update(&head);
     hasher.update(&job.body.skeleton);
-    let extent = writer.append(Kind::Instance, job.facility.0, &[&head, &job.body.skeleton], hasher.finish())?;
+    let extent =
+        writer.append(Kind::Instance, job.facility.0, &[&head, &job.body.skeleton], hasher.finish())?;
     if let Some(attributes) = job.attributes.take() {
         let place = place(pack, &extent);
         entries.push(instance_entry(place, job.digest, job.facility, &job.body, *attributes));

@@ -8,15 +8,15 @@ use std::time::Duration;
 
 use storage_config::ContentHash;
 use storage_config::disk::SyncPoint;
-use storage_config::pack::{Kind, PackError, PackWriter};
+use storage_config::pack::{Kind, PackWriter};
 
 use super::Shared;
 use super::append::{append_bulk, append_instance, place};
 use super::error::StoreError;
 use super::in_flight::{Claim, Lane};
-use super::index_writer::{Committed, Finish};
+use super::index_writer::{Committed, Finish, Gate};
 use super::job::{BulkBytes, Job, Outcome};
-use crate::db::{Entry, FacilityId, PackId};
+use crate::db::{Batch, Entry, FacilityId, PackId};
 use crate::record::HoldingBody;
 
 /// Bytes of data sets after which a group is synced even if more waits.
@@ -314,31 +314,29 @@ impl GroupLane {
             return;
         }
         let Some((writer, pack)) = self.pack.as_mut() else { return };
-        if let Err(error) = writer.sync(SyncPoint::Group) {
-            return self.abandon(&error);
-        }
-        let (pack, upto, full) = (*pack, writer.synced_len(), writer.len() >= self.shared.options.store.pack_bytes);
+        let (upto, full) = (writer.len(), writer.len() >= self.shared.options.store.pack_bytes);
         let finishes = self.appended.drain(..).map(finish).collect();
-        let entries = std::mem::take(&mut self.entries);
-        self.shared.index.commit(Committed { pack, upto, entries, finishes });
-        self.stated.drain(..).for_each(|done| self.shared.index.after(move || drop(done.send(Ok(())))));
-        if let Some((writer, pack)) = full.then(|| self.pack.take()).flatten() {
-            self.shared.seal(writer, pack);
+        let batch = Batch { entries: std::mem::take(&mut self.entries), checkpoints: vec![(*pack, upto)] };
+        // The index writer prepares the rows while the disk syncs, and commits them after.
+        let synced = Gate::default();
+        self.shared.index.commit(Committed { batch, finishes, synced: synced.clone() });
+        let result = writer.sync(SyncPoint::Group);
+        let answer = result.as_ref().map(|_| ()).map_err(StoreError::from);
+        if let Err(error) = &result {
+            self.shared.health.note_disk(error);
         }
-    }
-
-    /// After a failed sync: nothing of the group is stored, and the pack is never written again.
-    fn abandon(&mut self, error: &PackError) {
-        self.shared.health.note_disk(error);
-        self.entries.clear();
-        for Appended { claimed, job, .. } in std::mem::take(&mut self.appended) {
-            self.fail(job, &claimed, StoreError::from(error));
-        }
+        synced.open(answer.clone());
         for done in self.stated.drain(..) {
-            drop(done.send(Err(StoreError::from(error))));
+            let answer = answer.clone();
+            self.shared.index.after(move || drop(done.send(answer)));
         }
-        if let Some((writer, pack)) = self.pack.take() {
-            self.shared.retire(&writer, pack);
+        if result.is_err() {
+            // Nothing of the group is stored, and the pack is never written again.
+            if let Some((writer, pack)) = self.pack.take() {
+                self.shared.retire(&writer, pack);
+            }
+        } else if let Some((writer, pack)) = full.then(|| self.pack.take()).flatten() {
+            self.shared.seal(writer, pack);
         }
     }
 }

@@ -49,6 +49,12 @@ impl Health {
         }
     }
 
+    /// A sync failed.
+    pub(crate) fn note_failed_sync(&self) {
+        tracing::error!("a sync failed; stores are refused until the disk passes a self-test");
+        self.change(|r| r.disk = Some("the disk failed".into()));
+    }
+
     /// The disk passed its self-test.
     pub(crate) fn disk_works(&self) {
         tracing::info!("the disk passed its self-test");

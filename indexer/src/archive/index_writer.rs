@@ -10,20 +10,42 @@ use storage_config::ContentHash;
 use super::Shared;
 use super::error::StoreError;
 use super::job::{Done, Outcome, Stored};
-use crate::db::{Applied, Batch, Db, Entry, PackId};
+use crate::db::{Applied, Batch, Db, DbError};
 
 /// Entries after which a transaction ends even if more waits.
 const BATCH: usize = 512;
 /// How long to wait between attempts to bring a failed index up to date.
 const RETRY: Duration = Duration::from_millis(500);
 
-/// Synced records of one pack.
+/// Appended records of one pack whose sync is under way or done.
 pub(crate) struct Committed {
-    pub(crate) pack: PackId,
-    /// Bytes of the pack up to which everything is synced and, with these entries, indexed.
-    pub(crate) upto: u64,
-    pub(crate) entries: Vec<Entry>,
+    /// The records, and the mark of their pack up to which everything is then synced and indexed.
+    pub(crate) batch: Batch,
     pub(crate) finishes: Vec<Finish>,
+    /// Opens when the sync ends. Until then rows may be prepared, but not committed.
+    pub(crate) synced: Gate,
+}
+
+/// The end of a sync, waited for by the index writer.
+#[derive(Clone, Default)]
+pub(crate) struct Gate(Arc<(Mutex<Option<Result<(), StoreError>>>, Condvar)>);
+
+impl Gate {
+    /// Tells how the sync ended.
+    pub(crate) fn open(&self, result: Result<(), StoreError>) {
+        *self.0.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
+        self.0.1.notify_all();
+    }
+
+    fn wait(&self) -> Result<(), StoreError> {
+        let mut end = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            if let Some(result) = &*end {
+                return result.clone();
+            }
+            end = self.0.1.wait(end).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
 }
 
 /// A sender to be answered when its entries are rows.
@@ -57,7 +79,7 @@ struct Waiting {
 }
 
 impl IndexQueue {
-    /// Hands synced records over.
+    /// Hands appended records over; their gate is opened when they are synced.
     pub(crate) fn commit(&self, committed: Committed) {
         self.order(Order::Commit(committed));
     }
@@ -120,7 +142,7 @@ fn next_turn(orders: &mut VecDeque<Order>) -> Vec<Order> {
     while let Some(order) = orders.pop_front() {
         match order {
             Order::Commit(committed) if entries < BATCH => {
-                entries += committed.entries.len();
+                entries += committed.batch.entries.len();
                 turn.push(Order::Commit(committed));
             }
             order if turn.is_empty() => return vec![order],
@@ -149,32 +171,50 @@ pub(crate) fn run(shared: &Arc<Shared>) {
     }
 }
 
-fn apply(shared: &Arc<Shared>, commits: Vec<Committed>) {
-    let mut batch = Batch::default();
-    let mut finishes = Vec::new();
-    for committed in commits {
-        let before = batch.entries.len();
-        batch.entries.extend(committed.entries);
-        batch.checkpoints.retain(|(pack, _)| *pack != committed.pack);
-        batch.checkpoints.push((committed.pack, committed.upto));
-        finishes.extend(committed.finishes.into_iter().map(|mut finish| {
-            finish.instance = finish.instance.map(|n| n + before);
-            finish
-        }));
-    }
-    match shared.db.apply(&batch) {
-        Ok(applied) => finishes.into_iter().for_each(|finish| answer(shared, finish, &applied)),
-        Err(error) => {
-            tracing::error!(%error, "the index failed; stores are refused until it takes the rows");
-            shared.health.index_fails();
-            let mut claimed = Vec::new();
-            for finish in finishes {
-                claimed.extend(finish.claimed);
-                finish.done.tell(Err(StoreError::from(&error)));
+/// Applies commits in one transaction. Those whose sync failed are taken out and the others tried again.
+fn apply(shared: &Arc<Shared>, mut commits: Vec<Committed>) {
+    loop {
+        let batches: Vec<&Batch> = commits.iter().map(|c| &c.batch).collect();
+        let durable = || commits.iter().all(|c| c.synced.wait().is_ok());
+        let applied = shared.db.apply_when_durable(&batches, durable);
+        match applied {
+            Ok(applied) => return answer_all(shared, commits, &applied),
+            Err(DbError::NotDurable) => commits = refuse_unsynced(shared, commits),
+            Err(error) => {
+                tracing::error!(%error, "the index failed; stores are refused until it takes the rows");
+                shared.health.index_fails();
+                return repair(shared, refuse_unsynced(shared, commits), &error);
             }
-            repair(shared, &batch);
-            shared.requeue(&claimed);
         }
+        if commits.is_empty() {
+            return;
+        }
+    }
+}
+
+/// Waits for the syncs and answers the senders whose sync failed; the commits that are left are durable.
+fn refuse_unsynced(shared: &Arc<Shared>, commits: Vec<Committed>) -> Vec<Committed> {
+    let mut left = Vec::with_capacity(commits.len());
+    for commit in commits {
+        match commit.synced.wait() {
+            Ok(()) => left.push(commit),
+            Err(error) => {
+                for Finish { claimed, done, .. } in commit.finishes {
+                    shared.requeue(&claimed);
+                    done.tell(Err(error.clone()));
+                }
+            }
+        }
+    }
+    left
+}
+
+fn answer_all(shared: &Arc<Shared>, commits: Vec<Committed>, applied: &[Applied]) {
+    let mut rest = applied;
+    for Committed { batch, finishes, .. } in commits {
+        let (own, others) = rest.split_at_checked(batch.entries.len()).unwrap_or((rest, &[]));
+        finishes.into_iter().for_each(|finish| answer(shared, finish, own));
+        rest = others;
     }
 }
 
@@ -192,12 +232,22 @@ fn answer(shared: &Arc<Shared>, finish: Finish, applied: &[Applied]) {
 }
 
 /// Tries again until the index takes the rows; new stores are refused meanwhile. The records are synced although
-/// their senders were told of a failure: a sender that tries again is answered as for any duplicate.
-fn repair(shared: &Arc<Shared>, batch: &Batch) {
+/// their senders are told of a failure: a sender that tries again is answered as for any duplicate.
+fn repair(shared: &Arc<Shared>, mut commits: Vec<Committed>, error: &DbError) {
+    let mut claimed = Vec::new();
+    for finish in commits.iter_mut().flat_map(|c| c.finishes.drain(..)) {
+        claimed.extend(finish.claimed);
+        finish.done.tell(Err(StoreError::from(error)));
+    }
+    let batches: Vec<&Batch> = commits.iter().map(|c| &c.batch).collect();
     while !shared.wait_for_stop(RETRY) {
-        match shared.db.apply(batch) {
-            Ok(_) => return shared.health.index_works(),
+        match shared.db.apply_when_durable(&batches, || true) {
+            Ok(_) => {
+                shared.health.index_works();
+                break;
+            }
             Err(error) => tracing::warn!(%error, "the index still fails"),
         }
     }
+    shared.requeue(&claimed);
 }

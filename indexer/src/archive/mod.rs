@@ -21,6 +21,7 @@ mod store;
 mod stream_lane;
 
 use std::path::PathBuf;
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -77,6 +78,8 @@ pub(crate) struct Shared {
     options: ArchiveOptions,
     db: Arc<Db>,
     identity: Identity,
+    /// Stores that have begun and not ended.
+    under_way: AtomicUsize,
     pool: ChunkPool,
     in_flight: InFlight,
     group: Queue,
@@ -98,6 +101,7 @@ impl Archive {
         options.disk.create_dir_all(&options.packs_dir, SyncPoint::PackDirectory)?;
         let identity = packs::next_identity(&options)?;
         let shared = Arc::new(Shared {
+            under_way: AtomicUsize::new(0),
             pool: ChunkPool::new(options.store.memory_bytes),
             lanes: StreamLanes::new(options.store.stream_lanes),
             db: Arc::new(db),
@@ -249,8 +253,10 @@ impl Shared {
     /// Waits for the stop, at most `limit`; whether it has come.
     fn wait_for_stop(&self, limit: Duration) -> bool {
         let stop = self.stop.lock().unwrap_or_else(PoisonError::into_inner);
-        let (stop, _) =
-            self.stopped.wait_timeout_while(stop, limit, |stop| !*stop).unwrap_or_else(PoisonError::into_inner);
+        let (stop, _) = self
+            .stopped
+            .wait_timeout_while(stop, limit, |stop| !*stop)
+            .unwrap_or_else(PoisonError::into_inner);
         *stop
     }
 

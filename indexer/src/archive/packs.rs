@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use storage_config::ContentHash;
 use storage_config::pack::{Identity, PackName, PackReader, PackWriter};
 
-use super::{ArchiveOptions, Shared};
 use super::error::{ReadError, StoreError};
+use super::{ArchiveOptions, Shared};
 use crate::db::{Job, PackId};
 
 /// Open readers kept at most; each is one file descriptor.

@@ -57,7 +57,8 @@ pub(crate) fn start(shared: &Shared) -> Result<Recovered, OpenError> {
         tracing::error!(pack = %name, "a pack of the index is not on the disk");
         recovered.missing += 1;
     }
-    let open: Vec<&PackName> = files.iter().filter(|name| !rows.get(name).is_some_and(|row| row.sealed)).collect();
+    let open: Vec<&PackName> =
+        files.iter().filter(|name| !rows.get(name).is_some_and(|row| row.sealed)).collect();
     if open.is_empty() {
         return Ok(recovered);
     }
@@ -139,7 +140,8 @@ fn replay(
     (pass, verify): (Pass, Verify),
     recovered: &mut Recovered,
 ) -> Result<(), OpenError> {
-    let reader = PackReader::open_lenient(&shared.options.disk, &shared.options.packs_dir.join(name.file_name()))?;
+    let reader =
+        PackReader::open_lenient(&shared.options.disk, &shared.options.packs_dir.join(name.file_name()))?;
     recovered.packs += u64::from(pass == Pass::All);
     let pack = shared.db.pack_id(&name.to_string())?;
     shared.names.add(pack, *name);

@@ -4,6 +4,7 @@
 //! too large for it, or that finds the pool empty, spills into a stream lane.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use codecs::{FrameTable, NativeLayout};
 use storage_config::pack::Extent;
@@ -110,9 +111,29 @@ enum At {
     Lane(Extent),
 }
 
+/// From so many bytes on a value of a store that is alone goes straight to a stream lane.
+const ALONE: u64 = 128 * 1024;
+
+/// A store that is under way, counted.
+struct UnderWay(Arc<Shared>);
+
+impl UnderWay {
+    fn new(shared: Arc<Shared>) -> UnderWay {
+        shared.under_way.fetch_add(1, Ordering::Relaxed);
+        UnderWay(shared)
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.under_way.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 /// Takes the bulk values that the scanner finds.
 struct Sink {
     shared: Arc<Shared>,
+    _under_way: UnderWay,
     facility: FacilityId,
     values: Vec<Value>,
     /// The value under way.
@@ -127,7 +148,18 @@ struct Sink {
 impl Sink {
     fn new(shared: Arc<Shared>, facility: FacilityId) -> Sink {
         let (values, chunks) = (Vec::new(), Vec::new());
-        Sink { shared, facility, values, hasher: Hasher::new(), length: 0, chunks, in_memory: 0, lease: None }
+        let _under_way = UnderWay::new(shared.clone());
+        Sink {
+            shared,
+            _under_way,
+            facility,
+            values,
+            hasher: Hasher::new(),
+            length: 0,
+            chunks,
+            in_memory: 0,
+            lease: None,
+        }
     }
 
     fn take(&mut self, event: Event<'_>) -> Result<(), StoreError> {
@@ -138,8 +170,12 @@ impl Sink {
                 if let Some(lease) = &mut self.lease {
                     return lease.begin();
                 }
-                let wanted = self.in_memory.saturating_add(declared.unwrap_or(0));
-                if wanted > self.shared.options.store.in_memory_instance_bytes { self.spill() } else { Ok(()) }
+                let declared = declared.unwrap_or(0);
+                let wanted = self.in_memory.saturating_add(declared);
+                let too_large = wanted > self.shared.options.store.in_memory_instance_bytes;
+                // Nobody to share a sync with: the disk may as well write while the bytes arrive.
+                let alone = declared >= ALONE && self.shared.under_way.load(Ordering::Relaxed) == 1;
+                if too_large || alone { self.spill() } else { Ok(()) }
             }
             Event::BulkBytes(bytes) => {
                 self.hasher.update(bytes);
@@ -243,11 +279,7 @@ impl Sink {
 
 /// The frame table of an instance's pixel data as bytes, where there is one. An instance without is stored all the
 /// same: its frames cannot be fetched one by one.
-fn frame_table(
-    skeleton: &Skeleton,
-    attributes: &Attributes,
-    bulk: &[SplicedBulk],
-) -> Option<Vec<u8>> {
+fn frame_table(skeleton: &Skeleton, attributes: &Attributes, bulk: &[SplicedBulk]) -> Option<Vec<u8>> {
     // A deflated data set is one opaque value: no frame of it can be read in place.
     let pixel = skeleton.pixel.as_ref().filter(|_| !skeleton.is_deflated())?;
     let frames = attributes.instance.frames.unwrap_or(1);

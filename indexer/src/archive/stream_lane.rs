@@ -12,9 +12,9 @@ use super::Shared;
 use super::append::{append_bulk, append_instance, bulk_entry};
 use super::error::StoreError;
 use super::in_flight::{Claim, Lane};
-use super::index_writer::{Committed, Finish};
+use super::index_writer::{Committed, Finish, Gate};
 use super::job::{Job, Outcome};
-use crate::db::{Entry, FacilityId, PackId};
+use crate::db::{Batch, Entry, FacilityId, PackId};
 
 /// How long a store waits for a lane while all are leased.
 const WAIT: Duration = Duration::from_secs(30);
@@ -87,7 +87,8 @@ pub(crate) struct Lease {
 
 impl Lease {
     fn writer(&mut self) -> Result<&mut PackWriter, StoreError> {
-        let lane = self.lane.as_mut().ok_or_else(|| StoreError::Internal("the lane was given back".into()))?;
+        let lane =
+            self.lane.as_mut().ok_or_else(|| StoreError::Internal("the lane was given back".into()))?;
         Ok(&mut lane.0)
     }
 
@@ -119,17 +120,27 @@ impl Lease {
             Ok(claimed) => claimed,
             Err(error) => return job.done.tell(Err(error)),
         };
-        match self.append_and_sync(job, extents) {
-            Ok((job, entries, pack, upto, saved)) => {
-                let stored = job.stored(Outcome::New, saved);
-                let finish = Finish { claimed, stored, instance: Some(entries.len() - 1), done: job.done };
-                shared.index.commit(Committed { pack, upto, entries, finishes: vec![finish] });
-                self.keep();
-            }
+        let (batch, job) = match self.append(job, extents) {
+            Ok(appended) => appended,
             Err((job, error)) => {
                 drop(self);
                 shared.requeue(&claimed);
-                job.done.tell(Err(error));
+                return job.done.tell(Err(error));
+            }
+        };
+        let stored = job.stored(Outcome::New, 0);
+        let instance = Some(batch.entries.len() - 1);
+        let finishes = vec![Finish { claimed, stored, instance, done: job.done }];
+        let synced = Gate::default();
+        shared.index.commit(Committed { batch, finishes, synced: synced.clone() });
+        match self.writer().and_then(|writer| Ok(writer.sync(SyncPoint::Stream)?)) {
+            Ok(()) => {
+                synced.open(Ok(()));
+                self.keep();
+            }
+            Err(error) => {
+                shared.health.note_failed_sync();
+                synced.open(Err(error));
             }
         }
     }
@@ -140,7 +151,8 @@ impl Lease {
         let mut claimed = Vec::new();
         let lane_values = job.body.bulk.iter().zip(extents).filter(|(_, extent)| extent.is_some());
         for (bulk, _) in lane_values {
-            if claimed.contains(&bulk.hash) || shared.in_flight.claim(bulk.hash, Lane::Stream) != Claim::Mine {
+            if claimed.contains(&bulk.hash) || shared.in_flight.claim(bulk.hash, Lane::Stream) != Claim::Mine
+            {
                 continue;
             }
             match shared.has_good_bulk(&bulk.hash) {
@@ -164,12 +176,12 @@ impl Lease {
         Ok(claimed)
     }
 
-    #[expect(clippy::type_complexity, reason = "one caller, which takes it apart at once")]
-    fn append_and_sync(
+    /// Appends what belongs to the job besides the values that are in the lane.
+    fn append(
         &mut self,
         mut job: Job,
         extents: &[Option<Extent>],
-    ) -> Result<(Job, Vec<Entry>, PackId, u64, u64), (Job, StoreError)> {
+    ) -> Result<(Batch, Job), (Job, StoreError)> {
         let Some((writer, pack)) = self.lane.as_mut() else {
             return Err((job, StoreError::Internal("the lane was given back".into())));
         };
@@ -179,10 +191,9 @@ impl Lease {
         }
         // Values that were complete before the store spilled are still in memory; they are small.
         let appended = append_bulk(writer, *pack, &job, |_| true, &mut entries)
-            .and_then(|_| append_instance(writer, *pack, &mut job, &mut entries))
-            .and_then(|()| writer.sync(SyncPoint::Stream));
+            .and_then(|_| append_instance(writer, *pack, &mut job, &mut entries));
         match appended {
-            Ok(()) => Ok((job, entries, *pack, writer.synced_len(), 0)),
+            Ok(()) => Ok((Batch { entries, checkpoints: vec![(*pack, writer.len())] }, job)),
             Err(error) => {
                 self.shared.health.note_disk(&error);
                 Err((job, StoreError::from(error)))
@@ -201,7 +212,6 @@ impl Lease {
         }
     }
 }
-
 
 impl Drop for Lease {
     fn drop(&mut self) {

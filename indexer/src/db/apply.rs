@@ -37,19 +37,19 @@ const DERIVED: [&str; 18] = [
     "word",
 ];
 
-/// Applies all of a batch; what became of each entry.
+/// Applies all of some batches, in order; what became of each entry.
 pub(super) fn apply(
     session: &Session<'_>,
-    batch: &Batch,
+    batches: &[&Batch],
     utc_offset_minutes: i32,
 ) -> Result<Vec<Applied>, DbError> {
     let mut touched = Touched::default();
-    let mut applied = Vec::with_capacity(batch.entries.len());
-    for entry in &batch.entries {
+    let mut applied = Vec::with_capacity(batches.iter().map(|batch| batch.entries.len()).sum());
+    for entry in batches.iter().flat_map(|batch| &batch.entries) {
         applied.push(apply_one(session, entry, utc_offset_minutes, &mut touched)?);
     }
     settle(session, &mut touched)?;
-    for (pack, to) in &batch.checkpoints {
+    for (pack, to) in batches.iter().flat_map(|batch| &batch.checkpoints) {
         let added = touched.added.remove(pack).unwrap_or_default();
         pack::advance(session, *pack, *to, &added)?;
     }

@@ -50,8 +50,7 @@ pub(super) fn mark_damaged(session: &Session<'_>, hash: &ContentHash, place: Pla
 
 pub(super) fn locations(session: &Session<'_>, hash: &ContentHash) -> Result<Vec<BulkLocation>, DbError> {
     session.rows(LOCATIONS, [&hash.0[..]], |row| {
-        let place =
-            Place { pack: PackId(row.get(0)?), offset: unsigned(row, 1)?, length: unsigned(row, 2)? };
+        let place = Place { pack: PackId(row.get(0)?), offset: unsigned(row, 1)?, length: unsigned(row, 2)? };
         Ok(BulkLocation { place, damaged: row.get(3)? })
     })
 }

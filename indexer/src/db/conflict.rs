@@ -100,8 +100,18 @@ const UNINDEXABLE: &str =
     "SELECT pack_id, record_at, reason FROM unindexable ORDER BY pack_id, record_at LIMIT ?1 OFFSET ?2";
 
 #[cfg(test)]
-pub(super) const HOT: &[&str] = &[COMPARE, CLEAR_VERSIONS, NOT_SERVED, SHARING, VARIANTS, PATIENTS, SET_CLASH, IS_MARKED,
-    CLEAR_PATIENTS, MARK];
+pub(super) const HOT: &[&str] = &[
+    COMPARE,
+    CLEAR_VERSIONS,
+    NOT_SERVED,
+    SHARING,
+    VARIANTS,
+    PATIENTS,
+    SET_CLASH,
+    IS_MARKED,
+    CLEAR_PATIENTS,
+    MARK,
+];
 
 /// What two versions are against each other.
 pub(super) fn kind_of(session: &Session<'_>, a: i64, b: i64) -> Result<Against, DbError> {
@@ -195,11 +205,7 @@ pub(super) fn compare_variants(session: &Session<'_>, study: i64) -> Result<(), 
 
 /// Looks whether the served instances of a study name different patients. Once they do, only an instance that is no
 /// longer served can change that.
-pub(super) fn compare_patients(
-    session: &Session<'_>,
-    study: i64,
-    look_at_all: bool,
-) -> Result<(), DbError> {
+pub(super) fn compare_patients(session: &Session<'_>, study: i64, look_at_all: bool) -> Result<(), DbError> {
     let marked = session.row(IS_MARKED, [study], |_| Ok(()))?.is_some();
     if marked && !look_at_all {
         return Ok(());

@@ -22,6 +22,9 @@ pub enum DbError {
     /// A commit reported a failure; whether the rows are there must be looked up (the pack's checkpoint tells).
     #[error("the index failed while committing: {0}")]
     OutcomeUnknown(String),
+    /// The records of a batch were not made durable, so their rows were not either.
+    #[error("the records were not made durable")]
+    NotDurable,
     /// A fault that a test asked for.
     #[error("an injected fault")]
     Injected,
@@ -71,7 +74,9 @@ impl DbError {
                 ) => DbErrorKind::Unavailable,
                 _ => DbErrorKind::Internal,
             },
-            DbError::Injected | DbError::NoReader(_) | DbError::OutcomeUnknown(_) => DbErrorKind::Unavailable,
+            DbError::Injected | DbError::NotDurable | DbError::NoReader(_) | DbError::OutcomeUnknown(_) => {
+                DbErrorKind::Unavailable
+            }
             DbError::NewerSchema { .. } => DbErrorKind::Schema,
             DbError::Invalid(_) => DbErrorKind::Damaged,
             DbError::Range(_) => DbErrorKind::Internal,

@@ -39,10 +39,11 @@ const DEFER: &str = "INSERT INTO pending_holding (digest, facility_id, received_
      VALUES (?1, ?2, ?3, ?4) ON CONFLICT (digest, facility_id) DO UPDATE \
      SET received_ms = excluded.received_ms, source = excluded.source \
      WHERE (excluded.received_ms, excluded.source) < (pending_holding.received_ms, pending_holding.source)";
-const DEFERRED: &str = "DELETE FROM pending_holding WHERE digest = ?1 RETURNING facility_id, received_ms, source";
+const DEFERRED: &str = "SELECT facility_id, received_ms, source FROM pending_holding WHERE digest = ?1";
+const UNDEFER: &str = "DELETE FROM pending_holding WHERE digest = ?1";
 
 #[cfg(test)]
-pub(super) const HOT: &[&str] = &[FIND, EARLIER, OF_INSTANCE, FIND_INSTANCE, DEFERRED];
+pub(super) const HOT: &[&str] = &[FIND, EARLIER, OF_INSTANCE, FIND_INSTANCE, DEFERRED, UNDEFER];
 
 /// Notes that a facility has an instance; whether that was not known.
 pub(super) fn note(session: &Session<'_>, instance: i64, came: Came<'_>) -> Result<bool, DbError> {
@@ -99,6 +100,10 @@ pub(super) fn adopt(session: &Session<'_>, instance: i64, digest: &ContentHash) 
     let waiting = session.rows(DEFERRED, [&digest.0[..]], |row| {
         Ok((row.get::<_, u32>(0)?, row.get::<_, i64>(1)?, row.get::<_, String>(2)?))
     })?;
+    if waiting.is_empty() {
+        return Ok(0);
+    }
+    session.execute(UNDEFER, [&digest.0[..]])?;
     let mut added = 0;
     for (facility, received_ms, source) in waiting {
         let came = Came { facility: FacilityId(facility), received_ms, source: &source };

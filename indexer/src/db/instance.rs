@@ -20,7 +20,7 @@ const INSERT: &str = "INSERT INTO instance (digest, study_row, series_row, versi
      received_ms, facility_id, study_variant_id, series_variant_id, pack_id, record_at, body_length, \
      length, frames, sop_uid, sop_class, transfer_syntax, source, patient_scope, bulk_digest, notes, json) \
      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, \
-     ?23) RETURNING id";
+     ?23)";
 const MOVE: &str = "UPDATE instance SET received_ms = ?2, facility_id = ?3, source = ?4, patient_scope = ?5, \
      pack_id = ?6, record_at = ?7, body_length = ?8 WHERE id = ?1";
 const INSERT_FRAMES: &str = "INSERT INTO frame_table (instance_id, bytes) VALUES (?1, ?2)";
@@ -152,8 +152,7 @@ fn came_earlier(
 }
 
 fn known_row(row: &Row<'_>, entry: &InstanceEntry) -> rusqlite::Result<KnownRow> {
-    let precedence =
-        Precedence { rank: row.get(5)?, received_ms: row.get(6)?, digest: entry.digest.0 };
+    let precedence = Precedence { rank: row.get(5)?, received_ms: row.get(6)?, digest: entry.digest.0 };
     let placed = Placed {
         instance: row.get(0)?,
         study: row.get(1)?,

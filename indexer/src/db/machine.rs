@@ -1,5 +1,5 @@
 //! Machines whose clock seems wrong: the performed time of an arriving instance against its receive time. A warning
-//! only; nothing is corrected.
+//! only; nothing is corrected. Of an instance that several records bring, the one that is applied first counts.
 
 use rusqlite::params;
 
@@ -86,7 +86,10 @@ fn seconds(local: &str) -> Option<i64> {
 /// Days from 1970-01-01 to a day of the Gregorian calendar: years from March on, so that leap days come last.
 fn days(year: i64, month: i64, day: i64) -> i64 {
     let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
-    365 * year + year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400) + (153 * month + 2) / 5 + day
+    365 * year + year.div_euclid(4) - year.div_euclid(100)
+        + year.div_euclid(400)
+        + (153 * month + 2) / 5
+        + day
         - 719_469
 }
 

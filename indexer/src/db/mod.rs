@@ -77,8 +77,24 @@ impl Db {
     /// When the database fails; nothing is applied then, except perhaps after [`DbError::OutcomeUnknown`]. Applying
     /// the same batch again is always safe.
     pub fn apply(&self, batch: &Batch) -> Result<Vec<Applied>, DbError> {
+        self.apply_when_durable(&[batch], || true)
+    }
+
+    /// Applies batches in order in one transaction whose last step before the commit is to ask `durable`: so rows
+    /// can be made while the disk still syncs the records they come from. What became of each entry, in order.
+    ///
+    /// # Errors
+    /// [`DbError::NotDurable`] when `durable` says no, and as [`Db::apply`]; nothing is applied then.
+    pub fn apply_when_durable(
+        &self,
+        batches: &[&Batch],
+        durable: impl FnOnce() -> bool,
+    ) -> Result<Vec<Applied>, DbError> {
         let offset = self.options().utc_offset_minutes;
-        self.write(|session| apply::apply(session, batch, offset))
+        self.write(|session| {
+            let applied = apply::apply(session, batches, offset)?;
+            if durable() { Ok(applied) } else { Err(DbError::NotDurable) }
+        })
     }
 
     /// Does one small piece of background work.

@@ -23,7 +23,7 @@ pub struct PackRow {
 }
 
 const FIND: &str = "SELECT id FROM pack WHERE name = ?1";
-const INSERT: &str = "INSERT INTO pack (name) VALUES (?1) RETURNING id";
+const INSERT: &str = "INSERT INTO pack (name) VALUES (?1)";
 const ADVANCE: &str = "UPDATE pack SET checkpoint = max(checkpoint, ?2), instances = instances + ?3, \
      data_set_bytes = data_set_bytes + ?4, holdings = holdings + ?5, bulk_copies = bulk_copies + ?6, \
      bulk_bytes = bulk_bytes + ?7 WHERE id = ?1";

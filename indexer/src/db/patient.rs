@@ -17,7 +17,13 @@ pub(super) struct PatientKey {
 impl PatientKey {
     /// The key of a study's patient. An absent issuer is the facility; an absent PatientID joins nothing, so that
     /// each study is a patient of its own; a scope says what PatientID is unique in where it counts orders.
-    pub(super) fn new(patient_id: &str, issuer: &str, facility: u32, scope: &str, study_uid: &str) -> PatientKey {
+    pub(super) fn new(
+        patient_id: &str,
+        issuer: &str,
+        facility: u32,
+        scope: &str,
+        study_uid: &str,
+    ) -> PatientKey {
         let scope = if patient_id.is_empty() { format!("study {study_uid}") } else { scope.to_owned() };
         PatientKey {
             patient_id: patient_id.to_owned(),
@@ -30,8 +36,7 @@ impl PatientKey {
 
 const FIND: &str =
     "SELECT id FROM patient WHERE patient_id = ?1 AND issuer = ?2 AND facility_id = ?3 AND scope = ?4";
-const INSERT: &str =
-    "INSERT INTO patient (patient_id, issuer, facility_id, scope) VALUES (?1, ?2, ?3, ?4) RETURNING id";
+const INSERT: &str = "INSERT INTO patient (patient_id, issuer, facility_id, scope) VALUES (?1, ?2, ?3, ?4)";
 const DROP_EMPTY: &str =
     "DELETE FROM patient WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM study WHERE patient_row = ?1)";
 

@@ -52,7 +52,8 @@ const SEEN: &str = "INSERT INTO peer (ae_title, address, echo_ms, store_ms, erro
      error_ms = max(peer.error_ms, excluded.error_ms), seen_ms = max(peer.seen_ms, excluded.seen_ms)";
 const FORGET: &str = "DELETE FROM peer WHERE (SELECT count(*) FROM peer) > ?1 AND (ae_title, address) = \
      (SELECT ae_title, address FROM peer ORDER BY seen_ms LIMIT 1)";
-const LIST: &str = "SELECT ae_title, address, echo_ms, store_ms, error_ms, error FROM peer ORDER BY ae_title, address";
+const LIST: &str =
+    "SELECT ae_title, address, echo_ms, store_ms, error_ms, error FROM peer ORDER BY ae_title, address";
 const REFUSED: &str = "INSERT INTO unknown_peer (ae_title, address, called, first_ms, last_ms, attempts) \
      VALUES (?1, ?2, ?3, ?4, ?4, 1) ON CONFLICT (ae_title, address, called) DO UPDATE SET \
      last_ms = max(unknown_peer.last_ms, excluded.last_ms), attempts = unknown_peer.attempts + 1";

@@ -99,7 +99,8 @@ fn the_newest_studies_come_in_order_of_an_index_and_are_not_sorted() {
             (Level::Instance, &[(0x0008_0060, "CT")]),
         ] {
             let (sql, plan) = compiled(session, level, keys);
-            let by_index = plan.iter().any(|step| step.contains("study_newest") || step.contains("study_patient_id"));
+            let by_index =
+                plan.iter().any(|step| step.contains("study_newest") || step.contains("study_patient_id"));
             let whole_sort = plan.iter().any(|step| step == "USE TEMP B-TREE FOR ORDER BY");
             assert!(by_index && !whole_sort, "{sql}\n{plan:#?}");
         }

@@ -229,14 +229,15 @@ pub(super) fn of_scope(
         };
         return found.map(checked).into_iter().collect();
     }
-    let series: Vec<(i64, i64, String)> = session
-        .rows(SERIES, [scope.study.as_str()], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    let series: Vec<(i64, i64, String)> =
+        session.rows(SERIES, [scope.study.as_str()], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
     let mut found = Vec::new();
     for (id, number, uid) in series {
         if scope.series.as_ref().is_some_and(|wanted| wanted.as_str() != uid) {
             continue;
         }
-        let position = after.map(|after| (number, uid.as_str()).cmp(&(after.series.0, after.series.1.as_str())));
+        let position =
+            after.map(|after| (number, uid.as_str()).cmp(&(after.series.0, after.series.1.as_str())));
         let (number, sop_uid) = match (position, after) {
             (Some(std::cmp::Ordering::Less), _) => continue,
             (Some(std::cmp::Ordering::Equal), Some(after)) => (after.instance.0, after.instance.1.as_str()),

@@ -25,10 +25,10 @@ pub struct SeriesRow {
 }
 
 const FIND: &str = "SELECT id FROM series WHERE study_row = ?1 AND series_uid = ?2";
-const INSERT: &str = "INSERT INTO series (study_row, series_uid) VALUES (?1, ?2) RETURNING id";
+const INSERT: &str = "INSERT INTO series (study_row, series_uid) VALUES (?1, ?2)";
 const FIND_VARIANT: &str = "SELECT id FROM series_variant WHERE series_row = ?1 AND digest = ?2";
 const INSERT_VARIANT: &str = "INSERT INTO series_variant (series_row, digest, series_number, modality, body_part, \
-     performed_date, description_folded, json) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) RETURNING id";
+     performed_date, description_folded, json) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
 const WINNER: &str = "SELECT winner_rank, winner_ms, winner_digest FROM series WHERE id = ?1";
 const LEAST: &str = "SELECT rank, received_ms, digest, id, series_variant_id FROM instance \
      WHERE series_row = ?1 AND version = 0 ORDER BY rank, received_ms, digest LIMIT 1";

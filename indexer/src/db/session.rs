@@ -62,9 +62,10 @@ impl<'c> Session<'c> {
         })
     }
 
-    /// The row that an `INSERT ... RETURNING id` gives.
+    /// Runs an `INSERT` of one row; the row's id. (`RETURNING` would cost SQLite a temporary table each time.)
     pub(super) fn insert(&self, sql: &str, params: impl Params) -> Result<i64, DbError> {
-        self.row(sql, params, |row| row.get(0))?.ok_or(DbError::Invalid("inserted row"))
+        self.execute(sql, params)?;
+        Ok(self.connection.last_insert_rowid())
     }
 
     fn call<T>(&self, carry_out: impl FnOnce() -> Result<T, DbError>) -> Result<T, DbError> {

@@ -85,7 +85,9 @@ fn patient(session: &Session<'_>, study_row: i64) -> Result<QueryRow, DbError> {
     const OF_STUDY: [&str; 3] = ["00101010", "00101020", "00101030"];
     let mut row = study(session, study_row)?;
     row.attributes.retain(|tag, _| {
-        (tag.starts_with("0010") && !OF_STUDY.contains(&tag.as_str())) || tag == "00080005" || tag == "00080056"
+        (tag.starts_with("0010") && !OF_STUDY.contains(&tag.as_str()))
+            || tag == "00080005"
+            || tag == "00080056"
     });
     let counts: [i64; 3] = session
         .row(OF_PATIENT, [study_row], |row| Ok([row.get(0)?, row.get(1)?, row.get(2)?]))?

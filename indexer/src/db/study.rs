@@ -12,12 +12,12 @@ use super::touched::{Candidate, Precedence, Touch, Touched};
 use super::word;
 
 const FIND: &str = "SELECT id FROM study WHERE study_uid = ?1";
-const INSERT: &str = "INSERT INTO study (study_uid) VALUES (?1) RETURNING id";
+const INSERT: &str = "INSERT INTO study (study_uid) VALUES (?1)";
 const FIND_VARIANT: &str = "SELECT id FROM study_variant WHERE study_row = ?1 AND digest = ?2";
 const INSERT_VARIANT: &str = "INSERT INTO study_variant (study_row, digest, newest, patient_id, issuer, \
      name_folded, name_sorted, birth_date, sex, study_date, study_time, accession, study_id, \
      description_folded, referring_folded, json) \
-     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16) RETURNING id";
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)";
 const WINNER: &str = "SELECT winner_rank, winner_ms, winner_digest FROM study WHERE id = ?1";
 const LEAST: &str = "SELECT i.rank, i.received_ms, i.digest, i.id, i.study_variant_id FROM series r \
      JOIN instance i ON i.series_row = r.id AND i.version = 0 WHERE r.study_row = ?1 \
@@ -35,11 +35,12 @@ const MODALITIES: &str = "SELECT DISTINCT modality FROM series WHERE study_row =
 const SET_MODALITIES: &str = "UPDATE study SET modalities = ?2 WHERE id = ?1";
 const COUNT: &str = "UPDATE study SET (n_series, n_instances) = (SELECT count(*), coalesce(sum(n_instances), 0) \
      FROM series WHERE study_row = ?1 AND n_instances > 0), generation = generation + 1, \
-     changed_ms = max(changed_ms, ?2) WHERE id = ?1 RETURNING variants_clash";
+     changed_ms = max(changed_ms, ?2) WHERE id = ?1";
+const CLASH: &str = "SELECT variants_clash FROM study WHERE id = ?1";
 
 #[cfg(test)]
 pub(super) const HOT: &[&str] =
-    &[FIND, FIND_VARIANT, WINNER, LEAST, SHOWN, TO_SHOW, SHOW, MODALITIES, SET_MODALITIES, COUNT];
+    &[FIND, FIND_VARIANT, WINNER, LEAST, SHOWN, TO_SHOW, SHOW, MODALITIES, SET_MODALITIES, COUNT, CLASH];
 
 /// The row of a study, made when it is new.
 pub(super) fn row_of(session: &Session<'_>, uid: &Uid, touched: &mut Touched) -> Result<i64, DbError> {
@@ -110,7 +111,8 @@ pub(super) fn settle(session: &Session<'_>, study: i64, touch: &Touch) -> Result
         let modalities: Vec<String> = session.rows(MODALITIES, [study], |row| row.get(0))?;
         session.execute(SET_MODALITIES, params![study, listed(&modalities)])?;
     }
-    let clash: Option<bool> = session.row(COUNT, params![study, touch.changed_ms], |row| row.get(0))?;
+    session.execute(COUNT, params![study, touch.changed_ms])?;
+    let clash: Option<bool> = session.row(CLASH, [study], |row| row.get(0))?;
     if clash == Some(true) { conflict::compare_patients(session, study, touch.look_at_all) } else { Ok(()) }
 }
 
@@ -129,8 +131,7 @@ pub(super) fn to_show(
 ) -> Result<Option<Candidate>, DbError> {
     if touch.look_at_all {
         return session.row(least, [id], |row| {
-            let precedence =
-                Precedence { rank: row.get(0)?, received_ms: row.get(1)?, digest: row.get(2)? };
+            let precedence = Precedence { rank: row.get(0)?, received_ms: row.get(1)?, digest: row.get(2)? };
             Ok(Candidate { precedence, instance: row.get(3)?, variant: row.get(4)? })
         });
     }

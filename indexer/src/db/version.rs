@@ -26,7 +26,8 @@ pub(super) struct Others {
 }
 
 const FIRST: &str = "SELECT 1 FROM instance WHERE sop_uid = ?1 LIMIT 1";
-const ELSEWHERE: &str = "SELECT 1 FROM instance WHERE sop_uid = ?1 AND (series_row < ?2 OR series_row > ?2) LIMIT 1";
+const ELSEWHERE: &str =
+    "SELECT 1 FROM instance WHERE sop_uid = ?1 AND (series_row < ?2 OR series_row > ?2) LIMIT 1";
 const SERVED: &str = "SELECT id, study_row, series_row, study_variant_id, series_variant_id, rank, received_ms, \
      digest FROM instance WHERE sop_uid = ?1 AND series_row = ?2 AND version = 0";
 const LEAST: &str = "SELECT id, study_row, series_row, study_variant_id, series_variant_id, rank, received_ms, \

@@ -8,7 +8,7 @@ use super::session::Session;
 use crate::dataset::fold::words;
 
 const FIND: &str = "SELECT id FROM word WHERE text = ?1";
-const INSERT: &str = "INSERT INTO word (text) VALUES (?1) RETURNING id";
+const INSERT: &str = "INSERT INTO word (text) VALUES (?1)";
 const LINK: &str =
     "INSERT INTO study_word (word_id, study_row) VALUES (?1, ?2) ON CONFLICT (word_id, study_row) DO NOTHING";
 const UNLINK: &str = "DELETE FROM study_word WHERE word_id = ?1 AND study_row = ?2";

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, mpsc};
 use fixtures::many::{Address, instance};
 use fixtures::rng::Rng;
 use fixtures::studies::Instance;
-use indexer::archive::{Archive, ArchiveOptions, Expect, Origin, Stored, StoreError};
+use indexer::archive::{Archive, ArchiveOptions, Expect, Origin, StoreError, Stored};
 use indexer::db::{Db, DbFaults, DbOptions, FacilityId};
 use storage_config::config::{ScanLimits, StoreLimits};
 use storage_config::disk::SimulatedDisk;
@@ -144,11 +144,16 @@ impl World {
             assert!(whole || row.checkpoint <= FILE_HEADER_LENGTH, "a pack of the index has no header");
             // A pack whose disk failed ends without a seal, where it was last synced.
             if row.sealed && reader.seal().unwrap().is_none() {
-                let last = scan(&reader, FILE_HEADER_LENGTH, Verify::Bodies).filter_map(|found| match found {
-                    Ok(Scanned::Record(record)) => Some(record.end()),
-                    _ => None,
-                });
-                assert_eq!(last.last().unwrap_or(FILE_HEADER_LENGTH), row.length, "a sealed pack has no seal");
+                let last =
+                    scan(&reader, FILE_HEADER_LENGTH, Verify::Bodies).filter_map(|found| match found {
+                        Ok(Scanned::Record(record)) => Some(record.end()),
+                        _ => None,
+                    });
+                assert_eq!(
+                    last.last().unwrap_or(FILE_HEADER_LENGTH),
+                    row.length,
+                    "a sealed pack has no seal"
+                );
             }
         }
     }

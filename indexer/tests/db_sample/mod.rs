@@ -264,6 +264,11 @@ pub fn everything(db: &Db) -> String {
             line("wado", &rows.iter().map(|row| row.digest).collect::<Vec<_>>());
         }
     }
+    for word in ["an*", "TRAN THI BE", "*guy*"] {
+        let found: Vec<Uid> =
+            ask(db, Level::Study, &[(0x0010_0010, word)]).into_iter().map(|row| row.study_uid).collect();
+        line("named", &found);
+    }
     line("conflicts", &db.conflicts(1000, 0).unwrap());
     line("unindexable", &db.unindexable(1000, 0).unwrap());
     line("codes", &db.facility_codes().unwrap());

@@ -176,7 +176,10 @@ mod tests {
         let here = (header::HOST, "localhost:8080");
         assert_eq!(decide(&guard, Method::GET, &[(header::HOST, "evil.example")]), Ok(0));
         assert_eq!(decide(&guard, Method::POST, &[here.clone()]), Ok(0));
-        assert_eq!(decide(&guard, Method::POST, &[here.clone(), (header::ORIGIN, "http://localhost:8080")]), Ok(0));
+        assert_eq!(
+            decide(&guard, Method::POST, &[here.clone(), (header::ORIGIN, "http://localhost:8080")]),
+            Ok(0)
+        );
         let public = [(header::HOST, "pacs.example.org"), (header::ORIGIN, "https://pacs.example.org")];
         assert_eq!(decide(&guard, Method::POST, &public), Ok(0));
         assert_eq!(
@@ -192,7 +195,10 @@ mod tests {
         let guard = guard("192.0.2.1:8080");
         let token = (header::AUTHORIZATION, "Bearer secret");
         assert_eq!(decide(&guard, Method::GET, &[]), Err(Refused::Token));
-        assert_eq!(decide(&guard, Method::GET, &[(header::AUTHORIZATION, "Bearer guess")]), Err(Refused::Token));
+        assert_eq!(
+            decide(&guard, Method::GET, &[(header::AUTHORIZATION, "Bearer guess")]),
+            Err(Refused::Token)
+        );
         assert_eq!(decide(&guard, Method::GET, &[token.clone()]), Ok(7));
         assert_eq!(decide(&guard, Method::POST, &[token]), Err(Refused::Role));
     }

@@ -87,12 +87,15 @@ fn serve(
     peer: SocketAddr,
     router: Router,
     limits: HttpLimits,
-) -> http1::Connection<TokioIo<PatientStream>, impl hyper::service::Service<
-    Request<Incoming>,
-    Response = axum::response::Response,
-    Error = std::convert::Infallible,
-    Future: Send,
->> {
+) -> http1::Connection<
+    TokioIo<PatientStream>,
+    impl hyper::service::Service<
+        Request<Incoming>,
+        Response = axum::response::Response,
+        Error = std::convert::Infallible,
+        Future: Send,
+    >,
+> {
     let _ = stream.set_nodelay(true);
     let io = TokioIo::new(PatientStream::new(stream, Duration::from_secs(limits.idle_seconds)));
     let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {

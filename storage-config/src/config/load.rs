@@ -45,8 +45,7 @@ pub fn load(
     if let Some(path) = file {
         let text = std::fs::read_to_string(path)
             .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
-        let invalid =
-            |message: String| ConfigError::Invalid { origin: path.display().to_string(), message };
+        let invalid = |message: String| ConfigError::Invalid { origin: path.display().to_string(), message };
         // Once as a whole for errors with line numbers, then as a table that the environment is laid over.
         toml::from_str::<Config>(&text).map_err(|e| invalid(e.to_string()))?;
         table = text.parse().map_err(|e: toml::de::Error| invalid(e.to_string()))?;
@@ -57,9 +56,10 @@ pub fn load(
                 .map_err(|message| ConfigError::Invalid { origin: name.clone(), message })?;
         }
     }
-    let config: Config = table
-        .try_into()
-        .map_err(|e: toml::de::Error| ConfigError::Invalid { origin: "PACS_ variables".into(), message: e.to_string() })?;
+    let config: Config = table.try_into().map_err(|e: toml::de::Error| ConfigError::Invalid {
+        origin: "PACS_ variables".into(),
+        message: e.to_string(),
+    })?;
     match config.problems() {
         found if found.is_empty() => Ok(config),
         found => Err(ConfigError::Problems(found)),
@@ -134,11 +134,14 @@ mod tests {
 
     #[test]
     fn unknown_keys_and_unsafe_settings_are_refused() {
-        assert!(with(&[("PACS_DIMSE__LISTENS", "127.0.0.1:104")]).unwrap_err().to_string().contains("listens"));
+        assert!(
+            with(&[("PACS_DIMSE__LISTENS", "127.0.0.1:104")]).unwrap_err().to_string().contains("listens")
+        );
         let open = with(&[("PACS_HTTP__LISTEN", "0.0.0.0:8080")]).unwrap_err().to_string();
         assert!(open.contains("insecure_non_loopback"), "{open}");
         assert!(
-            with(&[("PACS_HTTP__LISTEN", "0.0.0.0:8080"), ("PACS_HTTP__INSECURE_NON_LOOPBACK", "I accept")]).is_ok()
+            with(&[("PACS_HTTP__LISTEN", "0.0.0.0:8080"), ("PACS_HTTP__INSECURE_NON_LOOPBACK", "I accept")])
+                .is_ok()
         );
         assert!(with(&[("PACS_STORE__URL", "s3://bucket/x")]).is_err());
     }
@@ -156,7 +159,8 @@ mod tests {
             dimse.remove("accept");
         }
         assert_eq!(shown, defaults);
-        let uncommented: String = text.lines().map(|l| l.strip_prefix("#= ").unwrap_or(l).to_owned() + "\n").collect();
+        let uncommented: String =
+            text.lines().map(|l| l.strip_prefix("#= ").unwrap_or(l).to_owned() + "\n").collect();
         let config: Config = toml::from_str(&uncommented).unwrap();
         assert_eq!((config.peer.len(), config.facility.len(), config.token.len()), (1, 1, 1));
     }

@@ -336,7 +336,9 @@ impl Config {
             ));
         }
         if !self.dimse_is_loopback() && self.dimse_accept() == Accept::Known && self.peer.is_empty() {
-            found.push("dimse.listen is beyond loopback and no [[peer]] is known: nobody could associate".into());
+            found.push(
+                "dimse.listen is beyond loopback and no [[peer]] is known: nobody could associate".into(),
+            );
         }
         if !self.database.url.starts_with("sqlite:") {
             found.push(format!("database.url = {:?}: only sqlite:FILE is known", self.database.url));
@@ -344,14 +346,16 @@ impl Config {
         if self.store.url != "file:packs" {
             found.push(format!("store.url = {:?}: only file:packs is known", self.store.url));
         }
-        let known = |code: &Option<String>| code.as_ref().is_none_or(|c| self.facility.iter().any(|f| &f.code == c));
+        let known =
+            |code: &Option<String>| code.as_ref().is_none_or(|c| self.facility.iter().any(|f| &f.code == c));
         for peer in self.peer.iter().filter(|p| !known(&p.facility)) {
             found.push(format!("peer {}: facility {:?} has no [[facility]]", peer.ae_title, peer.facility));
         }
         for token in self.token.iter().filter(|t| !known(&t.facility)) {
             found.push(format!("token {:?}: facility {:?} has no [[facility]]", token.name, token.facility));
         }
-        for f in self.facility.iter().filter(|f| f.code.is_empty() || f.code.len() > 16 || !f.code.is_ascii()) {
+        for f in self.facility.iter().filter(|f| f.code.is_empty() || f.code.len() > 16 || !f.code.is_ascii())
+        {
             found.push(format!("facility.code = {:?} is not 1 to 16 ASCII characters", f.code));
         }
         found

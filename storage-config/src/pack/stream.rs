@@ -7,7 +7,7 @@ use crate::hash::ContentHash;
 
 /// After so many bytes of a body the disk is asked to begin writing them, so that the sync at the end of a large
 /// value waits for the last of them only.
-const WRITEBACK: u64 = 8 << 20;
+const WRITEBACK: u64 = 128 << 10;
 
 /// A record that was begun and not ended.
 #[derive(Debug)]
