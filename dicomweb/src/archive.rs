@@ -130,6 +130,7 @@ impl Intake {
             facility: self.sender.facility,
             source: self.sender.source.clone(),
             patient_id_is_order: self.sender.patient_id_is_order,
+            issuer: String::new(),
             transfer_syntax: meta.transfer_syntax,
         };
         let mut store = self.archive.begin(origin).map_err(|error| failed(&error))?;

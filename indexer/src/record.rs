@@ -47,6 +47,8 @@ pub struct Arrival {
     pub source: String,
     /// Whether this source's PatientID is a counter per order and never joins two studies.
     pub patient_id_is_order: bool,
+    /// Who issued the PatientID of data sets that do not say it; empty where nobody told.
+    pub issuer: String,
 }
 
 /// The body of an instance record.
@@ -96,6 +98,7 @@ impl InstanceBody {
             put_text(&mut out, text);
         }
         put_text(&mut out, &self.arrival.source);
+        put_text(&mut out, &self.arrival.issuer);
         out.extend(u32::try_from(self.bulk.len()).unwrap_or(u32::MAX).to_le_bytes());
         for bulk in &self.bulk {
             out.extend(bulk.at.to_le_bytes());
@@ -123,6 +126,7 @@ impl InstanceBody {
         let sop_class = rest.uid("SOP class")?;
         let sop_instance = rest.uid("SOP instance")?;
         let source = rest.text("source")?;
+        let issuer = rest.text("issuer")?;
         let count = u32::from_le_bytes(rest.array("splice count")?) as usize;
         if count > rest.0.len() / 48 {
             return Err(RecordError::Short("splices"));
@@ -144,8 +148,8 @@ impl InstanceBody {
         if bulk.iter().any(|b| b.at > length) || bulk.windows(2).any(|w| w[0].at > w[1].at) {
             return Err(RecordError::Invalid("splice position"));
         }
-        let arrival =
-            Arrival { received_ms, source, patient_id_is_order: flags & FLAG_PATIENT_ID_IS_ORDER != 0 };
+        let patient_id_is_order = flags & FLAG_PATIENT_ID_IS_ORDER != 0;
+        let arrival = Arrival { received_ms, source, patient_id_is_order, issuer };
         let skeleton = rest.0.to_vec();
         Ok((
             InstanceBody { arrival, transfer_syntax, sop_class, sop_instance, frames, skeleton, bulk },
@@ -192,6 +196,7 @@ impl HoldingBody {
         out.extend(self.arrival.received_ms.to_le_bytes());
         out.extend(self.digest.0);
         put_text(&mut out, &self.arrival.source);
+        put_text(&mut out, &self.arrival.issuer);
         out
     }
 
@@ -207,8 +212,9 @@ impl HoldingBody {
         let received_ms = i64::from_le_bytes(rest.array("receive time")?);
         let digest = ContentHash(rest.array("digest")?);
         let source = rest.text("source")?;
+        let issuer = rest.text("issuer")?;
         let patient_id_is_order = flags & FLAG_PATIENT_ID_IS_ORDER != 0;
-        Ok(HoldingBody { arrival: Arrival { received_ms, source, patient_id_is_order }, digest })
+        Ok(HoldingBody { arrival: Arrival { received_ms, source, patient_id_is_order, issuer }, digest })
     }
 }
 
@@ -289,6 +295,7 @@ mod tests {
                 received_ms: 1_763_700_000_123,
                 source: "dimse:CT1@192.0.2.7".into(),
                 patient_id_is_order: true,
+                issuer: "79001".into(),
             },
             transfer_syntax: Uid::parse("1.2.840.10008.1.2.1").unwrap(),
             sop_class: Uid::parse("1.2.840.10008.5.1.4.1.1.2").unwrap(),

@@ -1,5 +1,7 @@
 //! Losses of power and kills under load: nothing acknowledged is lost or altered, and each sync is needed.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "tests")]
+
 mod archive_world;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

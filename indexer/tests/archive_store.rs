@@ -1,5 +1,7 @@
 //! Storing and reading: what is kept, what is written, what is told.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "tests")]
+
 mod archive_world;
 
 use archive_world::{World, instances, origin, read, store};

@@ -1,9 +1,11 @@
 //! What each kind of record becomes in the index.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail the test")]
+
 mod db_sample;
 
 use db_sample::{Fresh, SAMPLE, Sample, ask, everything, uid};
-use indexer::db::{Applied, Batch, ConflictKind, Entry, FacilityId, PackId, Place, Scope};
+use indexer::db::{Applied, Batch, ConflictKind, Entry, FacilityId, Place, Scope};
 use indexer::query::Level;
 use serde_json::json;
 
@@ -86,6 +88,18 @@ fn versions_of_one_instance_are_told_apart_and_the_first_is_served() {
     let strip =
         |text: String| text.lines().filter(|l| !l.starts_with("place")).collect::<Vec<_>>().join("\n");
     assert_eq!(strip(everything(&backwards.db)), strip(everything(&fresh.db)));
+}
+
+#[test]
+fn the_same_source_may_correct_a_header_and_another_may_not_change_it_unseen() {
+    let edited = Sample { description: "CLVT bụng", received_ms: SAMPLE.received_ms + 1, ..SAMPLE };
+    let elsewhere = Sample { source: "stow:B@10.0.0.1", ..edited.clone() };
+    for (other, kind) in [(edited, ConflictKind::Correction), (elsewhere, ConflictKind::Content)] {
+        let fresh = Fresh::new();
+        assert_eq!(fresh.store(&[SAMPLE, other]), [Applied::New, Applied::Version(kind)]);
+        assert!(!ask(&fresh.db, Level::Study, &[])[0].identity_conflict);
+        assert!(!fresh.db.conflicts(10, 0).unwrap()[0].patient_differs);
+    }
 }
 
 #[test]
@@ -276,5 +290,4 @@ fn a_wiped_index_is_filled_again_with_the_same() {
     fresh.store(&samples);
     assert_eq!(everything(&fresh.db), before);
     assert_eq!(fresh.db.unknown_peers().unwrap().len(), 1);
-    let _ = PackId(0);
 }

@@ -1,5 +1,7 @@
 //! Rows are a function of the set of records: order between packs, cuts into batches and replays change nothing.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail the test")]
+
 mod db_sample;
 
 use db_sample::{Fresh, SAMPLE, Sample, everything};

@@ -1,5 +1,7 @@
 //! Every call of a batch fails once: nothing of it stays, or all; trying again gives what a calm day gives.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail the test")]
+
 mod db_sample;
 
 use db_sample::{Fresh, SAMPLE, Sample, everything};

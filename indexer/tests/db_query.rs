@@ -1,5 +1,7 @@
 //! Queries as peers ask them: PS3.4 C.2.2.2 matching, order, pages.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail the test")]
+
 mod db_sample;
 
 use db_sample::{Fresh, SAMPLE, Sample, ask};

@@ -1,5 +1,7 @@
 //! The write-ahead log: what a power loss leaves of it, and how large it gets. And the connections around it.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail the test")]
+
 mod db_sample;
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,7 +14,7 @@ fn batches(pack: PackId) -> Vec<Batch> {
         study: n % 3,
         sop: n,
         bulk: n,
-        name: if n % 2 == 0 { "An" } else { "Bé" },
+        name: if n.is_multiple_of(2) { "An" } else { "Bé" },
         received_ms: SAMPLE.received_ms + i64::from(n * 7 % 10),
         ..SAMPLE
     };

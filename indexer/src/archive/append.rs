@@ -66,8 +66,11 @@ pub(crate) fn instance_entry(
     digest: ContentHash,
     facility: FacilityId,
     body: &InstanceBody,
-    attributes: Attributes,
+    mut attributes: Attributes,
 ) -> Entry {
+    if attributes.patient.issuer.is_none() && !body.arrival.issuer.is_empty() {
+        attributes.patient.issuer = Some(body.arrival.issuer.clone());
+    }
     let found = TextNotes::ALL.into_iter().filter(|note| attributes.text_notes.has(*note));
     let notes = found.map(|note| format!("text: {note:?}")).collect();
     Entry::Instance(Box::new(InstanceEntry {

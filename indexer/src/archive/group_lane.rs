@@ -244,7 +244,6 @@ impl GroupLane {
     }
 
     /// Appends what is not here yet. None: this facility has the instance, nothing is to be written.
-    #[expect(clippy::type_complexity, reason = "one caller, which takes it apart at once")]
     fn decide_and_append(
         &mut self,
         job: &mut Job,

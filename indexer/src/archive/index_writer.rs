@@ -28,22 +28,28 @@ pub(crate) struct Committed {
 
 /// The end of a sync, waited for by the index writer.
 #[derive(Clone, Default)]
-pub(crate) struct Gate(Arc<(Mutex<Option<Result<(), StoreError>>>, Condvar)>);
+pub(crate) struct Gate(Arc<End>);
+
+#[derive(Default)]
+struct End {
+    result: Mutex<Option<Result<(), StoreError>>>,
+    told: Condvar,
+}
 
 impl Gate {
     /// Tells how the sync ended.
     pub(crate) fn open(&self, result: Result<(), StoreError>) {
-        *self.0.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
-        self.0.1.notify_all();
+        *self.0.result.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
+        self.0.told.notify_all();
     }
 
     fn wait(&self) -> Result<(), StoreError> {
-        let mut end = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut result = self.0.result.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
-            if let Some(result) = &*end {
+            if let Some(result) = &*result {
                 return result.clone();
             }
-            end = self.0.1.wait(end).unwrap_or_else(PoisonError::into_inner);
+            result = self.0.told.wait(result).unwrap_or_else(PoisonError::into_inner);
         }
     }
 }

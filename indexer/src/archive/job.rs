@@ -53,8 +53,10 @@ pub struct Expect {
     pub study: Option<Uid>,
 }
 
+type Tell = Box<dyn FnOnce(Result<Stored, StoreError>) + Send>;
+
 /// Tells the sender, exactly once: also when it is dropped on the way, which only a defect can cause.
-pub(crate) struct Done(Option<Box<dyn FnOnce(Result<Stored, StoreError>) + Send>>);
+pub(crate) struct Done(Option<Tell>);
 
 impl Done {
     pub(crate) fn new(tell: impl FnOnce(Result<Stored, StoreError>) + Send + 'static) -> Done {

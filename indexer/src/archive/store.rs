@@ -29,6 +29,8 @@ pub struct Origin {
     pub source: String,
     /// Whether this source's PatientID is a counter per order.
     pub patient_id_is_order: bool,
+    /// Who issued the PatientID of data sets that do not say it; empty where nobody told.
+    pub issuer: String,
     /// Transfer syntax of the data set.
     pub transfer_syntax: Uid,
 }
@@ -248,6 +250,7 @@ impl Sink {
                 received_ms,
                 source: origin.source.clone(),
                 patient_id_is_order: origin.patient_id_is_order,
+                issuer: origin.issuer.clone(),
             },
             transfer_syntax: origin.transfer_syntax.clone(),
             sop_class: attributes.sop_class.clone(),

@@ -110,7 +110,7 @@ impl Lease {
 
     /// Commits `job`, whose bulk values with an extent are in this lane. A job all of whose values are here or on
     /// their way already goes to the group lane, and this lane's tail is cut back.
-    pub(crate) fn finish(mut self, job: Job, extents: &[Option<Extent>]) {
+    pub(crate) fn finish(mut self, mut job: Job, extents: &[Option<Extent>]) {
         let shared = self.shared.clone();
         let claimed = match self.claim(&job, extents) {
             Ok(claimed) if claimed.is_empty() => {
@@ -120,9 +120,9 @@ impl Lease {
             Ok(claimed) => claimed,
             Err(error) => return job.done.tell(Err(error)),
         };
-        let (batch, job) = match self.append(job, extents) {
-            Ok(appended) => appended,
-            Err((job, error)) => {
+        let batch = match self.append(&mut job, extents) {
+            Ok(batch) => batch,
+            Err(error) => {
                 drop(self);
                 shared.requeue(&claimed);
                 return job.done.tell(Err(error));
@@ -177,28 +177,18 @@ impl Lease {
     }
 
     /// Appends what belongs to the job besides the values that are in the lane.
-    fn append(
-        &mut self,
-        mut job: Job,
-        extents: &[Option<Extent>],
-    ) -> Result<(Batch, Job), (Job, StoreError)> {
-        let Some((writer, pack)) = self.lane.as_mut() else {
-            return Err((job, StoreError::Internal("the lane was given back".into())));
-        };
+    fn append(&mut self, job: &mut Job, extents: &[Option<Extent>]) -> Result<Batch, StoreError> {
+        let lane = self.lane.as_mut().ok_or_else(|| StoreError::Internal("the lane was given back".into()))?;
+        let (writer, pack) = (&mut lane.0, lane.1);
         let mut entries: Vec<Entry> = Vec::with_capacity(extents.len() + 1);
         for (bulk, extent) in job.body.bulk.iter().zip(extents) {
-            entries.extend(extent.as_ref().map(|extent| bulk_entry(bulk.hash, *pack, extent)));
+            entries.extend(extent.as_ref().map(|extent| bulk_entry(bulk.hash, pack, extent)));
         }
         // Values that were complete before the store spilled are still in memory; they are small.
-        let appended = append_bulk(writer, *pack, &job, |_| true, &mut entries)
-            .and_then(|_| append_instance(writer, *pack, &mut job, &mut entries));
-        match appended {
-            Ok(()) => Ok((Batch { entries, checkpoints: vec![(*pack, writer.len())] }, job)),
-            Err(error) => {
-                self.shared.health.note_disk(&error);
-                Err((job, StoreError::from(error)))
-            }
-        }
+        append_bulk(writer, pack, job, |_| true, &mut entries)
+            .and_then(|_| append_instance(writer, pack, job, &mut entries))
+            .inspect_err(|error| self.shared.health.note_disk(error))?;
+        Ok(Batch { entries, checkpoints: vec![(pack, writer.len())] })
     }
 
     /// Gives the lane back with what was committed in it; a full pack is sealed and not given back.

@@ -200,6 +200,7 @@ pub fn origin(facility: u32, syntax: &str) -> Origin {
         facility: FacilityId(facility),
         source: "test".into(),
         patient_id_is_order: false,
+        issuer: String::new(),
         transfer_syntax: Uid::parse(syntax).unwrap(),
     }
 }

@@ -1,5 +1,10 @@
 //! Made-up records for the tests of the index, and all that an index shows of them.
-#![allow(dead_code, missing_docs)]
+#![allow(
+    dead_code,
+    missing_docs,
+    clippy::unwrap_used,
+    reason = "each test uses a part; helpers of tests fail the test"
+)]
 
 use std::path::{Path, PathBuf};
 

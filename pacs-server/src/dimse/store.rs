@@ -113,6 +113,7 @@ fn origin(caller: &Caller, transfer_syntax: &Uid) -> Origin {
         facility: caller.facility,
         source: format!("dimse:{}@{}", caller.ae_title, caller.address),
         patient_id_is_order: caller.patient_id_is == PatientIdIs::Order,
+        issuer: String::new(),
         transfer_syntax: transfer_syntax.clone(),
     }
 }

@@ -183,6 +183,7 @@ fn read(taken: &mut Taken, mut file: File, piece: &mut [u8]) -> Result<Done, Ref
                 facility: *facility,
                 source: job.origin(),
                 patient_id_is_order: false,
+                issuer: job.issuer.clone().unwrap_or_default(),
                 transfer_syntax: meta.transfer_syntax.clone(),
             };
             let mut store = archive.begin(origin)?;

@@ -1,7 +1,7 @@
 //! From a typed query to SQL: which rows of a level match, in which order.
 //!
 //! Rows come newest study first. A key that picks out few studies (an identifier, a rare word of a name) drives the
-//! search; without one, studies are looked at from the newest on, and no further than [`WINDOW`] of them. All that
+//! search; without one, studies are looked at from the newest on, and no further than a window of them. All that
 //! a peer gave is bound, never part of the text.
 
 mod conditions;
@@ -19,6 +19,10 @@ use super::session::Session;
 
 /// Most studies that are looked at one by one.
 const WINDOW: i64 = 200_000;
+/// The same where each of their series is looked at.
+const WINDOW_SERIES: i64 = 50_000;
+/// The same where each of their instances is looked at.
+const WINDOW_INSTANCES: i64 = 5_000;
 /// A driver that picks out more studies than this is none.
 const RARE: i64 = 2_000;
 
@@ -41,11 +45,13 @@ pub(super) fn compile(session: &Session<'_>, query: &Query) -> Result<Compiled, 
     let mut study = Fragment::new("s.n_instances > 0");
     study.push(&conditions.study);
     let mut old_left_out = false;
-    if driver.is_none() && !conditions.selective && conditions.looks_at_each {
-        if let Some(oldest) = window(session, query, &conditions)? {
-            study.and("s.newest >= ?", [Bound::Text(oldest)]);
-            old_left_out = true;
-        }
+    if driver.is_none()
+        && !conditions.selective
+        && conditions.looks_at_each
+        && let Some(oldest) = window(session, query, &conditions)?
+    {
+        study.and("s.newest >= ?", [Bound::Text(oldest)]);
+        old_left_out = true;
     }
     if driver.is_none() && !conditions.selective && conditions.dates.is_empty() {
         // True of all: tells the planner to go along the index that gives the order.
@@ -191,7 +197,14 @@ fn rarest(session: &Session<'_>, conditions: &mut Conditions) -> Result<Option<F
 
 /// The sort key of the oldest study that is looked at, if there are older ones.
 fn window(session: &Session<'_>, query: &Query, conditions: &Conditions) -> Result<Option<String>, DbError> {
-    if session.row(LAST_ID, [], |row| row.get::<_, i64>(0))?.unwrap_or(0) <= WINDOW {
+    let window = match query.level {
+        _ if !conditions.instance.is_empty() => WINDOW_INSTANCES,
+        Level::Instance => WINDOW_INSTANCES,
+        _ if !conditions.series.is_empty() => WINDOW_SERIES,
+        Level::Series => WINDOW_SERIES,
+        Level::Patient | Level::Study => WINDOW,
+    };
+    if session.row(LAST_ID, [], |row| row.get::<_, i64>(0))?.unwrap_or(0) <= window {
         return Ok(None);
     }
     let mut all = Fragment::new("SELECT s.newest FROM study s WHERE s.n_instances >= 0");
@@ -200,6 +213,6 @@ fn window(session: &Session<'_>, query: &Query, conditions: &Conditions) -> Resu
         all.and("s.newest <= ?", [Bound::Text(newest.clone())]);
     }
     all.raw(" ORDER BY s.newest DESC LIMIT 1 OFFSET ?");
-    all.bound.push(Bound::Number(WINDOW));
+    all.bound.push(Bound::Number(window));
     session.row(&all.text, rusqlite::params_from_iter(&all.bound), |row| row.get(0))
 }

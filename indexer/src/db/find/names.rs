@@ -4,6 +4,9 @@ use super::sql::{Bound, Fragment, escaped, past};
 use crate::dataset::fold::words;
 use crate::query::Text;
 
+/// Most words that are looked for one by one.
+const ASKED_MAX: usize = 12;
+
 /// A word of a name that is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct NameWord<'a> {
@@ -47,7 +50,7 @@ pub(super) fn name(column: &str, text: &Text, fuzzy: bool, drivers: &mut Vec<Fra
     all
 }
 
-/// The words of a pattern; none where a wildcard stands inside one.
+/// The words of a pattern; none where a wildcard stands inside one, or where they are too many.
 fn split(pattern: &str, fuzzy: bool) -> Option<Vec<NameWord<'_>>> {
     let mut asked = Vec::new();
     for piece in words(pattern) {
@@ -60,7 +63,7 @@ fn split(pattern: &str, fuzzy: bool) -> Option<Vec<NameWord<'_>>> {
             asked.push(NameWord { text, open_start, open_end });
         }
     }
-    Some(asked)
+    Some(asked).filter(|asked| asked.len() <= ASKED_MAX)
 }
 
 /// The studies that have a word.
