@@ -44,6 +44,12 @@ pub(crate) fn metrics() -> PrometheusHandle {
         metrics::Unit::Bytes,
         "Bytes that were here already: depth 1 the whole instance, depth 2 its bulk values"
     );
+    metrics::describe_histogram!("archive_sync_seconds", metrics::Unit::Seconds, "A sync of a pack, by lane");
+    metrics::describe_histogram!(
+        "archive_rows_seconds",
+        metrics::Unit::Seconds,
+        "Making the rows of a batch, the wait for its sync included"
+    );
     metrics::describe_counter!("archive_refused_total", "Stores that were refused, by kind");
     handle
 }

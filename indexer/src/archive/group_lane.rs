@@ -4,7 +4,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use storage_config::ContentHash;
 use storage_config::disk::SyncPoint;
@@ -319,7 +319,9 @@ impl GroupLane {
         // The index writer prepares the rows while the disk syncs, and commits them after.
         let synced = Gate::default();
         self.shared.index.commit(Committed { batch, finishes, synced: synced.clone() });
+        let begun = Instant::now();
         let result = writer.sync(SyncPoint::Group);
+        metrics::histogram!("archive_sync_seconds", "lane" => "group").record(begun.elapsed().as_secs_f64());
         let answer = result.as_ref().map(|_| ()).map_err(StoreError::from);
         if let Err(error) = &result {
             self.shared.health.note_disk(error);

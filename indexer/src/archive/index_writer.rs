@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use storage_config::ContentHash;
 
@@ -182,7 +182,9 @@ fn apply(shared: &Arc<Shared>, mut commits: Vec<Committed>) {
     loop {
         let batches: Vec<&Batch> = commits.iter().map(|c| &c.batch).collect();
         let durable = || commits.iter().all(|c| c.synced.wait().is_ok());
+        let begun = Instant::now();
         let applied = shared.db.apply_when_durable(&batches, durable);
+        metrics::histogram!("archive_rows_seconds").record(begun.elapsed().as_secs_f64());
         match applied {
             Ok(applied) => return answer_all(shared, commits, &applied),
             Err(DbError::NotDurable) => commits = refuse_unsynced(shared, commits),

@@ -2,7 +2,7 @@
 
 use storage_config::{ContentHash, Uid};
 
-use super::error::StoreError;
+use super::error::{StoreError, StoreErrorKind};
 use super::pool::Chunk;
 use crate::dataset::attributes::Attributes;
 use crate::db::FacilityId;
@@ -65,6 +65,7 @@ impl Done {
 
     pub(crate) fn tell(mut self, result: Result<Stored, StoreError>) {
         if let Some(tell) = self.0.take() {
+            count(&result);
             tell(result);
         }
     }
@@ -74,6 +75,34 @@ impl Drop for Done {
     fn drop(&mut self) {
         if let Some(tell) = self.0.take() {
             tell(Err(StoreError::Unavailable("the archive stopped before the instance was stored".into())));
+        }
+    }
+}
+
+/// Counts what a sender is told. Depth 1 of deduplication is the whole instance, depth 2 its bulk values.
+fn count(result: &Result<Stored, StoreError>) {
+    match result {
+        Ok(stored) => {
+            let (outcome, depth) = match stored.outcome {
+                Outcome::New => ("new", "2"),
+                Outcome::Version => ("version", "2"),
+                Outcome::Duplicate => ("duplicate", "1"),
+                Outcome::Holding => ("holding", "1"),
+            };
+            metrics::counter!("archive_instances_total", "outcome" => outcome).increment(1);
+            metrics::counter!("archive_stored_bytes_total")
+                .increment(stored.length - stored.saved.min(stored.length));
+            metrics::counter!("archive_saved_bytes_total", "depth" => depth).increment(stored.saved);
+        }
+        Err(error) => {
+            let kind = match error.kind() {
+                StoreErrorKind::DataSet => "data_set",
+                StoreErrorKind::Mismatch => "mismatch",
+                StoreErrorKind::OutOfResources => "out_of_resources",
+                StoreErrorKind::TooLarge => "too_large",
+                StoreErrorKind::Internal => "internal",
+            };
+            metrics::counter!("archive_refused_total", "kind" => kind).increment(1);
         }
     }
 }

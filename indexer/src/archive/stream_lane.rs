@@ -133,7 +133,10 @@ impl Lease {
         let finishes = vec![Finish { claimed, stored, instance, done: job.done }];
         let synced = Gate::default();
         shared.index.commit(Committed { batch, finishes, synced: synced.clone() });
-        match self.writer().and_then(|writer| Ok(writer.sync(SyncPoint::Stream)?)) {
+        let begun = Instant::now();
+        let result = self.writer().and_then(|writer| Ok(writer.sync(SyncPoint::Stream)?));
+        metrics::histogram!("archive_sync_seconds", "lane" => "stream").record(begun.elapsed().as_secs_f64());
+        match result {
             Ok(()) => {
                 synced.open(Ok(()));
                 self.keep();
@@ -178,7 +181,8 @@ impl Lease {
 
     /// Appends what belongs to the job besides the values that are in the lane.
     fn append(&mut self, job: &mut Job, extents: &[Option<Extent>]) -> Result<Batch, StoreError> {
-        let lane = self.lane.as_mut().ok_or_else(|| StoreError::Internal("the lane was given back".into()))?;
+        let lane =
+            self.lane.as_mut().ok_or_else(|| StoreError::Internal("the lane was given back".into()))?;
         let (writer, pack) = (&mut lane.0, lane.1);
         let mut entries: Vec<Entry> = Vec::with_capacity(extents.len() + 1);
         for (bulk, extent) in job.body.bulk.iter().zip(extents) {
