@@ -11,7 +11,7 @@ use super::association::{Association, Event, Step};
 use super::command::Command;
 use super::error::Violation;
 
-const COUNT: u64 = 30_000;
+const COUNT: u64 = 200_000;
 const LONGEST: usize = 8192;
 
 /// What a dialogue came to, independent of how its data sets were cut.
@@ -123,8 +123,21 @@ fn variable(name: &str, default: u64) -> u64 {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
 }
 
+/// Runs in a process of its own, because other tests of this one use memory too.
 #[test]
 fn mutated_dialogues_neither_panic_nor_grow_and_cutting_makes_no_difference() {
+    const ALONE: &str = "MUTATIONS_ALONE";
+    const NAME: &str =
+        "dimse::mutations::mutated_dialogues_neither_panic_nor_grow_and_cutting_makes_no_difference";
+    if std::env::var_os(ALONE).is_some() {
+        return converse_mutated();
+    }
+    let mut alone = std::process::Command::new(std::env::current_exe().unwrap());
+    let status = alone.args([NAME, "--exact", "--nocapture"]).env(ALONE, "1").status().unwrap();
+    assert!(status.success(), "{status}");
+}
+
+fn converse_mutated() {
     let clock = std::time::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_secs());
     let (count, seed) = (variable("MUTATIONS", COUNT), variable("MUTATION_SEED", clock));
     eprintln!("MUTATION_SEED={seed} MUTATIONS={count}");
