@@ -2,6 +2,7 @@
 
 use storage_config::{ContentHash, Uid};
 
+use super::budget::Share;
 use super::error::{StoreError, StoreErrorKind};
 use super::pool::Chunk;
 use crate::dataset::attributes::Attributes;
@@ -126,6 +127,8 @@ pub(crate) struct Job {
     pub(crate) attributes: Option<Box<Attributes>>,
     pub(crate) study: Uid,
     pub(crate) series: Uid,
+    /// Held while the header is in memory.
+    pub(crate) _header: Share,
     pub(crate) done: Done,
 }
 

@@ -7,6 +7,7 @@
 //! This module knows no HTTP, no DIMSE and no sockets.
 
 mod append;
+mod budget;
 mod error;
 mod group_lane;
 mod health;
@@ -40,6 +41,7 @@ pub use store::{Origin, Store};
 use crate::dataset::charset::SiteDefault;
 use crate::dataset::{DataSet, json};
 use crate::db::{Db, FacilityId, InstanceRow, WalLimits};
+use budget::Budget;
 use group_lane::{GroupLane, Queue, Statement};
 use health::Health;
 use in_flight::InFlight;
@@ -81,6 +83,7 @@ pub(crate) struct Shared {
     /// Stores that have begun and not ended.
     under_way: AtomicUsize,
     pool: ChunkPool,
+    headers: Budget,
     in_flight: InFlight,
     group: Queue,
     lanes: StreamLanes,
@@ -103,6 +106,7 @@ impl Archive {
         let shared = Arc::new(Shared {
             under_way: AtomicUsize::new(0),
             pool: ChunkPool::new(options.store.memory_bytes),
+            headers: Budget::new(options.store.header_memory_bytes),
             lanes: StreamLanes::new(options.store.stream_lanes),
             db: Arc::new(db),
             identity,

@@ -11,6 +11,7 @@ use storage_config::pack::Extent;
 use storage_config::{ContentHash, Hasher, Uid};
 
 use super::Shared;
+use super::budget::Share;
 use super::error::StoreError;
 use super::job::{BulkBytes, Done, Expect, Job, Stored};
 use super::pool::Chunk;
@@ -41,14 +42,16 @@ pub struct Store {
     received_ms: i64,
     scanner: Scanner,
     sink: Sink,
+    header: Share,
 }
 
 impl Store {
     pub(crate) fn new(shared: Arc<Shared>, origin: Origin) -> Store {
         let scanner = Scanner::new(&origin.transfer_syntax, shared.options.scan);
         let received_ms = (shared.options.now_ms)();
+        let header = shared.headers.share();
         let sink = Sink::new(shared, origin.facility);
-        Store { origin, received_ms, scanner, sink }
+        Store { origin, received_ms, scanner, sink, header }
     }
 
     /// Takes the next bytes of the data set. May wait for the disk when [`Store::would_block`].
@@ -58,7 +61,12 @@ impl Store {
     /// dropped.
     pub fn push(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
         let sink = &mut self.sink;
-        self.scanner.push(bytes, &mut |event| sink.take(event))
+        self.scanner.push(bytes, &mut |event| sink.take(event))?;
+        if self.header.grow_to(self.scanner.memory()) {
+            Ok(())
+        } else {
+            Err(StoreError::Unavailable("too many large headers at once".into()))
+        }
     }
 
     /// Whether a push may wait for the disk.
@@ -72,7 +80,7 @@ impl Store {
     /// [`Store::would_block`].
     pub fn finish(self, expect: &Expect, done: impl FnOnce(Result<Stored, StoreError>) + Send + 'static) {
         let done = Done::new(done);
-        let Store { origin, received_ms, scanner, mut sink } = self;
+        let Store { origin, received_ms, scanner, mut sink, header } = self;
         let skeleton = match scanner.finish(&mut |event| sink.take(event)) {
             Ok(skeleton) => skeleton,
             Err(error) => return done.tell(Err(error)),
@@ -81,7 +89,7 @@ impl Store {
             Ok(attributes) => attributes,
             Err(error) => return done.tell(Err(error)),
         };
-        sink.submit(&origin, received_ms, skeleton, attributes, done);
+        sink.submit(&origin, received_ms, (skeleton, header), attributes, done);
     }
 }
 
@@ -233,7 +241,7 @@ impl Sink {
         self,
         origin: &Origin,
         received_ms: i64,
-        skeleton: Skeleton,
+        (skeleton, header): (Skeleton, Share),
         attributes: Box<Attributes>,
         done: Done,
     ) {
@@ -272,7 +280,8 @@ impl Sink {
         let (study, series) = (attributes.study_uid.clone(), attributes.series_uid.clone());
         let facility = origin.facility;
         let attributes = Some(attributes);
-        let job = Job { body, digest, bulk: bytes, facility, attributes, study, series, done };
+        let job =
+            Job { body, digest, bulk: bytes, facility, attributes, study, series, _header: header, done };
         match self.lease {
             Some(lease) => lease.finish(job, &extents),
             None => self.shared.group.push(job),

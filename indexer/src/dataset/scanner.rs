@@ -89,6 +89,11 @@ impl Scanner {
         self.received
     }
 
+    /// Bytes of memory that the data set takes so far: its skeleton and what is noted of its bulk values.
+    pub fn memory(&self) -> u64 {
+        self.split.memory()
+    }
+
     /// The skeleton, when all bytes were pushed.
     ///
     /// # Errors

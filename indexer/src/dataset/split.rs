@@ -41,6 +41,17 @@ pub(super) struct Split {
     pixel: Option<PixelData>,
 }
 
+impl Split {
+    /// Bytes of memory that grow with the data set.
+    pub(super) fn memory(&self) -> u64 {
+        let pixel = self
+            .pixel
+            .as_ref()
+            .map_or(0, |p| p.offset_table.len() + p.fragments.len() * size_of::<super::skeleton::Fragment>());
+        (self.bytes.len() + self.splices.len() * size_of::<Splice>() + pixel) as u64
+    }
+}
+
 /// What the split of a data set leaves.
 pub(super) struct Done {
     pub bytes: Vec<u8>,

@@ -38,6 +38,7 @@ pub struct World {
 pub fn small_limits() -> StoreLimits {
     StoreLimits {
         memory_bytes: 1 << 20,
+        header_memory_bytes: 16 << 20,
         in_memory_instance_bytes: 16 << 10,
         stream_lanes: 2,
         pack_bytes: 96 << 10,

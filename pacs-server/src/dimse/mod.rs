@@ -34,12 +34,12 @@ use indexer::db::FacilityId;
 use storage_config::AeTitle;
 use storage_config::config::{Accept, DimseLimits, PatientIdIs, PeerAddress};
 
+/// Implementation Class UID of this program (PS3.7 D.3.3.2): the one that stands in the files it writes.
+pub use indexer::dataset::part10::IMPLEMENTATION_CLASS_UID;
 pub use listener::{DimseError, DimseServer, Drained};
 pub use peers::Refusal;
 pub use status::Status;
 
-/// Implementation Class UID of this program (PS3.7 D.3.3.2).
-pub const IMPLEMENTATION_CLASS_UID: &str = "2.25.231489167263042563171096743205311874907";
 /// Implementation Version Name of this program (PS3.7 D.3.3.2), at most 16 characters.
 pub const IMPLEMENTATION_VERSION_NAME: &str = concat!("PACS_", env!("CARGO_PKG_VERSION"));
 

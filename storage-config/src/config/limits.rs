@@ -122,6 +122,8 @@ impl Default for HttpLimits {
 pub struct StoreLimits {
     /// Bytes of bulk values held in memory by all stores together; beyond it a store spills into a stream lane.
     pub memory_bytes: u64,
+    /// Bytes of large headers held in memory by all stores together; beyond it a store is refused for now.
+    pub header_memory_bytes: u64,
     /// Bytes of one instance's bulk values above which it goes straight into a stream lane.
     pub in_memory_instance_bytes: u64,
     /// Stream lanes, each one open pack.
@@ -138,6 +140,7 @@ impl Default for StoreLimits {
     fn default() -> Self {
         StoreLimits {
             memory_bytes: 48 * MIB,
+            header_memory_bytes: 128 * MIB,
             in_memory_instance_bytes: 4 * MIB,
             stream_lanes: 16,
             pack_bytes: 256 * MIB,
@@ -151,11 +154,15 @@ impl Config {
     /// Limits with which the archive could not work.
     pub(super) fn limit_problems(&self) -> Vec<String> {
         let (d, s, c) = (&self.dimse.limits, &self.store.limits, &self.scan);
-        let rules: [(bool, &str); 8] = [
+        let rules: [(bool, &str); 9] = [
             ((4096..=262_144).contains(&d.pdu_bytes), "dimse.limits.pdu_bytes is not within 4096 and 262144"),
             (d.associate_bytes >= 4096, "dimse.limits.associate_bytes is below 4096"),
             (d.associations > 0, "dimse.limits.associations is 0"),
             (s.stream_lanes > 0, "store.limits.stream_lanes is 0"),
+            (
+                s.header_memory_bytes >= c.skeleton_bytes,
+                "store.limits.header_memory_bytes is below scan.skeleton_bytes",
+            ),
             (s.memory_bytes >= MIB, "store.limits.memory_bytes is below 1 MiB"),
             (s.pack_bytes >= MIB, "store.limits.pack_bytes is below 1 MiB"),
             ((1..=256).contains(&c.depth), "scan.depth is not within 1 and 256"),
