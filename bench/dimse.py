@@ -16,11 +16,11 @@ OUR_PDU = 131072
 TIMEOUT = 60
 
 
-def _item(kind, data):
+def item(kind, data):
     return struct.pack(">BxH", kind, len(data)) + data
 
 
-def _field(number, value):
+def field(number, value):
     if isinstance(value, int):
         value = struct.pack("<H", value)
     else:
@@ -29,8 +29,8 @@ def _field(number, value):
 
 
 def store_command(sop, message):
-    body = b"".join((_field(0x0002, CT), _field(0x0100, 1), _field(0x0110, message), _field(0x0700, 0),
-                     _field(0x0800, 1), _field(0x1000, sop)))
+    body = b"".join((field(0x0002, CT), field(0x0100, 1), field(0x0110, message), field(0x0700, 0),
+                     field(0x0800, 1), field(0x1000, sop)))
     return struct.pack("<HHII", 0, 0, 4, len(body)) + body
 
 
@@ -65,10 +65,10 @@ class Association:
         self._request(called)
 
     def _request(self, called):
-        context = _item(0x20, bytes((CONTEXT, 0, 0, 0)) + _item(0x30, CT.encode()) + _item(0x40, EXPLICIT_LE.encode()))
-        user = _item(0x50, _item(0x51, struct.pack(">I", OUR_PDU)) + _item(0x52, b"2.25.1"))
+        context = item(0x20, bytes((CONTEXT, 0, 0, 0)) + item(0x30, CT.encode()) + item(0x40, EXPLICIT_LE.encode()))
+        user = item(0x50, item(0x51, struct.pack(">I", OUR_PDU)) + item(0x52, b"2.25.1"))
         body = (struct.pack(">Hxx16s16s32x", 1, called.encode().ljust(16), b"BENCH".ljust(16))
-                + _item(0x10, b"1.2.840.10008.3.1.1.1") + context + user)
+                + item(0x10, b"1.2.840.10008.3.1.1.1") + context + user)
         self.sock.sendall(struct.pack(">BxI", 1, len(body)) + body)
         kind, answer = self._pdu()
         if kind != 2:
@@ -142,11 +142,11 @@ class Sender:
     def __init__(self, port, called, wire, places):
         self.file = os.open(wire, os.O_RDONLY)
         self.places = places
-        self.association = Association(port, called)
+        self.association, self.refused_with = Association(port, called), None
 
     def run(self, deadline):
-        """Sends until done or until `deadline`. Returns instances stored, bytes sent, milliseconds of each."""
-        stored, sent, times = 0, 0, []
+        """Sends until done or until `deadline`. Returns instances stored and refused, bytes stored, milliseconds."""
+        stored, refused, sent, times = 0, 0, 0, []
         for start, end in self.places:
             began = time.monotonic()
             if began > deadline:
@@ -156,8 +156,14 @@ class Sender:
             # 0xBxxx are warnings: the instance is stored.
             if status == 0 or status >> 12 == 0xB:
                 stored += 1
-            sent += end - start
-        return stored, sent, times
+                sent += end - start
+            else:
+                refused += 1
+                self.refused_with = status
+        return stored, refused, sent, times
+
+    def refusal(self):
+        return "" if self.refused_with is None else "status %04X" % self.refused_with
 
     def close(self):
         self.association.release()

@@ -1,5 +1,6 @@
 """The receivers: how each is started, what it can do, how it is stopped."""
 import glob
+import http.client
 import json
 import os
 import shutil
@@ -8,8 +9,6 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 
 import dimse
 import machine
@@ -25,7 +24,8 @@ def free_port():
 
 
 class Peer:
-    """A receiver. `can` holds store, stow, keeps (writes what it receives)."""
+    """A receiver. `can` holds store, many (64 associations at once), stow, keeps (writes what it receives), growth
+    (is measured with a large index)."""
 
     name, title, can, durable = "", "ANY", (), "no"
     stow_path = "/dicom-web/studies"
@@ -49,7 +49,7 @@ class Peer:
 
 
 class Ours(Peer):
-    name, title, can = "this server", "PACS", ("store", "stow", "keeps", "growth")
+    name, title, can = "this server", "PACS", ("store", "many", "stow", "keeps", "growth")
     durable = "before every answer"
     http_ready = "/readyz"
 
@@ -68,7 +68,7 @@ class Ours(Peer):
 
 
 class Sink(Peer):
-    name, can, durable = "null sink", ("store", "stow"), "keeps nothing"
+    name, can, durable = "null sink", ("store", "many", "stow"), "keeps nothing"
 
     def version(self):
         return "bench/sink.py, Python %d.%d" % sys.version_info[:2]
@@ -80,7 +80,7 @@ class Sink(Peer):
 class Storescp(Peer):
     """DCMTK's receiver; a process for each association, without Nagle's algorithm, with its largest PDU."""
 
-    name, can = "storescp", ("store", "keeps")
+    name, can = "storescp", ("store", "many", "keeps")
     options = ("+B", "-od")  # Writes data sets as they come.
 
     def absent(self):
@@ -98,12 +98,15 @@ class Storescp(Peer):
 
 
 class StorescpIgnore(Storescp):
-    name, can, durable = "storescp --ignore", ("store",), "keeps nothing"
+    name, can, durable = "storescp --ignore", ("store", "many"), "keeps nothing"
     options = ("--ignore",)
 
 
 class Orthanc(Peer):
-    """Orthanc with settings that favour it; SyncStorageArea stays on, as in its defaults."""
+    """Orthanc with settings that favour it; SyncStorageArea stays on, as in its defaults.
+
+    It serves four associations at a time and lets others wait, so it cannot take part where 64 are held open.
+    """
 
     name, title, durable = "Orthanc", "ORTHANC", "files yes, index no"
 
@@ -170,13 +173,19 @@ class Running:
                 if "stow" in self.peer.can:
                     socket.create_connection(("127.0.0.1", self.http_port), timeout=1).close()
                 return dimse.asked_pdu(self.port, self.peer.title)
-            except OSError:
+            except (OSError, http.client.HTTPException):
                 if self.process.poll() is not None or time.monotonic() > end:
                     raise RuntimeError("%s did not start: %s" % (self.peer.name, self.log.name)) from None
                 time.sleep(0.002)
 
     def _ask(self, path):
-        urllib.request.urlopen("http://127.0.0.1:%d%s" % (self.http_port, path), timeout=2).close()
+        connection = http.client.HTTPConnection("127.0.0.1", self.http_port, timeout=2)
+        try:
+            connection.request("GET", path)
+            if connection.getresponse().status != 200:
+                raise OSError("not ready")
+        finally:
+            connection.close()
 
     def cpu(self):
         return machine.cpu_seconds(self.pid)
@@ -188,8 +197,10 @@ class Running:
         return machine.memory_mib(self.pid, "VmRSS")
 
     def stop(self, how=signal.SIGTERM):
-        """Ends it and the processes it forked."""
-        family = machine.tree(self.process.pid)
+        """Ends it and the processes it forked; does nothing when it has ended."""
+        if self.process.returncode is not None:
+            return
+        family = {pid: machine.started(pid) for pid in machine.tree(self.process.pid)}
         if self.process.poll() is None:
             self.process.send_signal(how)
             try:
@@ -197,8 +208,8 @@ class Running:
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
-        for pid in family[1:]:
-            if self.peer.name in machine.ended_names(pid):
+        for pid, started in family.items():
+            if started is not None and machine.started(pid) == started:
                 os.kill(pid, signal.SIGKILL)
         self.log.close()
 

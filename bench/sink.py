@@ -10,7 +10,7 @@ import socket
 import struct
 import sys
 
-from dimse import CONTEXT, OUR_PDU, _field, _item, p_data
+from dimse import CONTEXT, OUR_PDU, field, item, p_data
 from instances import CT, EXPLICIT_LE
 
 WINDOW = 256 * 1024
@@ -24,6 +24,8 @@ class Reader:
         self.at = self.end = 0
 
     def _fill(self):
+        # As in any receiver that is not to wait for a sender's Nagle algorithm: the system forgets this setting.
+        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
         self.end = self.sock.recv_into(self.buffer)
         self.at = 0
         if not self.end:
@@ -61,9 +63,9 @@ def accept_association(reader):
     answers = b""
     for context, proposed in syntaxes.items():
         good = CT.encode() in proposed and EXPLICIT_LE.encode() in proposed
-        answers += _item(0x21, bytes((context, 0, 0 if good else 3, 0)) + _item(0x40, EXPLICIT_LE.encode()))
-    user = _item(0x50, _item(0x51, struct.pack(">I", OUR_PDU)) + _item(0x52, b"2.25.1"))
-    body = request[:68] + _item(0x10, b"1.2.840.10008.3.1.1.1") + answers + user
+        answers += item(0x21, bytes((context, 0, 0 if good else 3, 0)) + item(0x40, EXPLICIT_LE.encode()))
+    user = item(0x50, item(0x51, struct.pack(">I", OUR_PDU)) + item(0x52, b"2.25.1"))
+    body = request[:68] + item(0x10, b"1.2.840.10008.3.1.1.1") + answers + user
     reader.sock.sendall(struct.pack(">BxI", 2, len(body)) + body)
 
 
@@ -97,8 +99,8 @@ def answer(command, context):
         at += 8 + length
     number = lambda value: struct.unpack("<H", value)[0]
     text = lambda value: value.rstrip(b"\0").decode()
-    body = b"".join((_field(2, text(sent[2])), _field(0x100, 0x8001), _field(0x120, number(sent[0x110])),
-                     _field(0x800, 0x101), _field(0x900, 0), _field(0x1000, text(sent[0x1000]))))
+    body = b"".join((field(2, text(sent[2])), field(0x100, 0x8001), field(0x120, number(sent[0x110])),
+                     field(0x800, 0x101), field(0x900, 0), field(0x1000, text(sent[0x1000]))))
     pdu = bytearray(p_data(3, struct.pack("<HHII", 0, 0, 4, len(body)) + body))
     assert pdu[10] == CONTEXT
     pdu[10] = context

@@ -1,5 +1,6 @@
 """A lean STOW-RS sender: request bodies stand in a file beforehand and are sent with sendfile(2)."""
 import http.client
+import json
 import os
 import socket
 import struct
@@ -43,7 +44,7 @@ class Connection:
     """One kept-alive connection."""
 
     def __init__(self, port, path):
-        self.path = path
+        self.path, self.refusal = path, ""
         self.http = http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT)
         self.http.connect()
         sock = self.http.sock
@@ -53,8 +54,8 @@ class Connection:
             sock.setsockopt(socket.SOL_SOCKET, option, struct.pack("ll", TIMEOUT, 0))
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
-    def post(self, length, send):
-        """Posts a body that `send(socket)` sends. Returns whether every instance of it was stored."""
+    def post(self, count, length, send):
+        """Posts a body of `count` instances that `send(socket)` sends. Returns how many of them were refused."""
         self.http.putrequest("POST", self.path)
         self.http.putheader("Content-Type",
                             'multipart/related; type="application/dicom"; boundary=%s' % BOUNDARY)
@@ -64,8 +65,14 @@ class Connection:
         send(self.http.sock)
         answer = self.http.getresponse()
         text = answer.read()
-        # 0008,1198 is the Failed SOP Sequence.
-        return answer.status == 200 and b"00081198" not in text
+        if answer.status == 200 and b"00081198" not in text:
+            return 0
+        # 0008,1198 is the Failed SOP Sequence; some send it empty.
+        taken = answer.status in (200, 202)
+        failed = len(json.loads(text or b"{}").get("00081198", {}).get("Value", [])) if taken else count
+        if failed:
+            self.refusal = "status %d: %s" % (answer.status, text[-300:].decode(errors="replace"))
+        return failed
 
     def close(self):
         self.http.close()
@@ -80,21 +87,24 @@ class Sender:
         self.connection = Connection(port, path)
 
     def run(self, deadline):
-        """Sends until done or until `deadline`. Returns instances stored, bytes sent, milliseconds of each request."""
-        stored, sent, times = 0, 0, []
+        """Like `dimse.Sender.run`; the times are those of requests."""
+        stored, refused, sent, times = 0, 0, 0, []
         for start, end, instances in self.places:
             began = time.monotonic()
             if began > deadline:
                 break
-            if self.connection.post(end - start, lambda sock: self._send(sock, start, end)):
-                stored += instances
+            failed = self.connection.post(instances, end - start, lambda sock: self._send(sock, start, end))
             times.append((time.monotonic() - began) * 1000)
-            sent += end - start
-        return stored, sent, times
+            stored, refused = stored + instances - failed, refused + failed
+            sent += 0 if failed else end - start
+        return stored, refused, sent, times
 
     def _send(self, sock, start, end):
         while start < end:
             start += os.sendfile(sock.fileno(), self.file, start, end - start)
+
+    def refusal(self):
+        return self.connection.refusal
 
     def close(self):
         self.connection.close()
@@ -109,17 +119,20 @@ class Filler:
         self.connection = Connection(port, path)
 
     def run(self, deadline):
-        stored, sent, times = 0, 0, []
+        stored, refused, sent, times = 0, 0, 0, []
         for batch in batches(self.source, self.batch):
             began = time.monotonic()
             if began > deadline:
                 break
             data = body(batch)
-            if self.connection.post(len(data), lambda sock: sock.sendall(data)):
-                stored += len(batch)
+            failed = self.connection.post(len(batch), len(data), lambda sock: sock.sendall(data))
             times.append((time.monotonic() - began) * 1000)
-            sent += len(data)
-        return stored, sent, times
+            stored, refused = stored + len(batch) - failed, refused + failed
+            sent += 0 if failed else len(data)
+        return stored, refused, sent, times
+
+    def refusal(self):
+        return self.connection.refusal
 
     def close(self):
         self.connection.close()

@@ -1,8 +1,10 @@
 """Reading back: WADO-RS by hand, so that no library touches the bytes, and the list of versions."""
 
 import email.parser
+import io
 import re
 
+import pydicom
 import requests
 
 from samples import data_set_of
@@ -33,6 +35,11 @@ def files(url: str) -> list[bytes]:
     response = requests.get(url, headers={"Accept": AS_STORED}, timeout=TIMEOUT)
     assert response.status_code == 200, f"{url}: {response.status_code} {response.text[:300]}"
     return [content for _, content in parts(response)]
+
+
+def transfer_syntax_of(file: bytes) -> str:
+    """Transfer Syntax UID (0002,0010) of a Part 10 file."""
+    return str(pydicom.dcmread(io.BytesIO(file), stop_before_pixels=True).file_meta.TransferSyntaxUID)
 
 
 def instance_url(server, sample) -> str:

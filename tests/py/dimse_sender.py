@@ -54,6 +54,7 @@ class Sender:
         contexts = [build_context(sop_class, syntax) for sop_class, syntax in sorted(pairs)]
         association = self.ae.associate("127.0.0.1", self.port, contexts, ae_title=self.called)
         assert association.is_established, "the association was not accepted"
+        pause(association)
         accepted = {
             (context.abstract_syntax, context.transfer_syntax[0]): context.context_id
             for context in association.accepted_contexts
@@ -74,23 +75,28 @@ class Sender:
         association.release()
 
 
+def pause(association):
+    """Stops the association's reactor, which otherwise at times reads an answer away from the one who waits for it.
+
+    pynetdicom stops and resumes it around each message; between resuming it and stopping it again it may still seem
+    to be stopped. Here it is stopped once, while nothing is under way, and resumed when the association ends.
+    """
+    association._reactor_checkpoint.clear()
+    time.sleep(0.05)
+    while not association._is_paused:
+        time.sleep(0.001)
+
+
 def store(association, context_id: int, sample, message_id: int) -> Outcome:
-    """One C-STORE (PS3.7 9.1.1) of the sample's own bytes."""
+    """One C-STORE (PS3.7 9.1.1) of the sample's own bytes, over an association that is paused."""
     request = C_STORE()
     request.MessageID = message_id
     request.AffectedSOPClassUID = sample.sop_class
     request.AffectedSOPInstanceUID = sample.sop_instance
     request.Priority = 2
     request.DataSet = io.BytesIO(sample.data_set)
-    # As Association.send_c_store does it: the reactor must not read the answer away.
-    association._reactor_checkpoint.clear()
-    try:
-        while not association._is_paused:
-            time.sleep(0.0001)
-        association.dimse.send_msg(request, context_id)
-        _, answer = association.dimse.get_msg(block=True)
-    finally:
-        association._reactor_checkpoint.set()
+    association.dimse.send_msg(request, context_id)
+    _, answer = association.dimse.get_msg(block=True)
     if answer is None or not answer.is_valid_response:
         association.abort()
         return Outcome(None, "")

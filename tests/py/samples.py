@@ -5,6 +5,7 @@ A file is cut into meta and data set by hand, not by a library: what is compared
 
 import csv
 import functools
+import io
 import os
 import re
 import struct
@@ -14,10 +15,14 @@ from pathlib import Path
 
 import pydicom
 from pydicom.data import get_charset_files, get_testdata_files
+from pydicom.uid import generate_uid
+
+import refusals
 
 IMPLICIT = "1.2.840.10008.1.2"
 EXPLICIT = "1.2.840.10008.1.2.1"
 BIG_ENDIAN = "1.2.840.10008.1.2.2"
+JPEG_BASELINE = "1.2.840.10008.1.2.4.50"
 DEFLATED = "1.2.840.10008.1.2.1.99"
 DICOMDIR = "1.2.840.10008.1.3.10"
 
@@ -61,9 +66,14 @@ class Sample:
         return all(UID_TEXT.fullmatch(uid) for uid in uids)
 
     @property
+    def is_file(self) -> bool:
+        """A file with preamble and prefix (PS3.10 7.1)."""
+        return self.content[128:132] == b"DICM"
+
+    @property
     def must_be_stored(self) -> bool:
-        """A server has no reason to refuse it."""
-        return self.expect == "store"
+        """Sound and honest: no way of sending it may be refused."""
+        return self.expect == "store" and refusals.expected(self) is None
 
 
 def meta_end(content: bytes) -> int:
@@ -118,8 +128,8 @@ def runs_past_the_end(data_set: bytes, transfer_syntax: str) -> bool:
     return at > len(data_set)
 
 
-def read(path: Path, name: str, expect: str | None = None) -> Sample | None:
-    """The sample of a file; None where pydicom sees no DICOM in it. Without `expect` it is found out."""
+def read(path: Path, name: str, expect: str | None = None) -> Sample:
+    """The sample of a file; one that pydicom cannot read has no UIDs. Without `expect` it is found out."""
     content = path.read_bytes()
     try:
         ds = pydicom.dcmread(path, force=True, stop_before_pixels=True)
@@ -140,8 +150,10 @@ def read(path: Path, name: str, expect: str | None = None) -> Sample | None:
             "series": uid(ds, "SeriesInstanceUID"),
             "meta_sop_instance": uid(meta, "MediaStorageSOPInstanceUID"),
         }
-    except Exception:  # whatever pydicom does not read is still sent where the test can say its UIDs
-        return None
+    except Exception:  # pydicom raises what it likes on a damaged file
+        names = ("transfer_syntax", "sop_class", "sop_instance", "study", "series", "meta_sop_instance")
+        fields = dict.fromkeys(names, "")
+        transfer_syntax = ""
     sample = Sample(name, path, content, meta_end(content), **fields, expect=expect or "lenient")
     if expect is None:
         sound = sample.identified and not runs_past_the_end(sample.data_set, transfer_syntax)
@@ -168,7 +180,7 @@ def pydicom_samples() -> tuple[Sample, ...]:
         pass
     # What pydicom fetched on demand in an earlier run is not part of the set.
     samples = [read(path, path.name) for path in sorted(paths) if path.is_file()]
-    return tuple(unique([s for s in samples if s and (s.sop_class or s.sop_instance)]))
+    return tuple(unique([s for s in samples if s.sop_class or s.sop_instance]))
 
 
 @functools.cache
@@ -179,18 +191,28 @@ def corpus_samples() -> tuple[Sample, ...]:
         return ()
     with manifest.open(newline="") as lines:
         rows = list(csv.DictReader(lines))
-    samples = [read(CORPUS / row["file"], row["file"], row["expect"]) for row in rows]
-    return tuple(s for s in samples if s)
+    return tuple(read(CORPUS / row["file"], row["file"], row["expect"]) for row in rows)
 
 
 def of_syntax(transfer_syntax: str) -> Sample | None:
     """A small sound sample of a transfer syntax, best one of pydicom's."""
     for samples in (pydicom_samples(), corpus_samples()):
-        found = [
-            s
-            for s in samples
-            if s.transfer_syntax == transfer_syntax and s.must_be_stored and s.content[128:132] == b"DICM"
-        ]
+        found = [s for s in samples if s.transfer_syntax == transfer_syntax and s.must_be_stored and s.is_file]
         if found:
             return min(found, key=lambda s: len(s.content))
     return None
+
+
+def relabelled(sample: Sample, transfer_syntax: str) -> Sample:
+    """Another instance with the sample's fragments, said to be of another compressed transfer syntax: for such as no
+    file is at hand of. Senders do not look into it."""
+    ds = pydicom.dcmread(sample.path)
+    ds.SOPInstanceUID = generate_uid(entropy_srcs=[transfer_syntax])
+    ds.file_meta.MediaStorageSOPInstanceUID = ds.SOPInstanceUID
+    ds.file_meta.TransferSyntaxUID = pydicom.uid.UID(transfer_syntax)
+    out = io.BytesIO()
+    ds.save_as(out)
+    content = out.getvalue()
+    fields = {"content": content, "data_set_at": meta_end(content), "transfer_syntax": transfer_syntax}
+    fields |= {"sop_instance": str(ds.SOPInstanceUID), "meta_sop_instance": str(ds.SOPInstanceUID)}
+    return Sample(**{**sample.__dict__, **fields})

@@ -87,6 +87,7 @@ impl From<&PackError> for StoreError {
     fn from(error: &PackError) -> Self {
         match error.kind() {
             PackErrorKind::OutOfSpace => StoreError::NoSpace("the disk is full".into()),
+            PackErrorKind::Full => StoreError::DataSet("more bulk values than a pack has room for".into()),
             _ => StoreError::Unavailable("the disk failed".into()),
         }
     }

@@ -131,6 +131,9 @@ impl GroupLane {
             }
             for job in jobs {
                 self.append(job);
+                if self.pack.as_ref().is_some_and(|(pack, _)| pack.should_seal(self.shared.options.store.pack_bytes)) {
+                    self.commit();
+                }
             }
             self.commit();
         }
@@ -229,6 +232,8 @@ impl GroupLane {
         for (n, hash) in hashes.into_iter().enumerate() {
             match in_flight.claim(hash, Lane::Group) {
                 Claim::Mine => claimed.push(hash),
+                // The same value once more in this instance: its first occurrence is the one that is written.
+                Claim::Taken(_) if claimed.contains(&hash) => {}
                 // A bulk value earlier in this lane stands earlier in this pack, or in one that is sealed.
                 Claim::Taken(Lane::Group) if n > 0 => earlier.push(hash),
                 Claim::Taken(_) => {
@@ -313,7 +318,7 @@ impl GroupLane {
             return;
         }
         let Some((writer, pack)) = self.pack.as_mut() else { return };
-        let (upto, full) = (writer.len(), writer.len() >= self.shared.options.store.pack_bytes);
+        let (upto, full) = (writer.len(), writer.should_seal(self.shared.options.store.pack_bytes));
         let finishes = self.appended.drain(..).map(finish).collect();
         let batch = Batch { entries: std::mem::take(&mut self.entries), checkpoints: vec![(*pack, upto)] };
         // The index writer prepares the rows while the disk syncs, and commits them after.

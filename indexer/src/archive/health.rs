@@ -39,13 +39,15 @@ impl Health {
         disk.or_else(|| reasons.index.clone().map(StoreError::Unavailable)).or(space)
     }
 
-    /// Remembers a failure of the disk, unless it is only that there is no room.
+    /// Remembers what an error of a pack says of the disk.
     pub(crate) fn note_disk(&self, error: &PackError) {
-        if error.kind() == PackErrorKind::OutOfSpace {
-            self.change(|r| r.space = Some("the disk is full".into()));
-        } else {
-            tracing::error!(%error, "the disk failed; stores are refused until it passes a self-test");
-            self.change(|r| r.disk = Some("the disk failed".into()));
+        match error.kind() {
+            PackErrorKind::OutOfSpace => self.change(|r| r.space = Some("the disk is full".into())),
+            PackErrorKind::Io | PackErrorKind::Poisoned => {
+                tracing::error!(%error, "the disk failed; stores are refused until it passes a self-test");
+                self.change(|r| r.disk = Some("the disk failed".into()));
+            }
+            _ => tracing::warn!(%error, "a record was not appended"),
         }
     }
 

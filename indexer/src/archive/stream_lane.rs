@@ -198,7 +198,7 @@ impl Lease {
     /// Gives the lane back with what was committed in it; a full pack is sealed and not given back.
     fn keep(mut self) {
         let Some((writer, pack)) = self.lane.take() else { return };
-        if writer.len() >= self.shared.options.store.pack_bytes {
+        if writer.should_seal(self.shared.options.store.pack_bytes) {
             self.shared.seal(writer, pack);
             self.shared.lanes.give_back(None);
         } else {
