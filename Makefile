@@ -12,6 +12,7 @@ help: ## list the targets
 
 run: ## build and start the archive on this machine (data in ./data)
 	$(CARGO) build --release --locked -p pacs-server
+	scripts/install-viewer || echo "The viewer could not be installed; the archive runs without it." >&2
 	exec $(TARGET)/release/pacs-server serve
 
 test: ## install what the tests need and run all of them

@@ -5,7 +5,8 @@ use indexer::archive::{
     Archive, Expect, InstanceReader, Origin, Outcome, Store, StoreError, StoreErrorKind, Stored,
 };
 use indexer::dataset::part10::{self, Ready};
-use indexer::db::{DbError, DbErrorKind, FacilityId, InstanceRow, Scope};
+use indexer::db::{Db, DbError, DbErrorKind, FacilityId, InstanceRow, Scope};
+use indexer::query::GroupKey;
 use storage_config::{ContentHash, Uid};
 
 use crate::error::Error;
@@ -214,14 +215,6 @@ impl Found {
     pub fn open(&self, archive: &Archive) -> Result<Part10, Cut> {
         archive.read(&self.0).map(|reader| Part10 { reader, held: None }).map_err(|error| cut(&error))
     }
-
-    /// Appends its data set in the DICOM JSON Model (PS3.18 Annex F).
-    ///
-    /// # Errors
-    /// When its bytes cannot be read.
-    pub fn metadata(&self, archive: &Archive, out: &mut Vec<u8>) -> Result<(), Cut> {
-        archive.metadata(&self.0, out).map_err(|error| cut(&error))
-    }
 }
 
 /// A stored instance as a Part 10 file, chunk by chunk, each verified. A chunk is held back until the next one is
@@ -230,13 +223,6 @@ impl Found {
 pub struct Part10 {
     reader: InstanceReader,
     held: Option<Bytes>,
-}
-
-impl Part10 {
-    /// Bytes of the whole file.
-    pub fn length(&self) -> u64 {
-        self.reader.len()
-    }
 }
 
 impl Iterator for Part10 {
@@ -258,7 +244,7 @@ impl Iterator for Part10 {
 }
 
 /// Logs why stored bytes could not be read.
-fn cut(error: &dyn std::fmt::Display) -> Cut {
+pub fn cut(error: &dyn std::fmt::Display) -> Cut {
     tracing::error!(%error, "stored bytes could not be read");
     metrics::counter!("dicomweb_cut_answers_total").increment(1);
     Cut
@@ -274,9 +260,12 @@ const PAGE: usize = 1000;
 pub async fn instances(archive: &Archive, named: Named) -> Result<Vec<Found>, Error> {
     let study = named.study.ok_or_else(|| Error::invalid("StudyInstanceUID", "the path names no study"))?;
     let scope = Scope { study, series: named.series, instance: named.instance };
-    let archive = archive.clone();
+    let (archive, patient) = (archive.clone(), named.patient);
     let found = blocking(move || {
         let mut found: Vec<Found> = Vec::new();
+        if !visible(archive.db(), patient, &scope.study)? {
+            return Ok(found);
+        }
         loop {
             let after = found.last().map(|last| last.0.after());
             let page = archive.db().instances_of(&scope, after.as_ref(), PAGE)?;
@@ -290,6 +279,18 @@ pub async fn instances(archive: &Archive, named: Named) -> Result<Vec<Found>, Er
     match found.await? {
         found if found.is_empty() => Err(Error::NotFound("nothing is stored under these identifiers")),
         found => Ok(found),
+    }
+}
+
+/// Whether a study may be seen from below the path of `patient`.
+///
+/// # Errors
+/// When the index cannot be read.
+pub fn visible(db: &Db, patient: Option<GroupKey>, study: &Uid) -> Result<bool, DbError> {
+    let Some(key) = patient else { return Ok(true) };
+    match db.identity_group(&[key])? {
+        Some(group) => db.group_has_study(&group, study),
+        None => Ok(false),
     }
 }
 
@@ -311,15 +312,17 @@ pub async fn blocking<T: Send + 'static>(
     read: impl FnOnce() -> Result<T, DbError> + Send + 'static,
 ) -> Result<T, Error> {
     match tokio::task::spawn_blocking(read).await {
-        Ok(Ok(value)) => Ok(value),
-        Ok(Err(error)) if error.kind() == DbErrorKind::Unavailable => {
-            tracing::warn!(%error, "the index could not be read now");
-            Err(Error::Unavailable("the index is busy; try again later"))
-        }
-        Ok(Err(error)) => {
-            tracing::error!(%error, "the index could not be read");
-            Err(Error::Internal("the index could not be read; the archive's log says more"))
-        }
+        Ok(result) => result.map_err(|error| unread(&error)),
         Err(_) => Err(Error::Internal("the index could not be read")),
     }
+}
+
+/// Logs why the index could not be read.
+pub fn unread(error: &DbError) -> Error {
+    if error.kind() == DbErrorKind::Unavailable {
+        tracing::warn!(%error, "the index could not be read now");
+        return Error::Unavailable("the index is busy; try again later");
+    }
+    tracing::error!(%error, "the index could not be read");
+    Error::Internal("the index could not be read; the archive's log says more")
 }

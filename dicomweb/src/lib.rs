@@ -5,9 +5,12 @@
 //! | `POST /studies`, `POST /studies/{study}` | Store (10.5) | [`store`] |
 //! | `GET /studies`, `/series`, `/instances`, and below a study or series | Search (10.6) | [`search`] |
 //! | `GET /studies/{study}`, `.../series/{series}`, `.../instances/{instance}`, `.../metadata` | Retrieve (10.4) | [`retrieve`] |
+//! | `GET .../instances/{instance}/frames/{frames}`, `.../bulkdata/{number}`, `.../rendered` | Retrieve (10.4) | [`retrieve`] |
+//!
+//! The same below `/patients/{key}/dicom-web`, limited to one identity group: what is not that person's is not there.
 //!
 //! The crate knows no SQL, no DIMSE and no pages; who asks was decided before a request gets here. All calls into
-//! the archive are in [`archive`]. Whatever blocks (the index, the packs) runs off the threads that serve sockets.
+//! the archive are in [`archive`] and [`reading`]. Whatever blocks (the index, the packs) runs off the threads that serve sockets.
 
 mod archive;
 mod error;
@@ -17,6 +20,7 @@ pub mod media;
 pub mod multipart;
 mod outgoing;
 mod path;
+mod reading;
 mod retrieve;
 mod search;
 mod store;
@@ -33,6 +37,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get};
 use indexer::archive::Archive;
 use indexer::db::InstanceRow;
+use indexer::query::GroupKey;
 
 pub use archive::Sender;
 pub use error::{Error, Kind};
@@ -75,6 +80,17 @@ impl DicomWeb {
     pub fn new(archive: Archive, base: &str, sender: Sender, limits: Limits) -> DicomWeb {
         DicomWeb { archive, base: base.trim_end_matches('/').into(), sender, limits }
     }
+
+    /// What stands before `/studies` in addresses given out below the path of `patient`.
+    fn base_for(&self, patient: Option<GroupKey>) -> String {
+        match patient {
+            Some(key) => {
+                let root = self.base.strip_suffix("/dicom-web").unwrap_or(&self.base);
+                format!("{root}/patients/{key}/dicom-web")
+            }
+            None => self.base.to_string(),
+        }
+    }
 }
 
 /// The routes, to be nested at the path of `base`.
@@ -93,12 +109,31 @@ pub fn router(state: DicomWeb) -> Router {
             "/studies/{study}/series/{series}/instances/{instance}/metadata",
             read_only(retrieve::instance_metadata),
         )
+        .route(
+            "/studies/{study}/series/{series}/instances/{instance}/frames/{part}",
+            read_only(retrieve::frames),
+        )
+        .route(
+            "/studies/{study}/series/{series}/instances/{instance}/bulkdata/{part}",
+            read_only(retrieve::bulkdata),
+        )
+        .route(
+            "/studies/{study}/series/{series}/instances/{instance}/rendered",
+            read_only(retrieve::rendered),
+        )
         .route("/series", read_only(search::all_series))
         .route("/instances", read_only(search::all_instances))
         .fallback(|| async { Error::NotFound("there is no such resource") })
         // A body is streamed; each part and the whole have limits of their own.
         .layer(DefaultBodyLimit::disable())
         .with_state(state)
+}
+
+/// The routes below `/patients/{patient}/dicom-web`, to be merged at the root: the same resources, limited to the
+/// identity group of the patient that the key names ([`indexer::query::QueryRow::patient`]). Addresses given out there
+/// stay there.
+pub fn patient_router(state: DicomWeb) -> Router {
+    Router::new().nest("/patients/{patient}/dicom-web", router(state))
 }
 
 /// A resource that is read; axum answers HEAD from the same handler.

@@ -2,11 +2,12 @@
 
 use axum::extract::RawPathParams;
 use axum::extract::rejection::RawPathParamsRejection;
+use indexer::query::GroupKey;
 use storage_config::Uid;
 
 use crate::error::{Error, shortened};
 
-/// The study, series or instance that a path names (PS3.18 10.1).
+/// What a path names: study, series, instance (PS3.18 10.1), and what of it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Named {
     /// Study Instance UID.
@@ -15,13 +16,17 @@ pub struct Named {
     pub series: Option<Uid>,
     /// SOP Instance UID.
     pub instance: Option<Uid>,
+    /// The patient to whose identity group the resources below the path are limited.
+    pub patient: Option<GroupKey>,
+    /// What is asked for of the instance: a list of frames, the number of a bulk value. As it stands in the path.
+    pub part: Option<String>,
 }
 
 impl Named {
-    /// Reads the parameters `study`, `series` and `instance` of a route.
+    /// Reads the parameters `study`, `series`, `instance`, `patient` and `part` of a route.
     ///
     /// # Errors
-    /// When one is no unique identifier exactly as it stands.
+    /// When one is no unique identifier or patient key exactly as it stands.
     pub fn read(parameters: Result<RawPathParams, RawPathParamsRejection>) -> Result<Named, Error> {
         let parameters =
             parameters.map_err(|_| Error::invalid("path", "the path is not percent-encoded UTF-8"))?;
@@ -31,6 +36,15 @@ impl Named {
                 "study" => ("StudyInstanceUID", &mut named.study),
                 "series" => ("SeriesInstanceUID", &mut named.series),
                 "instance" => ("SOPInstanceUID", &mut named.instance),
+                "patient" => {
+                    let key: Result<GroupKey, _> = text.parse();
+                    named.patient = Some(key.map_err(|error| Error::invalid("patient", error.to_string()))?);
+                    continue;
+                }
+                "part" => {
+                    named.part = Some(text.to_owned());
+                    continue;
+                }
                 _ => continue,
             };
             let uid = Uid::parse(text).map_err(|error| Error::invalid(field, error.to_string()))?;

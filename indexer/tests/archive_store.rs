@@ -7,7 +7,8 @@ mod archive_world;
 use archive_world::{World, instances, origin, read, store};
 use fixtures::edited::{Edit, edited};
 use fixtures::many::{Address, instance};
-use fixtures::studies::{Options, Scale, demo};
+use fixtures::studies::{Instance, Options, Scale, demo};
+use fixtures::writer::{Attribute, DataSet, Syntax, Vr, keyword as k};
 use indexer::archive::{Expect, Outcome, StoreErrorKind};
 use indexer::db::{DbCall, DbFault};
 use storage_config::Uid;
@@ -70,6 +71,31 @@ fn the_same_pixels_under_another_header_are_written_once() {
         assert!(pack_bytes(&world) - before < 8192, "{}", pack_bytes(&world) - before);
         let row = archive.db().instance_by_digest(&stored.digest).unwrap().unwrap();
         assert!(read(archive, &row).ends_with(&again.data_set));
+    }
+}
+
+#[test]
+fn equal_values_within_one_instance_are_written_once() {
+    let mut world = World::new(11);
+    world.start().unwrap();
+    let archive = world.archive();
+    for bytes in [5000, 20_000] {
+        let mut set = DataSet::new();
+        set.put(k::SOP_CLASS_UID, "1.2.840.10008.5.1.4.1.1.66")
+            .put(k::SOP_INSTANCE_UID, format!("2.25.{bytes}"))
+            .put(k::STUDY_INSTANCE_UID, "2.25.1")
+            .put(k::SERIES_INSTANCE_UID, "2.25.2");
+        for group in [0x5000, 0x5002, 0x5004] {
+            let curve = Attribute { group, element: 0x3000, vr: Vr::Ow };
+            set.put(curve, vec![7u8; bytes]);
+        }
+        let syntax = Syntax::EXPLICIT_LITTLE;
+        let sent = Instance { syntax, data_set: set.encode(syntax), ..instance(11, Address::default(), 2) };
+        let before = archive.db().totals().unwrap().bulk_copies;
+        let stored = store(archive, 0, &sent).unwrap();
+        let row = archive.db().instance_by_digest(&stored.digest).unwrap().unwrap();
+        assert!(read(archive, &row).ends_with(&sent.data_set), "{bytes}");
+        assert!(archive.db().totals().unwrap().bulk_copies > before);
     }
 }
 
@@ -271,4 +297,30 @@ fn wait_until(mut holds: impl FnMut() -> bool) {
         assert!(std::time::Instant::now() < until, "it never came");
         std::thread::yield_now();
     }
+}
+
+/// An index of the first schema is brought up to date from the packs: what it derived is made again.
+#[test]
+fn an_index_of_an_earlier_schema_is_filled_again_from_the_packs() {
+    let mut world = World::new(31);
+    world.start().unwrap();
+    let sent = instance(31, Address::default(), 20_000);
+    let digest = store(world.archive(), 0, &sent).unwrap().digest;
+    world.stop();
+    let connection = rusqlite::Connection::open(world.index()).unwrap();
+    let older = "DROP INDEX patient_key; ALTER TABLE patient DROP COLUMN key; \
+                 ALTER TABLE frame_table DROP COLUMN pixels; PRAGMA user_version = 1;";
+    connection.execute_batch(older).unwrap();
+    drop(connection);
+    let archive = world.start().unwrap();
+    let row = archive.db().instance_by_digest(&digest).unwrap().unwrap();
+    assert!(read(archive, &row).ends_with(&sent.data_set));
+    let scope = indexer::db::Scope {
+        study: row.study_uid.clone(),
+        series: Some(row.series_uid.clone()),
+        instance: Some(row.sop_instance),
+    };
+    assert_eq!(archive.db().frame_source(&scope).unwrap().unwrap().places.len(), 1);
+    let metadata = archive.metadata(&row.study_uid, None, "/dicom-web").unwrap().unwrap();
+    assert_eq!(metadata.instances(), 1);
 }

@@ -312,3 +312,19 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn an_issuer_from_elsewhere_is_that_of_data_sets_that_name_none() {
+    let mut bare = attributes(&identifiers()).unwrap();
+    bare.issued_by("");
+    assert_eq!((&bare.patient.issuer, bare.study_json.get("00100021")), (&None, None));
+    bare.issued_by("79001");
+    assert_eq!(bare.patient.issuer.as_deref(), Some("79001"));
+    assert_eq!(bare.study_json["00100021"], json!({"vr": "LO", "Value": ["79001"]}));
+    let mut elements = identifiers();
+    elements.insert(2, element(0x0010_0021, "LO", b"OTHER "));
+    let mut named = attributes(&elements).unwrap();
+    named.issued_by("79001");
+    assert_eq!(named.patient.issuer.as_deref(), Some("OTHER"));
+    assert_eq!(named.study_json["00100021"]["Value"], json!(["OTHER"]));
+}

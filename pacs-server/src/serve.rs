@@ -99,8 +99,16 @@ fn routes(
         dimse: dimse_at.iter().map(ToString::to_string).collect(),
         dicom_web: format!("{}/dicom-web", http_url(config, http_at)),
     };
-    let portal = portal::Portal::new(archive.clone(), addresses);
-    http::router(archive, metrics, dicom_web, portal, Guard::new(config, facilities.tokens.clone()))
+    let machines = config.peer.iter().map(|peer| portal::Machine {
+        ae_title: peer.ae_title.to_string(),
+        address: String::from(peer.address.clone()),
+    });
+    let portal = portal::Portal::new(archive.clone(), addresses)
+        .with_packs_in(config.packs_dir())
+        .with_machines(machines.collect());
+    let viewer = portal::viewer::Viewer::new(config.http.viewer_dir.clone(), config.dimse.ae_title.as_str())
+        .with_patients_of(archive.clone());
+    http::router(archive, metrics, dicom_web, (portal, viewer), Guard::new(config, facilities.tokens.clone()))
 }
 
 /// Facilities of the configuration with their internal numbers.
@@ -198,7 +206,7 @@ fn announce(config: &Config, dimse: &[SocketAddr], http: SocketAddr) {
         println!("  modalities send to   {at}  AE title {}", config.dimse.ae_title);
     }
     println!("  DICOMweb             {url}/dicom-web");
-    println!("  state                {url}/\n");
+    println!("  pages                {url}/\n");
     println!("Data folder {}. Stop with Ctrl-C or SIGTERM.", config.data_dir.display());
 }
 

@@ -23,6 +23,7 @@ pub(crate) fn open_archive(config: &Config) -> Result<(Archive, DirLock)> {
     let options = ArchiveOptions {
         disk: Disk::Real,
         packs_dir: config.packs_dir(),
+        cache_dir: Some(data.join("cache")),
         scan: config.scan,
         store: config.store.limits,
         now_ms,

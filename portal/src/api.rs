@@ -85,7 +85,14 @@ pub(crate) async fn unknown_peers(State(portal): State<Portal>) -> Result<Json<V
 
 pub(crate) async fn clocks(State(portal): State<Portal>) -> Result<Json<Value>, Problem> {
     let clocks = ask(&portal.archive, |archive| archive.db().machine_clocks(ROWS_MAX)).await?;
-    Ok(Json(clocks.into_iter().map(|c| crate::page::clock_row(&c)).collect()))
+    let rows = clocks.into_iter().map(|c| {
+        json!({
+            "station": c.station, "device_serial": c.serial, "source": c.source,
+            "first_ms": c.first_ms, "last_ms": c.last_ms, "instances": c.instances,
+            "off_seconds_least": c.off_s.0, "off_seconds_most": c.off_s.1,
+        })
+    });
+    Ok(Json(rows.collect()))
 }
 
 pub(crate) async fn conflicts(

@@ -1,16 +1,41 @@
 //! Pages and the interface of programs, `/api/v1`.
 //!
-//! This crate knows no SQL text, no DIMSE and no PS3.18; who asks was decided before a request gets here.
+//! Pages are HTML that the server makes; a small script keeps the study list fresh and gives it keys, and nothing
+//! needs it. This crate knows no SQL text, no DIMSE and no PS3.18; who asks was decided before a request gets here.
 
 mod api;
-mod page;
+mod arrival;
+mod assets;
+mod calendar;
+mod download;
+mod figures;
+mod frame;
+mod html;
+mod language;
+mod list;
 mod problem;
+mod search;
+mod security;
+mod shown;
+mod state;
+mod study;
+pub mod viewer;
+mod words;
+mod zip;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::routing::get;
+use axum::extract::DefaultBodyLimit;
+use axum::routing::{get, post};
 use indexer::archive::Archive;
+
+use arrival::Arrivals;
+use search::Searches;
+
+/// Most bytes of a posted form.
+const FORM_BYTES: usize = 16 * 1024;
 
 /// Where this archive can be reached.
 #[derive(Debug, Clone)]
@@ -23,25 +48,76 @@ pub struct Addresses {
     pub dicom_web: String,
 }
 
+/// A machine that the configuration knows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Machine {
+    /// Its application entity title.
+    pub ae_title: String,
+    /// Where it calls from, as the configuration has it.
+    pub address: String,
+}
+
 /// What the handlers share. Cheap to clone.
 #[derive(Clone)]
 pub struct Portal {
     archive: Archive,
     addresses: Arc<Addresses>,
+    site: Arc<Site>,
+    memory: Arc<Memory>,
+}
+
+/// What is known of the site beside its archive.
+#[derive(Debug, Clone, Default)]
+struct Site {
+    packs_dir: Option<PathBuf>,
+    machines: Vec<Machine>,
+}
+
+/// What pages remember from one request to the next.
+#[derive(Default)]
+struct Memory {
+    searches: Searches,
+    arrivals: Arrivals,
 }
 
 impl Portal {
     /// Pages over `archive`, which is reached at `addresses`.
     #[must_use]
     pub fn new(archive: Archive, addresses: Addresses) -> Portal {
-        Portal { archive, addresses: Arc::new(addresses) }
+        Portal {
+            archive,
+            addresses: Arc::new(addresses),
+            site: Arc::new(Site::default()),
+            memory: Arc::new(Memory::default()),
+        }
+    }
+
+    /// With the folder of the packs, whose disk's free space and growth the state page tells.
+    #[must_use]
+    pub fn with_packs_in(mut self, packs_dir: PathBuf) -> Portal {
+        Arc::make_mut(&mut self.site).packs_dir = Some(packs_dir);
+        self
+    }
+
+    /// With the machines of the configuration, so that one that never sent anything is told of too.
+    #[must_use]
+    pub fn with_machines(mut self, machines: Vec<Machine>) -> Portal {
+        Arc::make_mut(&mut self.site).machines = machines;
+        self
     }
 }
 
 /// The routes, to be merged at the root.
 pub fn router(portal: Portal) -> Router {
-    Router::new()
-        .route("/", get(page::state))
+    let pages = Router::new()
+        .route("/", get(list::list))
+        .route("/search", post(list::search).layer(DefaultBodyLimit::max(FORM_BYTES)))
+        .route("/studies/{uid}", get(study::study))
+        .route("/studies/{uid}/download.zip", get(download::download))
+        .route("/state", get(state::state))
+        .route("/language/{tag}", get(language::choose))
+        .route("/assets/{name}", get(assets::asset));
+    let programs = Router::new()
         .route("/api/v1/state", get(api::state))
         .route("/api/v1/peers", get(api::peers))
         .route("/api/v1/peers/unknown", get(api::unknown_peers))
@@ -49,6 +125,6 @@ pub fn router(portal: Portal) -> Router {
         .route("/api/v1/conflicts", get(api::conflicts))
         .route("/api/v1/unindexable", get(api::unindexable))
         .route("/api/v1/instances/{sop_instance}/versions", get(api::versions))
-        .route("/api/v1/instances/{sop_instance}/versions/{digest}", get(api::version))
-        .with_state(portal)
+        .route("/api/v1/instances/{sop_instance}/versions/{digest}", get(api::version));
+    pages.merge(programs).layer(axum::middleware::map_response(security::headers)).with_state(portal)
 }

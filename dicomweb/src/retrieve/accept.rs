@@ -83,6 +83,97 @@ impl Accepted {
     }
 }
 
+/// The names of forms in ETags of frames: multipart, single.
+pub const FORM_OF_FRAMES: [&str; 2] = ["related", "single"];
+
+/// The media ranges of a request, best first.
+pub struct Ranges(Vec<MediaType>);
+
+/// Reads what a client accepts.
+///
+/// # Errors
+/// When the header cannot be read.
+pub fn ranges_of(headers: &HeaderMap, query: Option<&str>) -> Result<Ranges, Error> {
+    ranges(headers, query).map(Ranges)
+}
+
+impl Ranges {
+    /// The form in which frames are sent that are `media_type` in the transfer syntax `sent`, of an instance stored in
+    /// `stored`. One frame may also go alone, to those who ask for its own type and nothing else.
+    ///
+    /// `application/octet-stream` without a transfer syntax means pixels that need no decoding (PS3.18 8.7.3.3), so that
+    /// compressed frames are not sent for it.
+    ///
+    /// # Errors
+    /// When no range takes them.
+    pub fn frames(&self, media_type: &str, sent: &str, stored: &str, one: bool) -> Result<Form, Error> {
+        let compressed = sent == stored && sent != "1.2.840.10008.1.2.1";
+        let takes = |range: &MediaType| {
+            let (form, inner) = match range.essence.as_str() {
+                "*/*" | "multipart/*" => (Form::Related, "*/*".to_owned()),
+                "multipart/related" => (Form::Related, inner_type(range)),
+                single => (Form::Single, single.to_owned()),
+            };
+            let syntax = range.parameter("transfer-syntax").map(str::trim).filter(|uid| !uid.is_empty());
+            let named = match syntax {
+                Some("*") => true,
+                Some(uid) => uid == sent || uid == stored,
+                None => !compressed || inner != "application/octet-stream",
+            };
+            let family = inner
+                .strip_suffix("/*")
+                .is_some_and(|family| family == "*" || media_type.split('/').next() == Some(family));
+            // As it is stored, whatever that is called.
+            let octets = inner == "application/octet-stream" && syntax.is_some();
+            let typed = inner == media_type || family || octets;
+            (named && typed && (form == Form::Related || one)).then_some(form)
+        };
+        self.0.iter().find_map(takes).ok_or_else(|| {
+            Error::NotAcceptable(format!(
+                "frames are sent as stored: multipart/related; type=\"{media_type}\"; transfer-syntax={sent}"
+            ))
+        })
+    }
+
+    /// The form and media type in which a bulk value is sent that is of type `own`: alone, unless multipart is asked
+    /// for.
+    ///
+    /// # Errors
+    /// When no range takes it.
+    pub fn bulk(&self, own: &'static str) -> Result<(Form, &'static str), Error> {
+        const OCTETS: &str = "application/octet-stream";
+        let typed = |inner: &str| match inner {
+            "*/*" | "application/*" => Some(own),
+            OCTETS => Some(OCTETS),
+            inner => (inner == own).then_some(own),
+        };
+        let takes = |range: &MediaType| match range.essence.as_str() {
+            "multipart/*" => Some((Form::Related, own)),
+            "multipart/related" => typed(&inner_type(range)).map(|media_type| (Form::Related, media_type)),
+            single => typed(single).map(|media_type| (Form::Single, media_type)),
+        };
+        let refused = || Error::NotAcceptable(format!("the value is sent as {own} or {OCTETS}"));
+        self.0.iter().find_map(takes).ok_or_else(refused)
+    }
+
+    /// Checks that a document of type `own` is accepted alone.
+    ///
+    /// # Errors
+    /// When no range takes it.
+    pub fn document(&self, own: &str) -> Result<(), Error> {
+        let takes = |range: &MediaType| {
+            matches!(range.essence.as_str(), "*/*" | "application/*") || range.essence == own
+        };
+        let refused = || Error::NotAcceptable(format!("the instance is rendered as {own}"));
+        self.0.iter().any(takes).then_some(()).ok_or_else(refused)
+    }
+}
+
+/// The type of the parts that a range of `multipart/related` asks for.
+fn inner_type(range: &MediaType) -> String {
+    range.parameter("type").unwrap_or("*/*").trim().to_ascii_lowercase()
+}
+
 /// Checks that a client accepts DICOM JSON.
 ///
 /// # Errors

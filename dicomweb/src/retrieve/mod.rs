@@ -1,10 +1,12 @@
-//! Retrieve transaction, WADO-RS (PS3.18 10.4): instances as stored, and their metadata.
+//! Retrieve transaction, WADO-RS (PS3.18 10.4): instances as stored, their metadata, frames and bulk values.
 //!
 //! An answer is a pure function of what it holds: its boundary and its ETag come from the digests of the instances,
 //! so that a cache can ask whether it is still right (`private, no-cache`: a withdrawn image must not live on). No
 //! instance holds its own digest, so none can hold the boundary of its own answer.
 
 mod accept;
+mod bulkdata;
+mod frames;
 mod metadata;
 mod related;
 
@@ -29,7 +31,7 @@ type PathParameters = Result<RawPathParams, RawPathParamsRejection>;
 
 /// A handler of one route: the operation's name in metrics, and what it does.
 macro_rules! handler {
-    ($(#[$doc:meta])* $name:ident, $operation:literal, $work:ident) => {
+    ($(#[$doc:meta])* $name:ident, $operation:literal, $work:path) => {
         $(#[$doc])*
         pub async fn $name(
             State(web): State<DicomWeb>,
@@ -58,15 +60,28 @@ handler!(
 );
 handler!(
     /// `GET /studies/{study}/metadata`.
-    study_metadata, "metadata_study", metadata
+    study_metadata, "metadata_study", metadata::metadata
 );
 handler!(
     /// `GET /studies/{study}/series/{series}/metadata`.
-    series_metadata, "metadata_series", metadata
+    series_metadata, "metadata_series", metadata::metadata
 );
 handler!(
     /// `GET /studies/{study}/series/{series}/instances/{instance}/metadata`.
-    instance_metadata, "metadata_instance", metadata
+    instance_metadata, "metadata_instance", metadata::metadata
+);
+
+handler!(
+    /// `GET /studies/{study}/series/{series}/instances/{instance}/frames/{frames}`.
+    frames, "frames", frames::frames
+);
+handler!(
+    /// `GET /studies/{study}/series/{series}/instances/{instance}/bulkdata/{number}`.
+    bulkdata, "bulkdata", bulkdata::bulkdata
+);
+handler!(
+    /// `GET /studies/{study}/series/{series}/instances/{instance}/rendered`, of documents.
+    rendered, "rendered_document", bulkdata::rendered
 );
 
 /// What a client asked besides the path.
@@ -93,16 +108,12 @@ async fn instances(web: &DicomWeb, named: Named, asked: &Asked) -> Result<Respon
     }
     let content_type = match form {
         Form::Single => related::part_type(&found[0]),
-        Form::Related => related::content_type(&tag),
+        Form::Related => related::content_type(&tag, "application/dicom"),
     };
-    // The length of several would cost a look at each before the first byte is sent.
-    let (first, length) = match &found[..] {
-        [only] => {
-            let opened = archive::open(&web.archive, only).await?;
-            let length = related::length(&tag, only, form, opened.length());
-            (Some(opened), Some(length))
-        }
-        _ => (None, None),
+    let length = Some(related::length(&tag, &found, form));
+    let first = match &found[..] {
+        [only] => Some(archive::open(&web.archive, only).await?),
+        _ => None,
     };
     let body = if asked.head {
         Body::empty()
@@ -111,22 +122,6 @@ async fn instances(web: &DicomWeb, named: Named, asked: &Asked) -> Result<Respon
         outgoing::body(asked.operation, parts).await?
     };
     answer(body, &content_type, &etag, length)
-}
-
-/// Data sets as DICOM JSON, without their bulk values.
-async fn metadata(web: &DicomWeb, named: Named, asked: &Asked) -> Result<Response, Error> {
-    json(&asked.headers, asked.query.as_deref())?;
-    let found = archive::instances(&web.archive, named).await?;
-    let etag = format!("\"{}-metadata\"", digest_of(&found));
-    if let Some(unchanged) = unchanged(asked, &etag) {
-        return Ok(unchanged);
-    }
-    let body = if asked.head {
-        Body::empty()
-    } else {
-        outgoing::body(asked.operation, metadata::Objects::new(web.archive.clone(), found)).await?
-    };
-    answer(body, "application/dicom+json", &etag, None)
 }
 
 /// The instance's digest, or for several a digest of theirs; hexadecimal.
@@ -143,15 +138,21 @@ fn digest_of(found: &[Found]) -> String {
 
 /// 304 when the client has this very answer (RFC 9110 13.1.2).
 fn unchanged(asked: &Asked, etag: &str) -> Option<Response> {
-    let known = asked.headers.get_all(header::IF_NONE_MATCH);
-    let matches = known.iter().filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
+    if is_unchanged(&asked.headers, etag) { not_modified(etag).ok() } else { None }
+}
+
+/// Whether If-None-Match names this answer.
+fn is_unchanged(headers: &HeaderMap, etag: &str) -> bool {
+    let known = headers.get_all(header::IF_NONE_MATCH);
+    let mut given = known.iter().filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
     let same = |given: &str| given == "*" || given.strip_prefix("W/").unwrap_or(given) == etag;
-    if !matches.map(str::trim).any(same) {
-        return None;
-    }
+    given.any(|given| same(given.trim()))
+}
+
+fn not_modified(etag: &str) -> Result<Response, Error> {
     let mut response = StatusCode::NOT_MODIFIED.into_response();
-    cache_headers(&mut response, etag).ok()?;
-    Some(response)
+    cache_headers(&mut response, etag)?;
+    Ok(response)
 }
 
 fn answer(body: Body, content_type: &str, etag: &str, length: Option<u64>) -> Result<Response, Error> {

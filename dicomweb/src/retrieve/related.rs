@@ -15,9 +15,9 @@ fn boundary(tag: &str) -> &str {
     tag.get(..BOUNDARY_DIGITS).unwrap_or(tag)
 }
 
-/// Content-Type of the whole answer.
-pub fn content_type(tag: &str) -> String {
-    format!("multipart/related; type=\"application/dicom\"; boundary={}", boundary(tag))
+/// Content-Type of the whole answer, whose parts are of `media_type`.
+pub fn content_type(tag: &str, media_type: &str) -> String {
+    format!("multipart/related; type=\"{media_type}\"; boundary={}", boundary(tag))
 }
 
 /// Content-Type of one instance.
@@ -25,21 +25,23 @@ pub fn part_type(found: &Found) -> String {
     format!("application/dicom; transfer-syntax={}", found.transfer_syntax())
 }
 
-/// Bytes of an answer with one instance of `part10` bytes.
-pub fn length(tag: &str, found: &Found, form: Form, part10: u64) -> u64 {
-    match form {
-        Form::Single => part10,
-        Form::Related => (part_head(tag, found, true).len() + tail(tag).len()) as u64 + part10,
-    }
+/// Bytes of the answer with `found`.
+pub fn length(tag: &str, found: &[Found], form: Form) -> u64 {
+    let parts = found.iter().enumerate().map(|(n, one)| match form {
+        Form::Single => one.part10_length(),
+        Form::Related => part_head(tag, &part_type(one), n == 0).len() as u64 + one.part10_length(),
+    });
+    parts.sum::<u64>() + if form == Form::Related { tail(tag).len() as u64 } else { 0 }
 }
 
-/// What stands before an instance. The header is spelled as OHIF looks for it.
-fn part_head(tag: &str, found: &Found, first: bool) -> String {
+/// What stands before a part of type `part_type`. The header is spelled as OHIF looks for it.
+pub fn part_head(tag: &str, part_type: &str, first: bool) -> String {
     let line_end = if first { "" } else { "\r\n" };
-    format!("{line_end}--{}\r\nContent-Type: {}\r\n\r\n", boundary(tag), part_type(found))
+    format!("{line_end}--{}\r\nContent-Type: {part_type}\r\n\r\n", boundary(tag))
 }
 
-fn tail(tag: &str) -> String {
+/// What stands behind the last part.
+pub fn tail(tag: &str) -> String {
     format!("\r\n--{}--\r\n", boundary(tag))
 }
 
@@ -87,7 +89,7 @@ impl Parts {
                 None => found.open(&self.archive)?,
             });
             if self.form == Form::Related {
-                let head = part_head(&self.tag, &found, std::mem::take(&mut self.first));
+                let head = part_head(&self.tag, &part_type(&found), std::mem::take(&mut self.first));
                 return Ok(Some(head.into()));
             }
         }

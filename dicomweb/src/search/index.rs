@@ -1,7 +1,7 @@
 //! A search put to the index, and its rows.
 
 use indexer::archive::Archive;
-use indexer::query::{self, OFFSET_MAX, Query};
+use indexer::query::{self, OFFSET_MAX, PatientScope, Query};
 
 use super::Level;
 use super::parameters::{Key, Search, Tag};
@@ -32,6 +32,7 @@ pub async fn search(archive: &Archive, level: Level, named: Named, search: Searc
         return Err(Error::invalid("offset", format!("at most {OFFSET_MAX} rows can be passed over")));
     }
     let with_parents = wants_parents(level, &named, &search);
+    let patient = named.patient;
     let mut found = Found { rows: Vec::new(), more: false, ignored: Vec::new(), old_left_out: false };
     let (Some(keys), true) = (within(named, search.keys), search.limit > 0) else { return Ok(found) };
     let mut query = Query::new(match level {
@@ -48,7 +49,14 @@ pub async fn search(archive: &Archive, level: Level, named: Named, search: Searc
     (query.fuzzy, query.with_parents) = (search.fuzzy, with_parents);
     (query.limit, query.offset) = (search.limit, search.offset);
     let archive = archive.clone();
-    let page = blocking(move || archive.db().query(&query)).await?;
+    let page = blocking(move || {
+        if let Some(key) = patient {
+            let Some(group) = archive.db().identity_group(&[key])? else { return Ok(None) };
+            query.scope = PatientScope::Group(group);
+        }
+        archive.db().query(&query).map(Some)
+    });
+    let page = page.await?.ok_or(Error::NotFound("nobody has this patient key"))?;
     found.more = page.next.is_some();
     found.old_left_out = page.old_left_out;
     found.rows = page.rows;

@@ -86,10 +86,11 @@ async fn search(
     retrieve::json(headers, Some(query))?;
     let mut search = Search::read(query, web.limits.page_rows)?;
     let mut ignored = std::mem::take(&mut search.ignored);
+    let base = web.base_for(named.patient);
     let found = index::search(&web.archive, level, named, search).await?;
     ignored.extend(found.ignored);
-    let body = answer::json(found.rows, &web.base)
-        .map_err(|_| Error::Internal("the answer could not be written"))?;
+    let body =
+        answer::json(found.rows, &base).map_err(|_| Error::Internal("the answer could not be written"))?;
     measure::sent("search", body.len());
     let mut response = Response::new(Body::from(body));
     let headers = response.headers_mut();

@@ -50,8 +50,15 @@ impl Rig {
         let db = Db::open(&dir.path().join("index.sqlite"), DbOptions::default()).unwrap();
         let store = StoreLimits { min_free_bytes: 0, min_free_percent: 0, ..StoreLimits::default() };
         let packs_dir = PathBuf::from("/archive/packs");
-        let options =
-            ArchiveOptions { disk: disk.disk(), packs_dir, scan: ScanLimits::default(), store, now_ms };
+        let cache_dir = Some(dir.path().join("cache"));
+        let options = ArchiveOptions {
+            disk: disk.disk(),
+            packs_dir,
+            cache_dir,
+            scan: ScanLimits::default(),
+            store,
+            now_ms,
+        };
         let (archive, _) = Archive::open(options, db).unwrap();
         let sender = Sender {
             facility: FacilityId(1),
@@ -59,7 +66,14 @@ impl Rig {
             patient_id_is_order: false,
         };
         let web = DicomWeb::new(archive.clone(), "/dicom-web/", sender, limits);
-        Rig { app: Router::new().nest("/dicom-web", dicomweb::router(web)), archive, disk, _dir: dir }
+        Rig {
+            app: Router::new()
+                .nest("/dicom-web", dicomweb::router(web.clone()))
+                .merge(dicomweb::patient_router(web)),
+            archive,
+            disk,
+            _dir: dir,
+        }
     }
 
     pub async fn send(&self, request: Request<Body>) -> Answer {

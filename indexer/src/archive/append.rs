@@ -68,9 +68,7 @@ pub(crate) fn instance_entry(
     body: &InstanceBody,
     mut attributes: Attributes,
 ) -> Entry {
-    if attributes.patient.issuer.is_none() && !body.arrival.issuer.is_empty() {
-        attributes.patient.issuer = Some(body.arrival.issuer.clone());
-    }
+    attributes.issued_by(&body.arrival.issuer);
     let found = TextNotes::ALL.into_iter().filter(|note| attributes.text_notes.has(*note));
     let notes = found.map(|note| format!("text: {note:?}")).collect();
     Entry::Instance(Box::new(InstanceEntry {
@@ -84,6 +82,13 @@ pub(crate) fn instance_entry(
         length: body.length(),
         bulk: body.bulk.iter().map(|b| b.hash).collect(),
         frames: (!body.frames.is_empty()).then(|| body.frames.clone()),
+        // Without a frame table the data set may be a deflated one, whose bulk values are none of the body's.
+        pixels: attributes
+            .instance
+            .pixels
+            .filter(|_| !body.frames.is_empty())
+            .and_then(|n| body.bulk.get(n))
+            .map(|b| b.hash),
         attributes,
         notes,
     }))

@@ -2,7 +2,7 @@
 //!
 //! There is no linger: the next sync starts when the last one ends, with all that waits by then (STORE.md rule 8).
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -131,7 +131,11 @@ impl GroupLane {
             }
             for job in jobs {
                 self.append(job);
-                if self.pack.as_ref().is_some_and(|(pack, _)| pack.should_seal(self.shared.options.store.pack_bytes)) {
+                if self
+                    .pack
+                    .as_ref()
+                    .is_some_and(|(pack, _)| pack.should_seal(self.shared.options.store.pack_bytes))
+                {
                     self.commit();
                 }
             }
@@ -226,14 +230,17 @@ impl GroupLane {
     fn claim(&self, job: Job) -> Option<(Job, Vec<ContentHash>, Vec<ContentHash>)> {
         let in_flight = &self.shared.in_flight;
         let mut claimed = Vec::with_capacity(job.body.bulk.len() + 1);
-        let mut earlier = Vec::new();
+        let (mut earlier, mut met) = (Vec::new(), HashSet::new());
         let hashes: Vec<ContentHash> =
             std::iter::once(job.digest).chain(job.body.bulk.iter().map(|b| b.hash)).collect();
         for (n, hash) in hashes.into_iter().enumerate() {
             match in_flight.claim(hash, Lane::Group) {
-                Claim::Mine => claimed.push(hash),
+                Claim::Mine => {
+                    met.insert(hash);
+                    claimed.push(hash);
+                }
                 // The same value once more in this instance: its first occurrence is the one that is written.
-                Claim::Taken(_) if claimed.contains(&hash) => {}
+                Claim::Taken(_) if !met.insert(hash) => {}
                 // A bulk value earlier in this lane stands earlier in this pack, or in one that is sealed.
                 Claim::Taken(Lane::Group) if n > 0 => earlier.push(hash),
                 Claim::Taken(_) => {
@@ -258,8 +265,9 @@ impl GroupLane {
         let hashes: Vec<ContentHash> = job.body.bulk.iter().map(|b| b.hash).collect();
         let known = self.shared.db.known(&job.digest, job.facility, &hashes)?;
         let mut wanted = vec![false; job.body.bulk.len()];
+        let mut met: HashSet<ContentHash> = earlier.iter().copied().collect();
         for (n, bulk) in job.body.bulk.iter().enumerate() {
-            if earlier.contains(&bulk.hash) || job.body.bulk[..n].iter().any(|b| b.hash == bulk.hash) {
+            if !met.insert(bulk.hash) {
                 continue;
             }
             wanted[n] = known.bulk.get(n).is_none_or(Option::is_none);
@@ -297,15 +305,10 @@ impl GroupLane {
             (true, true) => (Outcome::Duplicate, job.length() - written),
         };
         // What the index had is nobody's to wait for.
-        let idle: Vec<ContentHash> = claimed
-            .iter()
-            .filter(|hash| {
-                job.body.bulk.iter().any(|b| b.hash == **hash)
-                    && !job.body.bulk.iter().zip(&wanted).any(|(b, w)| *w && b.hash == **hash)
-            })
-            .copied()
-            .collect();
-        claimed.retain(|hash| !idle.contains(hash));
+        let written: HashSet<ContentHash> =
+            job.body.bulk.iter().zip(&wanted).filter(|(_, w)| **w).map(|(b, _)| b.hash).collect();
+        let (held, idle) = claimed.iter().partition(|hash| **hash == job.digest || written.contains(hash));
+        *claimed = held;
         self.shared.requeue(&idle);
         let instance = matches!(outcome, Outcome::New).then(|| self.entries.len() + entries.len() - 1);
         self.entries.append(&mut entries);

@@ -236,6 +236,7 @@ fn answer(shared: &Arc<Shared>, finish: Finish, applied: &[Applied]) {
         };
     }
     shared.requeue(&claimed);
+    shared.manifests.arrived(&stored.study, &stored.series);
     done.tell(Ok(stored));
 }
 

@@ -8,12 +8,19 @@
 
 mod append;
 mod budget;
+mod bulk;
+mod cache_files;
+mod documents;
 mod error;
+mod fragment;
+mod frames;
 mod group_lane;
 mod health;
 mod in_flight;
 mod index_writer;
 mod job;
+mod manifest;
+mod manifests;
 mod packs;
 mod pool;
 mod reader;
@@ -32,26 +39,32 @@ use storage_config::config::{ScanLimits, StoreLimits};
 use storage_config::disk::{Disk, SyncPoint};
 use storage_config::pack::Identity;
 
+pub use documents::BulkReader;
 pub use error::{OpenError, ReadError, StoreError, StoreErrorKind};
+pub use frames::{Frames, frame_syntax};
 pub use job::{Expect, Outcome, Stored};
+pub use manifest::{Metadata, MetadataText, NotReadBack};
 pub use reader::InstanceReader;
 pub use recovery::Recovered;
 pub use store::{Origin, Store};
 
-use crate::dataset::charset::SiteDefault;
-use crate::dataset::{DataSet, json};
 use crate::db::{Db, FacilityId, InstanceRow, WalLimits};
 use budget::Budget;
+use bulk::Records;
+use cache_files::CacheFiles;
 use group_lane::{GroupLane, Queue, Statement};
 use health::Health;
 use in_flight::InFlight;
 use index_writer::IndexQueue;
+use manifests::Manifests;
 use packs::{PackNames, Readers};
 use pool::ChunkPool;
 use stream_lane::StreamLanes;
 
 /// How often free space and the size of the write-ahead log are looked at.
 const CHORES: Duration = Duration::from_secs(1);
+/// How often manifests of metadata are looked after.
+const TENDING: Duration = Duration::from_millis(200);
 
 /// What an archive is opened with.
 #[derive(Clone)]
@@ -60,6 +73,8 @@ pub struct ArchiveOptions {
     pub disk: Disk,
     /// Folder of the packs.
     pub packs_dir: PathBuf,
+    /// Folder for what can be made again; without one it is kept in memory alone.
+    pub cache_dir: Option<PathBuf>,
     /// Limits of data sets.
     pub scan: ScanLimits,
     /// Limits of the store.
@@ -91,6 +106,9 @@ pub(crate) struct Shared {
     health: Health,
     names: PackNames,
     readers: Readers,
+    making_pack: Mutex<()>,
+    records: Records,
+    manifests: Manifests,
     stop: Mutex<bool>,
     stopped: Condvar,
 }
@@ -102,6 +120,10 @@ impl Archive {
     /// When the folder, a pack or the index cannot be read or made durable.
     pub fn open(options: ArchiveOptions, db: Db) -> Result<(Archive, Recovered), OpenError> {
         options.disk.create_dir_all(&options.packs_dir, SyncPoint::PackDirectory)?;
+        // The folder may be there because a former start made it and ended before its name was synced.
+        if let Some(parent) = options.packs_dir.parent() {
+            options.disk.sync_dir(parent, SyncPoint::PackDirectory)?;
+        }
         let identity = packs::next_identity(&options)?;
         let shared = Arc::new(Shared {
             under_way: AtomicUsize::new(0),
@@ -110,6 +132,7 @@ impl Archive {
             lanes: StreamLanes::new(options.store.stream_lanes),
             db: Arc::new(db),
             identity,
+            manifests: Manifests::new(options.cache_dir.as_deref().map(CacheFiles::new)),
             options,
             in_flight: InFlight::default(),
             group: Queue::default(),
@@ -117,6 +140,8 @@ impl Archive {
             health: Health::default(),
             names: PackNames::default(),
             readers: Readers::default(),
+            making_pack: Mutex::new(()),
+            records: Records::default(),
             stop: Mutex::new(false),
             stopped: Condvar::new(),
         });
@@ -127,6 +152,7 @@ impl Archive {
         threads.push(spawn("index-writer", &shared, |shared| index_writer::run(&shared))?);
         threads.push(spawn("group-lane", &shared, move |_| lane.run())?);
         threads.push(spawn("chores", &shared, |shared| shared.chores())?);
+        threads.push(spawn("manifests", &shared, |shared| shared.tend())?);
         Ok((Archive { shared, threads: Arc::new(Mutex::new(threads)) }, recovered))
     }
 
@@ -135,6 +161,7 @@ impl Archive {
     /// # Errors
     /// When a pack or the index fails.
     pub fn rebuild(&self, progress: &mut dyn FnMut(u64, u64)) -> Result<Recovered, OpenError> {
+        self.shared.manifests.clear();
         recovery::rebuild(&self.shared, progress)
     }
 
@@ -172,17 +199,6 @@ impl Archive {
     /// When its record is damaged or missing.
     pub fn read(&self, row: &InstanceRow) -> Result<InstanceReader, ReadError> {
         InstanceReader::open(&self.shared, &row.place)
-    }
-
-    /// Appends an instance's data set to `out` in the DICOM JSON Model (PS3.18 annex F).
-    ///
-    /// # Errors
-    /// When its record is damaged or missing.
-    pub fn metadata(&self, row: &InstanceRow, out: &mut Vec<u8>) -> Result<(), ReadError> {
-        let body = reader::read_body(&self.shared, &row.place)?;
-        let skeleton = reader::skeleton_of(&self.shared, &body)?;
-        json::write_data_set(DataSet::new(&skeleton), SiteDefault::NONE, &mut |_| None, out);
-        Ok(())
     }
 
     /// The internal number of a facility's code; a code not seen before becomes a statement first.
@@ -269,6 +285,14 @@ impl Shared {
             Ok(space) => self.health.space(space.available, space.total, &self.options.store),
             Err(error) => tracing::warn!(%error, "the free space is not known"),
         }
+    }
+
+    /// Looks after the manifests until the stop.
+    fn tend(&self) {
+        while !self.wait_for_stop(TENDING) {
+            self.tend_manifests(false);
+        }
+        self.tend_manifests(true);
     }
 
     fn chores(&self) {

@@ -73,8 +73,10 @@ impl Shared {
         Ok(PackReader::open(&self.options.disk, &self.options.packs_dir.join(name.file_name()))?)
     }
 
-    /// Makes a pack, durable as an empty one, and its row.
+    /// Makes a pack, durable as an empty one, and its row. One at a time: a failed sync of the folder leaves every
+    /// name in doubt that was waiting for it, so no other name may wait.
     pub(crate) fn new_pack(&self) -> Result<(PackWriter, PackId), StoreError> {
+        let _alone = self.making_pack.lock().unwrap_or_else(PoisonError::into_inner);
         let writer = PackWriter::create(&self.options.disk, &self.options.packs_dir, self.identity)
             .inspect_err(|error| self.health.note_disk(error))?;
         let name = *writer.name();

@@ -3,13 +3,13 @@
 
 use std::sync::Arc;
 
-use storage_config::pack::{PackReader, Record};
 use storage_config::{ContentHash, Hasher};
 
 use super::Shared;
+use super::bulk::BulkValue;
 use super::error::ReadError;
 use crate::dataset::{Event, Scanner, Skeleton, Splice, part10};
-use crate::db::{Job, Place};
+use crate::db::Place;
 use crate::record::InstanceBody;
 
 /// Bytes of a bulk value read at once; a multiple of the chunk that a checksum covers.
@@ -120,8 +120,39 @@ pub(crate) fn skeleton_of(shared: &Shared, body: &InstanceBody) -> Result<Skelet
 
 /// A deflated data set is one bulk value; its skeleton is what a scan of it leaves.
 fn inflate(shared: &Shared, body: &InstanceBody) -> Result<Skeleton, ReadError> {
+    scan_again(shared, body, &mut |_| Ok(()))
+}
+
+/// The value of the bulk value `n` of a deflated data set, at most `most` bytes of it.
+pub(crate) fn inflated_value(
+    shared: &Shared,
+    body: &InstanceBody,
+    n: usize,
+    most: usize,
+) -> Result<Vec<u8>, ReadError> {
+    let (mut begun, mut value) = (0, Vec::new());
+    scan_again(shared, body, &mut |event| {
+        match event {
+            Event::BulkStart { .. } => begun += 1,
+            Event::BulkBytes(bytes) if begun == n + 1 && value.len() < most => value.extend_from_slice(bytes),
+            _ => {}
+        }
+        Ok(())
+    })?;
+    if begun <= n || value.len() > most {
+        return Err(ReadError::DataSet("an inflated value is missing or too long".into()));
+    }
+    Ok(value)
+}
+
+/// Scans a deflated data set as when it arrived; the limits of the scan hold again.
+fn scan_again(
+    shared: &Shared,
+    body: &InstanceBody,
+    nothing: &mut dyn FnMut(Event<'_>) -> Result<(), crate::dataset::DataSetError>,
+) -> Result<Skeleton, ReadError> {
     let mut scanner = Scanner::new(&body.transfer_syntax, shared.options.scan);
-    let nothing = &mut |_: Event<'_>| Ok::<(), crate::dataset::DataSetError>(());
+    let nothing = &mut |event: Event<'_>| nothing(event);
     let broken = |e: crate::dataset::DataSetError| ReadError::DataSet(e.to_string());
     for bulk in &body.bulk {
         let mut stream = BulkStream::open(shared, bulk.hash, bulk.length)?;
@@ -133,84 +164,35 @@ fn inflate(shared: &Shared, body: &InstanceBody) -> Result<Skeleton, ReadError> 
 }
 
 /// One bulk value on its way out.
-struct BulkStream {
-    hash: ContentHash,
-    length: u64,
+pub(crate) struct BulkStream {
+    value: BulkValue,
     at: u64,
     hasher: Option<Hasher>,
-    /// Copies not yet tried, the first is in use.
-    places: Vec<Place>,
-    open: Option<(Arc<PackReader>, Record)>,
 }
 
 impl BulkStream {
-    fn open(shared: &Shared, hash: ContentHash, length: u64) -> Result<BulkStream, ReadError> {
-        let locations = shared.db.bulk_locations(&hash)?;
-        let mut places: Vec<Place> = locations.iter().filter(|l| !l.damaged).map(|l| l.place).collect();
-        places.reverse();
-        if places.is_empty() {
-            return Err(ReadError::Missing(format!("bulk value {hash}")));
-        }
-        Ok(BulkStream { hash, length, at: 0, hasher: Some(Hasher::new()), places, open: None })
+    pub(crate) fn open(shared: &Shared, hash: ContentHash, length: u64) -> Result<BulkStream, ReadError> {
+        let value = BulkValue::find(shared, hash, length)?;
+        Ok(BulkStream { value, at: 0, hasher: Some(Hasher::new()) })
     }
 
-    fn next(&mut self, shared: &Shared) -> Result<Option<Vec<u8>>, ReadError> {
-        if self.at == self.length {
+    /// The next bytes; none at the end, after the whole was verified.
+    pub(crate) fn next(&mut self, shared: &Shared) -> Result<Option<Vec<u8>>, ReadError> {
+        if self.at == self.value.length {
             let Some(hasher) = self.hasher.take() else { return Ok(None) };
-            if hasher.finish() == self.hash {
+            if hasher.finish() == self.value.hash {
                 return Ok(None);
             }
-            self.give_up_place(shared);
-            return Err(ReadError::Damaged(format!("bulk value {} as a whole", self.hash)));
+            self.value.give_up_place(shared);
+            return Err(ReadError::Damaged(format!("bulk value {} as a whole", self.value.hash)));
         }
-        let end = self.length.min(self.at + READ);
+        let end = self.value.length.min(self.at + READ);
         let mut bytes = Vec::with_capacity((end - self.at) as usize);
-        loop {
-            bytes.clear();
-            match self.read(shared, end, &mut bytes) {
-                Ok(()) => break,
-                Err(error) => {
-                    tracing::error!(%error, hash = %self.hash, "a copy of a bulk value is damaged");
-                    self.give_up_place(shared);
-                    if self.places.is_empty() {
-                        return Err(error);
-                    }
-                }
-            }
-        }
+        self.value.read(shared, self.at..end, &mut bytes)?;
         self.at = end;
         if let Some(hasher) = &mut self.hasher {
             hasher.update(&bytes);
         }
         Ok(Some(bytes))
-    }
-
-    fn read(&mut self, shared: &Shared, end: u64, bytes: &mut Vec<u8>) -> Result<(), ReadError> {
-        if self.open.is_none() {
-            let place = self.places.last().ok_or_else(|| ReadError::Missing("no copy is left".into()))?;
-            let reader = shared.readers.get(shared, place.pack)?;
-            let record = reader.record(place.offset)?;
-            if record.raw_sha256 != self.hash || record.raw_length != self.length {
-                return Err(ReadError::Damaged("another record stands there".into()));
-            }
-            self.open = Some((reader, record));
-        }
-        match &self.open {
-            Some((reader, record)) => Ok(reader.read_range(record, self.at..end, bytes)?),
-            None => Err(ReadError::Missing("no copy is open".into())),
-        }
-    }
-
-    /// Quarantines the copy in use; the next one is tried.
-    fn give_up_place(&mut self, shared: &Shared) {
-        self.open = None;
-        if let Some(place) = self.places.pop() {
-            let hash = self.hash;
-            shared.index.background(move |db| {
-                if let Err(error) = db.background(&Job::BulkDamaged { hash, place }) {
-                    tracing::error!(%error, "a damaged copy could not be quarantined");
-                }
-            });
-        }
     }
 }

@@ -1,6 +1,7 @@
 //! Stream lanes (STORE.md rule 3): packs for what is larger than the memory for it. A lane has one appender at a
 //! time, which leases it; an aborted or duplicate tail is cut back when the lease ends.
 
+use std::collections::HashSet;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -151,11 +152,10 @@ impl Lease {
     /// Claims the bulk values of this lane that nobody has, and the digest. Empty when the lane is not needed.
     fn claim(&self, job: &Job, extents: &[Option<Extent>]) -> Result<Vec<ContentHash>, StoreError> {
         let shared = &self.shared;
-        let mut claimed = Vec::new();
+        let (mut claimed, mut met) = (Vec::new(), HashSet::new());
         let lane_values = job.body.bulk.iter().zip(extents).filter(|(_, extent)| extent.is_some());
         for (bulk, _) in lane_values {
-            if claimed.contains(&bulk.hash) || shared.in_flight.claim(bulk.hash, Lane::Stream) != Claim::Mine
-            {
+            if !met.insert(bulk.hash) || shared.in_flight.claim(bulk.hash, Lane::Stream) != Claim::Mine {
                 continue;
             }
             match shared.has_good_bulk(&bulk.hash) {

@@ -47,6 +47,8 @@ pub struct InstanceEntry {
     pub bulk: Vec<ContentHash>,
     /// The frame table, where there is one.
     pub frames: Option<Vec<u8>>,
+    /// The bulk value that the frame table is about; none where the pixels are so small that they are none.
+    pub pixels: Option<ContentHash>,
     /// What the data set says.
     pub attributes: Attributes,
     /// What the data set has against the standard, in words.

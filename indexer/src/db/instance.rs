@@ -23,7 +23,7 @@ const INSERT: &str = "INSERT INTO instance (digest, study_row, series_row, versi
      ?23)";
 const MOVE: &str = "UPDATE instance SET received_ms = ?2, facility_id = ?3, source = ?4, patient_scope = ?5, \
      pack_id = ?6, record_at = ?7, body_length = ?8 WHERE id = ?1";
-const INSERT_FRAMES: &str = "INSERT INTO frame_table (instance_id, bytes) VALUES (?1, ?2)";
+const INSERT_FRAMES: &str = "INSERT INTO frame_table (instance_id, bytes, pixels) VALUES (?1, ?2, ?3)";
 
 #[cfg(test)]
 pub(super) const HOT: &[&str] = &[KNOWN, MOVE];
@@ -111,7 +111,8 @@ fn insert<'e>(
     ];
     let instance = session.insert(INSERT, params)?;
     if let Some(frames) = &entry.frames {
-        session.execute(INSERT_FRAMES, params![instance, frames])?;
+        let pixels = entry.pixels.as_ref().map_or(&[][..], |hash| &hash.0[..]);
+        session.execute(INSERT_FRAMES, params![instance, frames, pixels])?;
     }
     let new = Placed { instance, study, series, study_variant, series_variant, precedence };
     Ok(Versions { sop_uid, new, other })

@@ -7,6 +7,7 @@
 mod apply;
 mod bulk;
 mod conflict;
+mod content;
 mod entry;
 mod error;
 mod facility;
@@ -38,6 +39,7 @@ use storage_config::{ContentHash, Uid};
 
 pub use bulk::BulkLocation;
 pub use conflict::{Conflict, Unindexable};
+pub use content::{SeriesMember, SeriesState};
 pub use entry::{
     Applied, Batch, ConflictKind, Entry, FacilityId, InstanceEntry, Job, PackId, PeerEvent, Place,
 };
@@ -48,12 +50,12 @@ pub use holding::HoldingRow;
 pub use machine::MachineClock;
 pub use pack::PackRow;
 pub use peer::{PeerRow, UnknownPeer};
-pub use retrieve::{InstanceAfter, InstanceRow, Known, Scope, VersionRow};
+pub use retrieve::{FrameSource, InstanceAfter, InstanceRow, Known, Scope, VersionRow};
 pub use series::SeriesRow;
 pub use sqlite::{Checkpointed, DbOptions, SqliteDb, WalLimits};
 pub use total::Totals;
 
-use crate::query::{Page, Query};
+use crate::query::{GroupKey, IdentityGroup, Page, Query};
 use session::Session;
 
 /// The database of the index.
@@ -211,6 +213,48 @@ impl Db {
     /// When the database fails.
     pub fn frame_table(&self, instance: i64) -> Result<Option<Vec<u8>>, DbError> {
         self.read(|session| retrieve::frame_table(session, instance))
+    }
+
+    /// A served instance with what reading its frames needs; `scope` names one.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn frame_source(&self, scope: &Scope) -> Result<Option<FrameSource>, DbError> {
+        self.read_snapshot(|session| retrieve::frame_source(session, scope))
+    }
+
+    /// The series of a study, or the one that is named, by series number: their ids and generations.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn series_states(&self, study: &Uid, series: Option<&Uid>) -> Result<Vec<SeriesState>, DbError> {
+        self.read(|session| content::states(session, study, series))
+    }
+
+    /// The served instances of a series ([`SeriesState::id`]) in the order in which they were indexed, and the
+    /// series' generation with which they are.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn series_members(&self, series: i64) -> Result<(u64, Vec<SeriesMember>), DbError> {
+        self.read_snapshot(|session| content::members(session, series))
+    }
+
+    /// The identity group of the patients that `keys` name: today a group is what its keys say. None where they name
+    /// nobody.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn identity_group(&self, keys: &[GroupKey]) -> Result<Option<IdentityGroup>, DbError> {
+        self.read(|session| patient::group(session, keys))
+    }
+
+    /// Whether a study is of somebody of an identity group.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn group_has_study(&self, group: &IdentityGroup, study: &Uid) -> Result<bool, DbError> {
+        self.read(|session| patient::has_study(session, group, study))
     }
 
     /// Who holds an instance, by [`InstanceRow::id`]; for the operator.

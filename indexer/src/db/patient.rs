@@ -1,9 +1,11 @@
 //! Patients: (issuer, PatientID). PatientID alone never joins two people.
 
 use rusqlite::params;
+use storage_config::Uid;
 
 use super::error::DbError;
 use super::session::Session;
+use crate::query::{GroupKey, IdentityGroup};
 
 /// What one patient's studies have in common.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,22 +38,46 @@ impl PatientKey {
 
 const FIND: &str =
     "SELECT id FROM patient WHERE patient_id = ?1 AND issuer = ?2 AND facility_id = ?3 AND scope = ?4";
-const INSERT: &str = "INSERT INTO patient (patient_id, issuer, facility_id, scope) VALUES (?1, ?2, ?3, ?4)";
+const INSERT: &str =
+    "INSERT INTO patient (patient_id, issuer, facility_id, scope, key) VALUES (?1, ?2, ?3, ?4, ?5)";
 const DROP_EMPTY: &str =
     "DELETE FROM patient WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM study WHERE patient_row = ?1)";
+const BY_KEY: &str = "SELECT id FROM patient WHERE key = ?1";
+const OF_STUDY: &str = "SELECT patient_row FROM study WHERE study_uid = ?1";
 
 #[cfg(test)]
-pub(super) const HOT: &[&str] = &[FIND, DROP_EMPTY];
+pub(super) const HOT: &[&str] = &[FIND, DROP_EMPTY, BY_KEY, OF_STUDY];
 
 pub(super) fn row_of(session: &Session<'_>, key: &PatientKey) -> Result<i64, DbError> {
     let params = params![key.patient_id, key.issuer, key.facility, key.scope];
     match session.row(FIND, params, |row| row.get(0))? {
         Some(id) => Ok(id),
-        None => session.insert(INSERT, params),
+        None => {
+            let named = GroupKey::of(&key.patient_id, &key.issuer, key.facility, &key.scope);
+            let params = params![key.patient_id, key.issuer, key.facility, key.scope, &named.as_bytes()[..]];
+            session.insert(INSERT, params)
+        }
     }
 }
 
 /// Forgets a patient that a study left, if it was the last one.
 pub(super) fn drop_empty(session: &Session<'_>, patient: i64) -> Result<(), DbError> {
     session.execute(DROP_EMPTY, [patient]).map(drop)
+}
+
+/// The people that `keys` name, as one group; keys that name nobody add nobody. None where nobody is left.
+pub(super) fn group(session: &Session<'_>, keys: &[GroupKey]) -> Result<Option<IdentityGroup>, DbError> {
+    let mut rows = Vec::with_capacity(keys.len());
+    for key in keys {
+        rows.extend(session.row(BY_KEY, [&key.as_bytes()[..]], |row| row.get::<_, i64>(0))?);
+    }
+    rows.sort_unstable();
+    rows.dedup();
+    Ok(Some(rows).filter(|rows| !rows.is_empty()).map(IdentityGroup::of_rows))
+}
+
+/// Whether a study is of somebody of the group.
+pub(super) fn has_study(session: &Session<'_>, group: &IdentityGroup, study: &Uid) -> Result<bool, DbError> {
+    let patient: Option<Option<i64>> = session.row(OF_STUDY, [study.as_str()], |row| row.get(0))?;
+    Ok(patient.flatten().is_some_and(|row| group.rows().contains(&row)))
 }

@@ -5,7 +5,7 @@ use rusqlite::params_from_iter;
 
 use super::session::Session;
 use super::sqlite::{DbOptions, SqliteDb};
-use super::{bulk, conflict, find, holding, instance, pack, patient, retrieve, series, show, study};
+use super::{bulk, conflict, content, find, holding, instance, pack, patient, retrieve, series, show, study};
 use super::{version, word};
 use crate::query::{Level, Query};
 
@@ -39,6 +39,7 @@ fn statements_of_storing_and_retrieving_use_indexes() {
         let hot = [
             bulk::HOT,
             conflict::HOT,
+            content::HOT,
             holding::HOT,
             instance::HOT,
             pack::HOT,

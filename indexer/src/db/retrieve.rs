@@ -132,7 +132,7 @@ const VERSION: &str = "SELECT c.kind, i.notes FROM instance i LEFT JOIN conflict
      WHERE i.id = ?1";
 const HELD: &str = "SELECT EXISTS (SELECT 1 FROM holding h WHERE h.instance_id = i.id AND h.facility_id = ?2) \
      FROM instance i WHERE i.digest = ?1";
-const FRAMES: &str = "SELECT bytes FROM frame_table WHERE instance_id = ?1";
+const FRAMES: &str = "SELECT bytes, pixels FROM frame_table WHERE instance_id = ?1";
 
 #[cfg(test)]
 pub(super) const HOT: &[&str] = &[BY_DIGEST, ONE, OF_SERIES, ANYWHERE, SERIES, VERSION, HELD, FRAMES];
@@ -278,4 +278,31 @@ pub(super) fn versions(
 
 pub(super) fn frame_table(session: &Session<'_>, instance: i64) -> Result<Option<Vec<u8>>, DbError> {
     session.row(FRAMES, [instance], |row| row.get(0))
+}
+
+/// An instance with what reading its frames needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FrameSource {
+    /// The instance.
+    pub instance: InstanceRow,
+    /// Its frame table, where there is one.
+    pub table: Option<Vec<u8>>,
+    /// The bulk value that the table is about; none where the pixels stand in the instance record.
+    pub pixels: Option<ContentHash>,
+    /// Good copies of that bulk value.
+    pub places: Vec<Place>,
+}
+
+/// What reading frames of a served instance needs, in one look.
+pub(super) fn frame_source(session: &Session<'_>, scope: &Scope) -> Result<Option<FrameSource>, DbError> {
+    let Some(instance) = of_scope(session, scope, None, 1)?.pop() else { return Ok(None) };
+    let found = session.row(FRAMES, [instance.id], |row| Ok((row.get(0)?, row.get::<_, Vec<u8>>(1)?)))?;
+    let (table, pixels) = found.unzip();
+    let pixels = pixels.and_then(|hash| hash.try_into().ok()).map(ContentHash);
+    let mut places = Vec::new();
+    if let Some(hash) = &pixels {
+        let good = bulk::locations(session, hash)?.into_iter().filter(|location| !location.damaged);
+        places.extend(good.map(|location| location.place));
+    }
+    Ok(Some(FrameSource { instance, table, pixels, places }))
 }

@@ -7,10 +7,11 @@ use storage_config::Uid;
 use super::error::DbError;
 use super::find;
 use super::session::Session;
-use crate::query::{LIMIT_MAX, Level, OFFSET_MAX, Page, PageKey, PagePart, Query, QueryRow};
+use crate::query::{GroupKey, LIMIT_MAX, Level, OFFSET_MAX, Page, PageKey, PagePart, Query, QueryRow};
 
-const STUDY: &str = "SELECT s.study_uid, v.json, s.modalities, s.n_series, s.n_instances, s.identity_conflict \
-     FROM study s JOIN study_variant v ON v.id = s.variant_id WHERE s.id = ?1";
+const STUDY: &str = "SELECT s.study_uid, v.json, s.modalities, s.n_series, s.n_instances, s.identity_conflict, \
+     p.key FROM study s JOIN study_variant v ON v.id = s.variant_id LEFT JOIN patient p ON p.id = s.patient_row \
+     WHERE s.id = ?1";
 const SERIES: &str = "SELECT r.series_uid, v.json, r.n_instances, r.study_row \
      FROM series r JOIN series_variant v ON v.id = r.variant_id WHERE r.id = ?1";
 const INSTANCE: &str =
@@ -62,11 +63,12 @@ struct Parents {
 }
 
 fn study(session: &Session<'_>, id: i64) -> Result<QueryRow, DbError> {
-    let (uid, json, modalities, counts, identity_conflict) = session
+    let (uid, json, modalities, counts, (identity_conflict, key)) = session
         .row(STUDY, [id], |row| {
             let counts: (i64, i64) = (row.get(3)?, row.get(4)?);
             let texts: (String, String, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
-            Ok((texts.0, texts.1, texts.2, counts, row.get(5)?))
+            let key: Option<Vec<u8>> = row.get(6)?;
+            Ok((texts.0, texts.1, texts.2, counts, (row.get(5)?, key)))
         })?
         .ok_or(DbError::Invalid("study"))?;
     let mut attributes = object(&json)?;
@@ -77,7 +79,8 @@ fn study(session: &Session<'_>, id: i64) -> Result<QueryRow, DbError> {
     set(&mut attributes, "00201206", "IS", json!([counts.0]));
     set(&mut attributes, "00201208", "IS", json!([counts.1]));
     let study_uid = parse(&uid)?;
-    Ok(QueryRow { study_uid, series_uid: None, sop_instance: None, attributes, identity_conflict })
+    let patient = key.as_deref().and_then(GroupKey::from_bytes);
+    Ok(QueryRow { study_uid, series_uid: None, sop_instance: None, attributes, identity_conflict, patient })
 }
 
 /// A patient as its newest study names it.

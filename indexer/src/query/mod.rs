@@ -4,9 +4,11 @@
 
 mod matching;
 mod page;
+mod scope;
 
 pub use matching::{Match, QueryError, Range, Text};
 pub use page::{Page, PageKey, PagePart, QueryRow};
+pub use scope::{GroupKey, IdentityGroup, NotAKey, PatientScope};
 
 /// Most rows of one page.
 pub const LIMIT_MAX: u32 = 5_000;
@@ -35,6 +37,8 @@ pub struct Query {
     pub level: Level,
     /// What must match. Keys of a level below ask for at least one entity there that matches them all.
     pub keys: Vec<Match>,
+    /// Whose studies are asked for.
+    pub scope: PatientScope,
     /// Whether names match by the beginnings of their words (PS3.18 8.3.4.2, fuzzymatching).
     pub fuzzy: bool,
     /// Whether ranges of StudyDate and StudyTime given together are one range of moments (PS3.4 C.2.2.2.5).
@@ -56,6 +60,7 @@ impl Query {
         Query {
             level,
             keys: Vec::new(),
+            scope: PatientScope::Everyone,
             fuzzy: false,
             combined_date_time: true,
             with_parents: false,

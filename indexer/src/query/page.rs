@@ -4,6 +4,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use storage_config::Uid;
 
+use super::GroupKey;
+
 /// A page of rows.
 #[derive(Debug, Clone, Default)]
 pub struct Page {
@@ -29,6 +31,8 @@ pub struct QueryRow {
     pub attributes: Map<String, Value>,
     /// Whether a person must look at whose study this is.
     pub identity_conflict: bool,
+    /// Names the patient of the study, and the group it belongs to, in addresses.
+    pub patient: Option<GroupKey>,
 }
 
 /// Where a page ended. Opaque to callers, stable while the row it names stays.

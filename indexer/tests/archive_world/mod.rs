@@ -31,6 +31,8 @@ pub struct World {
     pub archive: Option<Archive>,
     pub acknowledged: Acknowledged,
     pub limits: StoreLimits,
+    /// Whether no fault of the disk was asked for.
+    pub faultless: bool,
     generation: u32,
 }
 
@@ -62,6 +64,7 @@ impl World {
             archive: None,
             acknowledged: Acknowledged::default(),
             limits: small_limits(),
+            faultless: true,
             generation: 0,
         }
     }
@@ -77,6 +80,7 @@ impl World {
         let options = ArchiveOptions {
             disk: self.disk.disk(),
             packs_dir: PACKS.into(),
+            cache_dir: Some(self.dir.path().join("cache")),
             scan: ScanLimits::default(),
             store: self.limits,
             now_ms,
@@ -144,7 +148,8 @@ impl World {
             let whole = reader.header_state() == HeaderState::Whole;
             assert!(whole || row.checkpoint <= FILE_HEADER_LENGTH, "a pack of the index has no header");
             // A pack whose disk failed ends without a seal, where it was last synced.
-            if row.sealed && reader.seal().unwrap().is_none() {
+            // After a failed sync a seal may be readable and yet not durable; it is only a shortcut.
+            if row.sealed && self.faultless && reader.seal().unwrap().is_none() {
                 let last =
                     scan(&reader, FILE_HEADER_LENGTH, Verify::Bodies).filter_map(|found| match found {
                         Ok(Scanned::Record(record)) => Some(record.end()),

@@ -173,6 +173,7 @@ impl Sample {
             length: 5800,
             bulk: if self.bulk == 0 { Vec::new() } else { vec![self.bulk_hash()] },
             frames: Some(vec![7; 12]),
+            pixels: (self.bulk != 0).then(|| self.bulk_hash()),
             attributes: self.attributes(),
             notes: vec!["odd".into()],
         }))

@@ -32,7 +32,7 @@ pub(crate) fn router(
     archive: &Archive,
     metrics: PrometheusHandle,
     dicom_web: dicomweb::DicomWeb,
-    portal: portal::Portal,
+    (portal, viewer): (portal::Portal, portal::viewer::Viewer),
     guard: Guard,
 ) -> Router {
     let operation = Router::new()
@@ -41,8 +41,10 @@ pub(crate) fn router(
         .route("/metrics", get(show_metrics))
         .with_state(Operation { archive: archive.clone(), metrics });
     Router::new()
-        .nest("/dicom-web", dicomweb::router(dicom_web))
+        .nest("/dicom-web", dicomweb::router(dicom_web.clone()))
+        .merge(dicomweb::patient_router(dicom_web))
         .merge(portal::router(portal))
+        .merge(portal::viewer::router(viewer))
         .layer(axum::middleware::from_fn_with_state(Arc::new(guard), guard::check))
         .merge(operation)
 }

@@ -46,6 +46,7 @@ impl Bench {
         let options = ArchiveOptions {
             disk,
             packs_dir: data.join("packs"),
+            cache_dir: None,
             scan: config.scan,
             store,
             now_ms: || 1_700_000_000_000,

@@ -111,6 +111,8 @@ pub struct Http {
     pub listen: SocketAddr,
     /// How people reach this server, such as `https://pacs.example.org`; empty: relative addresses in answers.
     pub public_url: String,
+    /// Folder of the viewer that is served at `/ohif/`, relative to the working directory.
+    pub viewer_dir: PathBuf,
     /// Exactly `I accept` to listen beyond loopback although nobody signs in.
     pub insecure_non_loopback: String,
     /// Bounds in size, number and time.
@@ -122,6 +124,7 @@ impl Default for Http {
         Http {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
             public_url: String::new(),
+            viewer_dir: "build/viewer".into(),
             insecure_non_loopback: String::new(),
             limits: HttpLimits::default(),
         }

@@ -7,7 +7,7 @@ use super::when::{Normalised, date, time};
 use crate::dataset::charset::{CharacterSets, SiteDefault, TextNotes};
 use crate::dataset::json::SPECIFIC_CHARACTER_SET;
 use crate::dataset::text::{INDEXED_CHARACTERS, Text, integer, is_string, shown};
-use crate::dataset::{DataSet, Element, Items, Tag, Vr};
+use crate::dataset::{DataSet, Element, Items, Tag, Value, Vr};
 
 /// Most elements that are looked at. Real headers have a few hundred at their top level.
 const MAX_ELEMENTS: usize = 4096;
@@ -19,18 +19,28 @@ pub(super) struct Header<'a> {
     elements: Vec<Element<'a>>,
     pub sets: CharacterSets,
     pub site: SiteDefault,
+    /// Which bulk value the pixels are.
+    pub pixels: Option<usize>,
 }
 
 impl<'a> Header<'a> {
     /// Gathers the elements of the groups that the index knows; private groups and pixels are left out.
     pub fn gather(data_set: DataSet<'a>, inherited: &CharacterSets, site: SiteDefault) -> Self {
         let mut elements: Vec<Element<'a>> = Vec::with_capacity(128);
-        let known = data_set.elements().filter(|element| element.tag.0 % 2 == 0 && element.tag.0 <= 0x0072);
+        let mut pixels = None;
+        let known = data_set.elements().filter(|element| {
+            if let (Tag(0x7FE0, 0x0008..=0x0010), Value::Bulk { splice, .. }, None) =
+                (element.tag, element.value, pixels)
+            {
+                pixels = Some(splice);
+            }
+            element.tag.0 % 2 == 0 && element.tag.0 <= 0x0072
+        });
         elements.extend(known.take(MAX_ELEMENTS));
         if !elements.is_sorted_by_key(|element| element.tag) {
             elements.sort_by_key(|element| element.tag);
         }
-        let mut header = Self { elements, sets: inherited.clone(), site };
+        let mut header = Self { elements, sets: inherited.clone(), site, pixels };
         if let Some(terms) = header.get(SPECIFIC_CHARACTER_SET).and_then(|element| element.bytes()) {
             header.sets = CharacterSets::declared(terms, site);
         }

@@ -53,6 +53,9 @@ pub struct Instance {
     pub view_position: Option<String>,
     /// ImageLaterality (0020,0062).
     pub image_laterality: Option<String>,
+    /// Which bulk value of the data set Pixel Data, Float Pixel Data or Double Float Pixel Data is; in a deflated data
+    /// set, of the inflated one.
+    pub pixels: Option<usize>,
 }
 
 impl Instance {
@@ -88,6 +91,7 @@ impl Instance {
             lossy: header.text(tags::LOSSY_IMAGE_COMPRESSION, notes),
             view_position: header.text(tags::VIEW_POSITION, notes),
             image_laterality: header.text(tags::IMAGE_LATERALITY, notes),
+            pixels: header.pixels,
         }
     }
 }

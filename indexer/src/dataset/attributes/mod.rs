@@ -135,6 +135,16 @@ impl Attributes {
         })
     }
 
+    /// Says who issued the patient's identifiers, where the data set does not; an empty `issuer` says nothing. Searches
+    /// match and return it like one that the data set names; the data set itself stays as it is.
+    pub fn issued_by(&mut self, issuer: &str) {
+        if self.patient.issuer.is_none() && !issuer.is_empty() {
+            self.patient.issuer = Some(issuer.to_owned());
+            let element = serde_json::json!({"vr": "LO", "Value": [issuer]});
+            self.study_json.insert("00100021".to_owned(), element);
+        }
+    }
+
     /// When the device made the instance, by its own clock: the first of acquisition, content, performed step, series
     /// and study time that names a day that exists.
     pub fn performed(&self) -> Option<Performed> {

@@ -24,10 +24,55 @@ const EXACT: u64 = 1 << 53;
 /// Writes data sets and elements as JSON.
 pub struct JsonWriter<'o, 'f> {
     out: &'o mut Vec<u8>,
-    /// The URI of a bulk value, by its number among the splices; without one only the VR is written.
-    bulk_uri: &'f mut dyn FnMut(usize) -> Option<String>,
+    bulk: BulkForms<'f>,
     site: SiteDefault,
     notes: TextNotes,
+}
+
+/// A bulk value that is met on the way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BulkElement {
+    /// The element's tag.
+    pub tag: Tag,
+    /// Its VR.
+    pub vr: Vr,
+    /// Its number among the splices.
+    pub splice: usize,
+    /// Its length, in bytes.
+    pub length: u64,
+}
+
+/// What is written of a bulk value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BulkForm {
+    /// Nothing: the attribute is left out.
+    Absent,
+    /// Its VR alone.
+    Empty,
+    /// Its BulkDataURI.
+    Uri(String),
+    /// Its value, from the bytes of the value field.
+    Inline(Vec<u8>),
+}
+
+/// Who says what is written of a bulk value.
+enum BulkForms<'f> {
+    /// The URI by the number among the splices; without one only the VR is written.
+    Uri(&'f mut dyn FnMut(usize) -> Option<String>),
+    Any(&'f mut dyn FnMut(BulkElement) -> BulkForm),
+}
+
+/// Appends the whole data set to `out` as one JSON object, as [`write_data_set`] does; `form` says what is written of
+/// each bulk value.
+pub fn write_with_bulk(
+    data_set: DataSet<'_>,
+    site: SiteDefault,
+    form: &mut dyn FnMut(BulkElement) -> BulkForm,
+    out: &mut Vec<u8>,
+) -> TextNotes {
+    let mut writer = JsonWriter { out, bulk: BulkForms::Any(form), site, notes: TextNotes::default() };
+    writer.data_set(data_set);
+    writer.notes
 }
 
 /// Appends the whole data set to `out` as one JSON object, the form of `/metadata` (PS3.18 10.4.1.1.2).
@@ -58,7 +103,7 @@ impl<'o, 'f> JsonWriter<'o, 'f> {
         site: SiteDefault,
         bulk_uri: &'f mut dyn FnMut(usize) -> Option<String>,
     ) -> Self {
-        Self { out, bulk_uri, site, notes: TextNotes::default() }
+        Self { out, bulk: BulkForms::Uri(bulk_uri), site, notes: TextNotes::default() }
     }
 
     /// What was odd about the text written so far.
@@ -115,8 +160,11 @@ impl<'o, 'f> JsonWriter<'o, 'f> {
                     continue;
                 }
             }
+            let before = self.out.len();
             self.comma(open);
-            self.element(&element, sets);
+            if !self.written(&element, sets) {
+                self.out.truncate(before);
+            }
         }
         if !declared {
             self.comma(open);
@@ -149,8 +197,17 @@ impl<'o, 'f> JsonWriter<'o, 'f> {
 
     /// Appends one element as a member of an object: its tag, and an object with its VR and value.
     pub fn element(&mut self, element: &Element<'_>, sets: &CharacterSets) {
+        let before = self.out.len();
+        if !self.written(element, sets) {
+            self.out.truncate(before);
+        }
+    }
+
+    /// Writes an element; false where it is to be left out after all.
+    fn written(&mut self, element: &Element<'_>, sets: &CharacterSets) -> bool {
         if element.tag == SPECIFIC_CHARACTER_SET {
-            return self.utf8();
+            self.utf8();
+            return true;
         }
         self.out.push(b'"');
         tokens::tag(element.tag, self.out);
@@ -161,12 +218,19 @@ impl<'o, 'f> JsonWriter<'o, 'f> {
             Value::Bytes(bytes) if is_string(element.vr) => self.text(element.vr, bytes, sets),
             Value::Bytes([]) => {}
             Value::Bytes(bytes) => self.binary(element, bytes),
-            Value::Bulk { splice, .. } => {
-                if let Some(uri) = (self.bulk_uri)(splice) {
+            Value::Bulk { splice, length } => match self.form(element, splice, length) {
+                BulkForm::Absent => return false,
+                BulkForm::Empty => {}
+                BulkForm::Uri(uri) => {
                     self.out.extend_from_slice(br#","BulkDataURI":"#);
                     tokens::string(&uri, self.out);
                 }
-            }
+                BulkForm::Inline(bytes) if is_string(element.vr) => self.text(element.vr, &bytes, sets),
+                BulkForm::Inline(bytes) => {
+                    let inline = Element { value: Value::Bytes(&bytes), ..*element };
+                    self.binary(&inline, &bytes);
+                }
+            },
             Value::Sequence(items) => {
                 let mut list = List::start();
                 for item in items {
@@ -177,6 +241,14 @@ impl<'o, 'f> JsonWriter<'o, 'f> {
             }
         }
         self.out.push(b'}');
+        true
+    }
+
+    fn form(&mut self, element: &Element<'_>, splice: usize, length: u64) -> BulkForm {
+        match &mut self.bulk {
+            BulkForms::Uri(uri) => uri(splice).map_or(BulkForm::Empty, BulkForm::Uri),
+            BulkForms::Any(form) => form(BulkElement { tag: element.tag, vr: element.vr, splice, length }),
+        }
     }
 
     fn text(&mut self, vr: Vr, bytes: &[u8], sets: &CharacterSets) {

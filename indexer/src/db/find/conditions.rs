@@ -4,7 +4,7 @@ use storage_config::Uid;
 
 use super::names;
 use super::sql::{Bound, Fragment, escaped, like, literal_start, past, placeholders};
-use crate::query::{Match, Query, Range, Text};
+use crate::query::{IdentityGroup, Match, PatientScope, Query, Range, Text};
 
 /// What must hold, by the table it is about.
 #[derive(Debug, Default)]
@@ -26,8 +26,17 @@ impl Conditions {
     pub(super) fn of(query: &Query) -> Conditions {
         let mut conditions = Conditions::default();
         for key in &query.keys {
-            conditions.add_study(key, query.fuzzy);
+            match (&query.scope, key) {
+                (PatientScope::Group(group), Match::PatientId(Text::Is(id))) => {
+                    conditions.study.push(&named_so(group, id));
+                }
+                _ => conditions.add_study(key, query.fuzzy),
+            }
             conditions.add_below(key);
+        }
+        if let PatientScope::Group(group) = &query.scope {
+            conditions.study.push(&of_group("s.patient_row", group));
+            conditions.selective = true;
         }
         conditions.add_moments(query);
         conditions
@@ -159,6 +168,21 @@ impl Conditions {
             self.study.push(&self.dates);
         }
     }
+}
+
+/// That a patient is one of a group.
+fn of_group(column: &str, group: &IdentityGroup) -> Fragment {
+    let rows = group.rows();
+    let condition = format!("{column} IN {}", placeholders(rows.len()));
+    Fragment::with(&condition, rows.iter().map(|row| Bound::Number(*row)))
+}
+
+/// That anybody of the group has this PatientID: then all their studies match, whatever number they came under.
+fn named_so(group: &IdentityGroup, patient_id: &str) -> Fragment {
+    let mut all = Fragment::new("EXISTS (SELECT 1 FROM patient p WHERE ");
+    all.append(&of_group("p.id", group)).raw(" AND p.patient_id = ?)");
+    all.bound.push(Bound::Text(patient_id.to_owned()));
+    all
 }
 
 fn bound_uid(uid: &Uid) -> Bound {

@@ -1,0 +1,140 @@
+//! One bulk value for reading: its copies, of which the first that verifies is used. A copy that fails is quarantined
+//! and the next one tried.
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use storage_config::ContentHash;
+use storage_config::pack::{PackReader, Record};
+
+use super::Shared;
+use super::error::ReadError;
+use crate::db::{Job, PackId, Place};
+
+/// Checksums of the records that are remembered, at most; each is four bytes and stands for 64 KiB.
+const CHECKSUMS_MAX: usize = 1 << 20;
+/// Records that are remembered, at most.
+const RECORDS_MAX: usize = 8192;
+
+/// Headers and checksums of records that were read lately: with them a range of a bulk value is one positioned read.
+#[derive(Default)]
+pub(crate) struct Records(Mutex<Known>);
+
+#[derive(Default)]
+struct Known {
+    records: HashMap<(PackId, u64), Arc<Record>>,
+    checksums: usize,
+}
+
+impl Records {
+    /// The record at `place`, from memory or from its pack.
+    fn get(&self, reader: &PackReader, place: &Place) -> Result<Arc<Record>, ReadError> {
+        let key = (place.pack, place.offset);
+        if let Some(record) = self.lock().records.get(&key) {
+            return Ok(record.clone());
+        }
+        let record = Arc::new(reader.record(place.offset)?);
+        let mut known = self.lock();
+        if known.records.len() >= RECORDS_MAX || known.checksums + record.crcs.len() > CHECKSUMS_MAX {
+            *known = Known::default();
+        }
+        if known.records.insert(key, record.clone()).is_none() {
+            known.checksums += record.crcs.len();
+        }
+        Ok(record)
+    }
+
+    /// Forgets a record that turned out to be damaged.
+    fn forget(&self, place: &Place) {
+        let mut known = self.lock();
+        if let Some(record) = known.records.remove(&(place.pack, place.offset)) {
+            known.checksums -= record.crcs.len();
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Known> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A bulk value and where it can be read.
+pub(crate) struct BulkValue {
+    pub(crate) hash: ContentHash,
+    /// Its bytes.
+    pub(crate) length: u64,
+    /// Copies that are not known to be damaged, the one in use last.
+    places: Vec<Place>,
+    open: Option<(Arc<PackReader>, Arc<Record>)>,
+}
+
+impl BulkValue {
+    /// A value of `length` bytes, by the index.
+    pub(crate) fn find(shared: &Shared, hash: ContentHash, length: u64) -> Result<BulkValue, ReadError> {
+        let locations = shared.db.bulk_locations(&hash)?;
+        let places = locations.iter().filter(|l| !l.damaged).map(|l| l.place).collect();
+        BulkValue::at(hash, length, places)
+    }
+
+    /// A value whose good copies are at `places`.
+    pub(crate) fn at(hash: ContentHash, length: u64, mut places: Vec<Place>) -> Result<BulkValue, ReadError> {
+        places.reverse();
+        if places.is_empty() {
+            return Err(ReadError::Missing(format!("bulk value {hash}")));
+        }
+        Ok(BulkValue { hash, length, places, open: None })
+    }
+
+    /// Appends a range of the value to `out`, each chunk verified; from another copy where one is damaged.
+    pub(crate) fn read(
+        &mut self,
+        shared: &Shared,
+        range: Range<u64>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), ReadError> {
+        let before = out.len();
+        loop {
+            match self.read_here(shared, range.clone(), out) {
+                Ok(()) => return Ok(()),
+                Err(error) => {
+                    out.truncate(before);
+                    tracing::error!(%error, hash = %self.hash, "a copy of a bulk value is damaged");
+                    self.give_up_place(shared);
+                    if self.places.is_empty() {
+                        return Err(error);
+                    }
+                }
+            }
+        }
+    }
+
+    fn read_here(&mut self, shared: &Shared, range: Range<u64>, out: &mut Vec<u8>) -> Result<(), ReadError> {
+        if self.open.is_none() {
+            let place = self.places.last().ok_or_else(|| ReadError::Missing("no copy is left".into()))?;
+            let reader = shared.readers.get(shared, place.pack)?;
+            let record = shared.records.get(&reader, place)?;
+            if record.raw_sha256 != self.hash || record.raw_length != self.length {
+                return Err(ReadError::Damaged("another record stands there".into()));
+            }
+            self.open = Some((reader, record));
+        }
+        match &self.open {
+            Some((reader, record)) => Ok(reader.read_range(record, range, out)?),
+            None => Err(ReadError::Missing("no copy is open".into())),
+        }
+    }
+
+    /// Quarantines the copy in use; the next one is tried.
+    pub(crate) fn give_up_place(&mut self, shared: &Shared) {
+        self.open = None;
+        if let Some(place) = self.places.pop() {
+            shared.records.forget(&place);
+            let hash = self.hash;
+            shared.index.background(move |db| {
+                if let Err(error) = db.background(&Job::BulkDamaged { hash, place }) {
+                    tracing::error!(%error, "a damaged copy could not be quarantined");
+                }
+            });
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! What stands around every page: head, navigation, language switch, the banner when stores are refused.
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+
+use crate::Portal;
+use crate::assets;
+use crate::html::{Escaped, Html, percent};
+use crate::language::Language;
+use crate::problem::Problem;
+
+/// Which entry of the navigation is the page's own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    Studies,
+    System,
+    /// Below the study list.
+    Inside,
+}
+
+/// A page but for its content.
+pub(crate) struct Frame<'a> {
+    pub language: Language,
+    pub place: Place,
+    /// Title, as text.
+    pub title: &'a str,
+    /// Path and query of the page, without anything about a patient.
+    pub here: &'a str,
+    /// Why stores are refused, as text.
+    pub refused: Option<String>,
+}
+
+impl<'a> Frame<'a> {
+    /// The frame of a page over `portal`.
+    pub(crate) fn new(
+        portal: &Portal,
+        language: Language,
+        place: Place,
+        title: &'a str,
+        here: &'a str,
+    ) -> Frame<'a> {
+        let refused = portal.archive.refuses().map(|error| error.to_string());
+        Frame { language, place, title, here, refused }
+    }
+
+    /// The page with `content`.
+    pub(crate) fn around(&self, content: &Html) -> Response {
+        html(StatusCode::OK, self.whole(content))
+    }
+
+    fn whole(&self, content: &Html) -> String {
+        let words = self.language.words();
+        let title = Escaped(self.title);
+        let mut page = Html::default();
+        page.put(format_args!(
+            "<!doctype html>\n<html lang=\"{}\"><head><meta charset=\"utf-8\">\
+             <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
+             <meta name=\"color-scheme\" content=\"light dark\"><title>{title} · {}</title>\
+             <link rel=\"icon\" href=\"{}\"><link rel=\"stylesheet\" href=\"{}\">\
+             <script src=\"{}\" defer></script></head><body>\n\
+             <a class=\"skip\" href=\"#main\">{}</a>\n<header class=\"top\"><a class=\"brand\" href=\"/\">{}</a><nav>",
+            self.language.tag(),
+            words.product,
+            assets::ICON.address(),
+            assets::CSS.address(),
+            assets::JS.address(),
+            words.skip,
+            words.product,
+        ));
+        for (place, address, name) in
+            [(Place::Studies, "/", words.study_list), (Place::System, "/state", words.system_status)]
+        {
+            let current = if place == self.place { " aria-current=\"page\"" } else { "" };
+            page.put(format_args!("<a href=\"{address}\"{current}>{name}</a>"));
+        }
+        let other = self.language.other().tag();
+        page.put(format_args!(
+            "</nav><a class=\"language\" lang=\"{other}\" hreflang=\"{other}\" href=\"/language/{other}?to={}\">{}</a></header>\n",
+            percent(self.here),
+            words.other_language,
+        ));
+        if let Some(why) = &self.refused {
+            let why = Escaped(why);
+            page.put(format_args!(
+                "<p class=\"banner bad\" role=\"alert\"><b>{}</b> {why}</p>\n",
+                words.not_taking
+            ));
+        }
+        page.put(format_args!(
+            "<p class=\"banner bad\" role=\"alert\" id=\"offline\" hidden>{}</p>\n",
+            words.offline
+        ));
+        page.put(format_args!("<main id=\"main\">{}</main>\n</body></html>\n", content.0));
+        page.0
+    }
+}
+
+/// An answer of HTML. Patient data stay out of the caches of shared computers.
+pub(crate) fn html(status: StatusCode, text: String) -> Response {
+    let headers = [
+        (header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8")),
+        (header::CACHE_CONTROL, HeaderValue::from_static("private, no-store")),
+        (header::VARY, HeaderValue::from_static("Cookie, Accept-Language")),
+    ];
+    (status, headers, text).into_response()
+}
+
+/// A page that cannot be shown.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    language: Language,
+    status: StatusCode,
+    what: &'static str,
+}
+
+impl Failure {
+    /// There is no such study.
+    pub(crate) fn no_study(language: Language) -> Failure {
+        Failure { language, status: StatusCode::NOT_FOUND, what: language.words().no_study }
+    }
+
+    /// The archive failed; it was logged when `problem` was made.
+    pub(crate) fn of(language: Language) -> impl FnOnce(Problem) -> Failure {
+        move |_: Problem| Failure {
+            language,
+            status: StatusCode::INTERNAL_SERVER_ERROR,
+            what: language.words().failed,
+        }
+    }
+}
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        let words = self.language.words();
+        let mut content = Html::default();
+        content.put(format_args!(
+            "<div class=\"nothing\"><h1>{}</h1><p><a class=\"button\" href=\"/\">{}</a></p></div>",
+            self.what, words.back_to_list
+        ));
+        let frame = Frame {
+            language: self.language,
+            place: Place::Inside,
+            title: self.what,
+            here: "/",
+            refused: None,
+        };
+        html(self.status, frame.whole(&content))
+    }
+}

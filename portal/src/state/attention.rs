@@ -1,0 +1,116 @@
+//! The parts of the state page that stand there only when somebody has to look at something.
+
+use indexer::db::ConflictKind;
+
+use super::page::table;
+use super::{ROWS, Seen};
+use crate::calendar::{ago, moment};
+use crate::figures::count;
+use crate::html::{Escaped, Html};
+use crate::language::Language;
+use crate::words::with;
+
+/// Machines whose clock is wrong.
+pub(super) fn clocks(out: &mut Html, language: Language, seen: &Seen) {
+    let words = language.words();
+    if seen.clocks.is_empty() {
+        return;
+    }
+    out.put(format_args!(
+        "<section class=\"attention\"><h2>{}</h2><p>{}</p>",
+        words.clocks, words.clocks_hint
+    ));
+    table(out, &[words.station, words.sent_by, words.off_by, words.images, words.last_image], |out| {
+        for clock in &seen.clocks {
+            let (least, most) = (off(language, clock.off_s.0), off(language, clock.off_s.1));
+            let off = if least == most { least } else { format!("{least} … {most}") };
+            out.put(format_args!(
+                "<tr><th scope=\"row\">{}<small>{}</small></th><td>{}</td><td>{off}</td><td>{}</td><td>{}</td></tr>",
+                Escaped(&clock.station),
+                Escaped(&clock.serial),
+                Escaped(&clock.source),
+                count(language, clock.instances),
+                ago(language, clock.last_ms, seen.now_ms),
+            ));
+        }
+    });
+    out.put(format_args!("</section>"));
+}
+
+/// How far a clock is off: in minutes, hours or days.
+fn off(language: Language, seconds: i64) -> String {
+    let words = language.words();
+    let (unit, per) = match seconds.abs() {
+        0..7_200 => (words.minutes, 60),
+        7_200..172_800 => (words.hours, 3_600),
+        _ => (words.days, 86_400),
+    };
+    with(unit, format!("{:+}", seconds / per))
+}
+
+/// What needs a person's eye.
+pub(super) fn conflicts(out: &mut Html, language: Language, seen: &Seen) {
+    let words = language.words();
+    if seen.conflicts.is_empty() {
+        return;
+    }
+    out.put(format_args!(
+        "<section class=\"attention\"><h2>{} <small>{}</small></h2><p>{}</p>",
+        words.conflicts,
+        count(language, seen.totals.conflicts),
+        words.conflicts_hint
+    ));
+    table(out, &[words.conflicts, words.study, words.last_received], |out| {
+        for conflict in &seen.conflicts {
+            let kind = match conflict.kind {
+                ConflictKind::Identity => words.conflict_identity,
+                ConflictKind::Correction => words.conflict_correction,
+                ConflictKind::Content => words.conflict_content,
+                ConflictKind::StudyPatients => words.conflict_patients,
+                ConflictKind::SharedUid => words.conflict_shared,
+            };
+            out.put(format_args!(
+                "<tr><th scope=\"row\">{kind}</th><td><a href=\"/studies/{0}\">{0}</a>",
+                conflict.study_uid
+            ));
+            if let Some(sop) = &conflict.sop_instance {
+                let versions = words.versions;
+                out.put(format_args!(
+                    "<small><a href=\"/api/v1/instances/{sop}/versions\">{versions}</a></small>"
+                ));
+            }
+            let when = conflict.received_ms.map(|ms| moment(language, ms)).unwrap_or_default();
+            out.put(format_args!("</td><td>{when}</td></tr>"));
+        }
+    });
+    rest(out, language, seen.totals.conflicts);
+    out.put(format_args!("</section>"));
+}
+
+/// Records that do not show.
+pub(super) fn unindexable(out: &mut Html, language: Language, seen: &Seen) {
+    let words = language.words();
+    if seen.unindexable.is_empty() {
+        return;
+    }
+    out.put(format_args!(
+        "<section class=\"attention\"><h2>{} <small>{}</small></h2><p>{}</p><ul>",
+        words.unindexable,
+        count(language, seen.totals.unindexable),
+        words.unindexable_hint
+    ));
+    for record in &seen.unindexable {
+        out.put(format_args!("<li>{}</li>", Escaped(&record.reason)));
+    }
+    out.put(format_args!("</ul>"));
+    rest(out, language, seen.totals.unindexable);
+    out.put(format_args!("</section>"));
+}
+
+/// How many rows a table left out.
+pub(super) fn rest(out: &mut Html, language: Language, all: u64) {
+    let left = all.saturating_sub(u64::from(ROWS));
+    if left > 0 {
+        out.put(format_args!("<p>{}</p>", with(language.words().more, count(language, left))));
+    }
+}

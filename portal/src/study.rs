@@ -1,0 +1,213 @@
+//! `/studies/{uid}`: one study, its series, the way into the viewer and the download.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, State};
+use axum::response::Response;
+use indexer::db::{Db, DbError};
+use indexer::query::{Level, PatientScope, Query, QueryRow};
+use storage_config::Uid;
+
+use crate::Portal;
+use crate::api::ask;
+use crate::arrival::{Arrivals, Facts};
+use crate::calendar::moment;
+use crate::figures::{bytes, count};
+use crate::frame::{Failure, Frame, Place};
+use crate::html::{Escaped, Html};
+use crate::language::Language;
+use crate::list::rows::{counts, description, kinds, n_images, state, viewer};
+use crate::shown;
+use crate::words::with;
+
+/// Most series that a page shows.
+const SERIES_MAX: u32 = 1_000;
+
+/// Most other studies of the patient that a page shows.
+const OTHERS_MAX: u32 = 30;
+
+/// A study and its series.
+struct Study {
+    row: QueryRow,
+    series: Vec<QueryRow>,
+    /// The patient's other studies, newest first.
+    others: Vec<QueryRow>,
+    facts: Arc<Facts>,
+}
+
+fn read(db: &Db, arrivals: &Arrivals, uid: &Uid) -> Result<Option<Study>, DbError> {
+    let rows = |level, limit| {
+        let mut query = Query::new(level);
+        query.limit = limit;
+        // A Uid is always a value of its attribute.
+        let _ = query.key(0x0020_000D, uid.as_str());
+        db.query(&query).map(|page| page.rows)
+    };
+    let Some(row) = rows(Level::Study, 1)?.pop() else { return Ok(None) };
+    let facts = arrivals.of(db, uid, counts(&row))?;
+    Ok(Some(Study { series: rows(Level::Series, SERIES_MAX)?, others: others(db, &row)?, row, facts }))
+}
+
+/// The other studies of the same person: by the index's word on who is one person, never by a number alone.
+fn others(db: &Db, row: &QueryRow) -> Result<Vec<QueryRow>, DbError> {
+    let Some(key) = row.patient else { return Ok(Vec::new()) };
+    let Some(group) = db.identity_group(&[key])? else { return Ok(Vec::new()) };
+    let mut query = Query::new(Level::Study);
+    query.scope = PatientScope::Group(group);
+    query.limit = OTHERS_MAX;
+    let mut rows = db.query(&query)?.rows;
+    rows.retain(|other| other.study_uid != row.study_uid);
+    Ok(rows)
+}
+
+pub(crate) async fn study(
+    State(portal): State<Portal>,
+    language: Language,
+    Path(uid): Path<String>,
+) -> Result<Response, Failure> {
+    let uid = Uid::parse(&uid).map_err(|_| Failure::no_study(language))?;
+    let (memory, wanted) = (portal.memory.clone(), uid.clone());
+    let study = ask(&portal.archive, move |archive| read(archive.db(), &memory.arrivals, &wanted))
+        .await
+        .map_err(Failure::of(language))?
+        .ok_or_else(|| Failure::no_study(language))?;
+    let mut content = Html::default();
+    head(&mut content, language, &study);
+    series(&mut content, language, &study);
+    other_studies(&mut content, language, &study.others);
+    facts(&mut content, language, &study);
+    let title = format!("{} – {}", name(language, &study.row), description(language, &study.row));
+    let here = format!("/studies/{uid}");
+    Ok(Frame::new(&portal, language, Place::Inside, &title, &here).around(&content))
+}
+
+fn name(language: Language, row: &QueryRow) -> String {
+    let name = shown::person(&row.attributes, "00100010");
+    if name.is_empty() { language.words().no_name.to_owned() } else { name }
+}
+
+/// Who, what, when, and what can be done.
+fn head(out: &mut Html, language: Language, study: &Study) {
+    let (words, row) = (language.words(), &study.row);
+    let attributes = &row.attributes;
+    out.put(format_args!(
+        "<p class=\"back\"><a href=\"/\" rel=\"up\">← {}</a></p><div class=\"head\"><div><h1>{}</h1><p>{}",
+        words.back_to_list,
+        Escaped(&name(language, row)),
+        Escaped(&shown::who(language, attributes)),
+    ));
+    let patient_id = shown::text(attributes, "00100020");
+    if !patient_id.is_empty() {
+        out.put(format_args!(" · {} <b>{}</b>", words.patient_id, Escaped(&patient_id)));
+    }
+    out.put(format_args!("</p><p>"));
+    kinds(out, &shown::modalities(attributes));
+    out.put(format_args!("<b>{}</b> ", Escaped(&description(language, row))));
+    let day = shown::day(attributes, "00080020").map(|day| day.shown(language));
+    let when =
+        [day, shown::minute(attributes, "00080030")].into_iter().flatten().collect::<Vec<_>>().join(" ");
+    out.put(format_args!("· {} ", if when.is_empty() { words.no_date } else { &when }));
+    state(out, language, row, &study.facts);
+    out.put(format_args!(
+        "</p></div><div class=\"acts\"><a class=\"button view\" href=\"{}\">{}</a>\
+         <a class=\"button plain\" href=\"/studies/{}/download.zip\" download title=\"{}\">{}</a></div></div>",
+        Escaped(&viewer(language, row)),
+        words.open_viewer,
+        row.study_uid,
+        words.download_hint,
+        with(words.download, bytes(language, study.facts.bytes)),
+    ));
+    if row.identity_conflict {
+        out.put(format_args!("<p class=\"banner bad\" role=\"alert\">{}</p>", words.identity_conflict_why));
+    }
+}
+
+fn series(out: &mut Html, language: Language, study: &Study) {
+    let words = language.words();
+    out.put(format_args!(
+        "<h2>{} <small>{}</small></h2><table class=\"series\"><thead><tr><th scope=\"col\" class=\"no\">{}</th>\
+         <th scope=\"col\" class=\"what\">{}</th><th scope=\"col\" class=\"part\">{}</th>\
+         <th scope=\"col\" class=\"counts\">{}</th><th scope=\"col\" class=\"from\">{}</th>\
+         <th scope=\"col\" class=\"act\"><span class=\"unseen\">{}</span></th></tr></thead><tbody>",
+        words.series,
+        count(language, study.series.len() as u64),
+        words.number,
+        words.description,
+        words.body_part,
+        words.images,
+        words.machine,
+        words.open_viewer,
+    ));
+    for row in &study.series {
+        one_series(out, language, study, row);
+    }
+    out.put(format_args!("</tbody></table>"));
+}
+
+fn one_series(out: &mut Html, language: Language, study: &Study, row: &QueryRow) {
+    let words = language.words();
+    let text = |tag| shown::text(&row.attributes, tag);
+    let said = ["0008103E", "00181030", "00400254"].map(text).into_iter().find(|text| !text.is_empty());
+    out.put(format_args!(
+        "<tr><td class=\"no\">{}</td><td class=\"what\"><span>",
+        Escaped(&text("00200011"))
+    ));
+    kinds(out, &[text("00080060")]);
+    out.put(format_args!("{}</span>", Escaped(said.as_deref().unwrap_or(words.no_description))));
+    if let Some(holes) = row.series_uid.as_ref().and_then(|uid| study.facts.holes.get(uid)) {
+        out.put(format_args!(
+            "<small class=\"lacks\">! {}</small>",
+            Escaped(&with(words.missing_numbers, holes))
+        ));
+    }
+    out.put(format_args!(
+        "</td><td class=\"part\">{}</td><td class=\"counts\">{}</td><td class=\"from\">{}</td><td class=\"act\">",
+        Escaped(&text("00180015")),
+        n_images(language, shown::number(&row.attributes, "00201209")),
+        Escaped(&text("00081010")),
+    ));
+    if let Some(uid) = &row.series_uid {
+        let there = format!("{}&initialSeriesInstanceUID={uid}", viewer(language, &study.row));
+        out.put(format_args!(
+            "<a class=\"button plain\" href=\"{}\">{}</a>",
+            Escaped(&there),
+            words.open_viewer
+        ));
+    }
+    out.put(format_args!("</td></tr>"));
+}
+
+fn other_studies(out: &mut Html, language: Language, others: &[QueryRow]) {
+    let words = language.words();
+    if others.is_empty() {
+        return;
+    }
+    out.put(format_args!("<h2>{}</h2><ul class=\"others\">", words.other_studies));
+    for row in others {
+        let day = shown::day(&row.attributes, "00080020").map(|day| day.shown(language));
+        out.put(format_args!("<li><a href=\"/studies/{}\"><span>", row.study_uid));
+        out.put(format_args!("{}</span> ", day.as_deref().unwrap_or(words.no_date)));
+        kinds(out, &shown::modalities(&row.attributes));
+        out.put(format_args!("{}</a></li>", Escaped(&description(language, row))));
+    }
+    out.put(format_args!("</ul>"));
+}
+
+/// What else is known of the study.
+fn facts(out: &mut Html, language: Language, study: &Study) {
+    let (words, attributes) = (language.words(), &study.row.attributes);
+    let text = |tag| shown::text(attributes, tag);
+    let pairs = [
+        (words.accession, text("00080050")),
+        (words.issuer, text("00100021")),
+        (words.institution, text("00080080")),
+        (words.referring, shown::person(attributes, "00080090")),
+        (words.last_received, moment(language, study.facts.last_ms)),
+        (words.study_uid, study.row.study_uid.to_string()),
+    ];
+    out.put(format_args!("<dl class=\"facts\">"));
+    for (name, value) in pairs.iter().filter(|(_, value)| !value.is_empty()) {
+        out.put(format_args!("<div><dt>{name}</dt><dd>{}</dd></div>", Escaped(value)));
+    }
+    out.put(format_args!("</dl>"));
+}

@@ -1,0 +1,176 @@
+//! All words of the pages, in Vietnamese and English, side by side. Vietnamese terms are those of the law and of the
+//! shop floor: *người bệnh*, *ca chụp*, *chuỗi ảnh*, *số phiếu chụp*. `{n}` and `{m}` stand for numbers.
+
+/// Makes [`Words`] and one table for each language, so that no word can lack a translation.
+macro_rules! words {
+    ($($name:ident: $vi:literal, $en:literal;)*) => {
+        /// The words of one language.
+        #[derive(Debug)]
+        pub(crate) struct Words { $(pub $name: &'static str,)* }
+        /// Vietnamese.
+        pub(crate) static VI: Words = Words { $($name: $vi,)* };
+        /// English.
+        pub(crate) static EN: Words = Words { $($name: $en,)* };
+    };
+}
+
+words! {
+    product: "Kho ảnh DICOM", "DICOM archive";
+    skip: "Đến nội dung chính", "Skip to the content";
+    other_language: "English", "Tiếng Việt";
+    study_list: "Danh sách ca chụp", "Study list";
+    system_status: "Tình trạng hệ thống", "System status";
+    offline: "Mất kết nối với máy chủ – danh sách chưa được cập nhật.", "The server cannot be reached – this list is not up to date.";
+    not_taking: "Hệ thống KHÔNG nhận ảnh", "The archive is NOT taking images";
+
+    search: "Tìm", "Search";
+    search_label: "Tìm ca chụp", "Search studies";
+    search_hint: "Tìm theo tên (có dấu hoặc không dấu), mã, số phiếu", "Name (any spelling), patient ID, accession";
+    filters: "Bộ lọc", "Filters";
+    from: "Từ", "From";
+    to: "Đến", "To";
+    modality: "Loại chụp", "Modality";
+    any_modality: "Tất cả", "All";
+    any_day: "Mọi ngày", "Any day";
+    today: "Hôm nay", "Today";
+    last_7_days: "7 ngày qua", "Last 7 days";
+    last_30_days: "30 ngày qua", "Last 30 days";
+    clear: "Xóa tìm kiếm", "Clear search";
+    search_forgotten: "Máy chủ không còn giữ nội dung tìm kiếm này. Hãy tìm lại.", "The server no longer remembers this search. Please search again.";
+    too_much: "Nội dung tìm kiếm quá dài hoặc có quá nhiều ký tự thay thế.", "The search is too long or has too many wildcards.";
+    old_left_out: "Chỉ tìm trong các ca mới nhất. Hãy thêm tên hoặc khoảng ngày để tìm cả ca cũ.", "Only the newest studies were searched. Add a name or a range of days to reach older ones.";
+    none_found: "Chưa tìm thấy ca chụp nào phù hợp.", "No matching study was found.";
+    none_found_hint: "Thử ít chữ hơn, bỏ bớt bộ lọc, hoặc tìm theo mã người bệnh.", "Try fewer words, fewer filters, or the patient ID.";
+    empty: "Kho chưa có ca chụp nào.", "The archive holds no study yet.";
+    empty_hint: "Cho máy chụp gửi ảnh tới:", "Let modalities send to:";
+    page: "Trang {n}", "Page {n}";
+    newer: "Mới hơn", "Newer";
+    older: "Cũ hơn", "Older";
+    pages: "Các trang", "Pages";
+
+    time: "Thời gian", "Time";
+    patient: "Người bệnh", "Patient";
+    patient_id: "Mã người bệnh", "Patient ID";
+    study: "Ca chụp", "Study";
+    images: "Ảnh", "Images";
+    state: "Trạng thái", "State";
+    no_name: "(không có tên)", "(no name)";
+    no_date: "Không rõ ngày", "Date unknown";
+    no_description: "Không có mô tả", "No description";
+    male: "Nam", "Male";
+    female: "Nữ", "Female";
+    other_sex: "Khác", "Other";
+    years_old: "{n} tuổi", "{n} y";
+    months_old: "{n} tháng tuổi", "{n} months";
+    accession: "Số phiếu", "Accession";
+    n_series: "{n} chuỗi", "{n} series";
+    n_images: "{n} ảnh", "{n} images";
+    one_image: "1 ảnh", "1 image";
+    receiving: "Đang nhận", "Receiving";
+    received: "Đã nhận", "Received";
+    incomplete: "Thiếu ảnh", "Incomplete";
+    receiving_why: "Ảnh cuối cùng tới cách đây chưa quá {n} giây", "The last image came less than {n} seconds ago";
+    received_why: "Không có ảnh mới trong {n} giây; tổng số ảnh chưa được máy chụp xác nhận", "No new image for {n} seconds; the modality has not confirmed the number";
+    incomplete_why: "Số thứ tự ảnh bị gián đoạn", "Instance numbers are interrupted";
+    identity_conflict: "Nghi nhầm người bệnh", "Patient in doubt";
+    open_viewer: "Xem hình", "Open";
+
+    back_to_list: "Về danh sách", "Back to the list";
+    series: "Chuỗi ảnh", "Series";
+    other_studies: "Các lần chụp khác của người bệnh này", "Other studies of this patient";
+    download: "Tải về (ZIP, {n})", "Download (ZIP, {n})";
+    download_hint: "Các tệp DICOM nguyên gốc, đúng từng byte như đã nhận.", "The original DICOM files, byte for byte as received.";
+    number: "Số", "No.";
+    description: "Mô tả", "Description";
+    body_part: "Vùng khảo sát", "Body part";
+    machine: "Máy chụp", "Modality station";
+    missing_numbers: "Thiếu số ảnh: {n}", "Missing instance numbers: {n}";
+    issuer: "Nơi cấp mã", "Issuer";
+    institution: "Cơ sở chụp", "Institution";
+    referring: "Bác sĩ chỉ định", "Referring physician";
+    last_received: "Ảnh cuối tới lúc", "Last image received";
+    study_uid: "Mã ca chụp (UID)", "Study Instance UID";
+    identity_conflict_why: "Các ảnh của ca này ghi khác nhau về người bệnh. Hãy đối chiếu trước khi đọc kết quả.", "The images of this study name different patients. Check before reading.";
+    no_study: "Không có ca chụp này trong kho.", "There is no such study in the archive.";
+    failed: "Máy chủ chưa trả lời được. Nhật ký của máy chủ ghi rõ lý do.", "The server could not answer; its log says why.";
+
+    taking: "Đang nhận ảnh", "Taking images";
+    connect: "Kết nối", "Connections";
+    send_to: "Máy chụp gửi ảnh tới", "Modalities send to";
+    ae_title: "AE title", "AE title";
+    address: "Địa chỉ", "Address";
+    holdings: "Đang lưu trữ", "Holdings";
+    patients: "Người bệnh", "Patients";
+    studies: "Ca chụp", "Studies";
+    other_versions: "Phiên bản khác", "Other versions";
+    disk: "Ổ đĩa", "Disk";
+    disk_free: "Còn trống {n} trong tổng số {m}", "{n} free of {m}";
+    disk_unknown: "Chưa biết dung lượng ổ đĩa.", "The size of the disk is not known.";
+    growth: "Tăng thêm mỗi ngày", "Growth per day";
+    growth_unknown: "Chưa đủ số liệu (cần ít nhất một ngày)", "Not enough figures yet (at least a day is needed)";
+    growth_over: "{n} mỗi ngày, tính trong {m} ngày gần nhất", "{n} a day over the last {m} days";
+    days_left: "Dung lượng còn khoảng", "Room for about";
+    days: "{n} ngày", "{n} days";
+    stored: "Dữ liệu đã lưu", "Stored data";
+    stored_as_sent: "{n} (máy chụp đã gửi {m})", "{n} (modalities sent {m})";
+    machines: "Máy chụp và kết nối", "Machines and connections";
+    machines_none: "Chưa có máy nào gửi ảnh.", "No machine has sent an image yet.";
+    last_image: "Nhận ảnh gần nhất", "Last image";
+    last_echo: "Kiểm tra kết nối gần nhất", "Last verification";
+    last_error: "Lỗi gần nhất", "Last failure";
+    never: "chưa bao giờ", "never";
+    silent: "Im lặng", "Silent";
+    silent_why: "Không gửi ảnh quá {n} giờ", "No image for more than {n} hours";
+    works: "Hoạt động", "Working";
+    fails: "Đang lỗi", "Failing";
+    unknown_machines: "Máy lạ chờ cho phép", "Unknown machines waiting";
+    unknown_hint: "Đã bị từ chối vì chưa có trong cấu hình. Nếu đúng là máy của đơn vị, thêm các dòng sau vào tệp cấu hình rồi khởi động lại:", "Refused because they are not configured. If a machine is yours, add these lines to the configuration file and restart:";
+    attempts: "Số lần gọi", "Attempts";
+    called: "Gọi tới", "Called";
+    last_attempt: "Lần cuối", "Last attempt";
+    clocks: "Đồng hồ máy sai", "Wrong clocks";
+    clocks_hint: "Giờ chụp ghi trong ảnh lệch so với lúc nhận. Ảnh không bị sửa; hãy chỉnh giờ trên máy.", "The time in the images does not fit the time of receipt. Nothing is corrected; set the clock of the machine.";
+    station: "Trạm", "Station";
+    sent_by: "Gửi bởi", "Sent by";
+    off_by: "Lệch", "Off by";
+    minutes: "{n} phút", "{n} min";
+    hours: "{n} giờ", "{n} h";
+    conflicts: "Xung đột dữ liệu", "Data conflicts";
+    conflicts_hint: "Không có gì bị ghi đè: mọi phiên bản đều được giữ.", "Nothing is overwritten: all versions are kept.";
+    conflict_identity: "Cùng ảnh, khác người bệnh", "Same image, other patient";
+    conflict_correction: "Gửi lại với thông tin đã sửa", "Sent again with a corrected header";
+    conflict_content: "Cùng mã ảnh, khác nội dung", "Same identifier, other content";
+    conflict_patients: "Một ca chụp ghi nhiều người bệnh", "One study names several patients";
+    conflict_shared: "Một mã ảnh trong nhiều ca chụp", "One identifier in several studies";
+    versions: "Các phiên bản", "Versions";
+    more: "… và {n} mục nữa", "… and {n} more";
+    unindexable: "Không lập chỉ mục được", "Could not be indexed";
+    unindexable_hint: "Dữ liệu vẫn nằm trong kho nhưng không hiện trong danh sách.", "The data are kept but do not show in lists.";
+    nothing_wrong: "Không có việc gì cần xem lại.", "Nothing needs attention.";
+    just_now: "vừa xong", "just now";
+    minutes_ago: "{n} phút trước", "{n} min ago";
+    hours_ago: "{n} giờ trước", "{n} h ago";
+    days_ago: "{n} ngày trước", "{n} days ago";
+
+    keys: "Phím tắt", "Keys";
+    key_search: "tìm", "search";
+    key_move: "lên, xuống", "up, down";
+    key_study: "mở ca chụp", "study";
+    key_viewer: "xem hình", "viewer";
+    key_page: "trang mới hơn, cũ hơn", "newer, older page";
+}
+
+/// A text with `n` in the place of its `{n}`.
+pub(crate) fn with(text: &str, n: impl std::fmt::Display) -> String {
+    text.replace("{n}", &n.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn vietnamese_is_composed() {
+        // A decomposed letter would show and search differently from what people type.
+        let source = include_str!("words.rs");
+        assert!(!source.chars().any(|c| ('\u{300}'..='\u{36f}').contains(&c)));
+    }
+}

@@ -1,0 +1,131 @@
+//! A study's page, its download, and the state page.
+#![allow(clippy::unwrap_used, reason = "these are tests")]
+
+mod support;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+use axum::http::{StatusCode, header};
+use support::{Rig, between};
+
+#[tokio::test]
+async fn a_study_shows_its_series_and_leads_into_the_viewer() {
+    let (rig, all) = Rig::with_demo();
+    let mut studies: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for instance in &all {
+        studies.entry(&instance.study).or_default().insert(&instance.series);
+    }
+    for (study, series) in studies {
+        let page = rig.get(&format!("/studies/{study}")).await;
+        assert_eq!(page.status, StatusCode::OK);
+        let text = page.text();
+        let viewers = between(&text, "href=\"/ohif/viewer?StudyInstanceUIDs=", "\"");
+        assert_eq!(viewers.len(), 1 + series.len(), "one for the study and one for each series");
+        assert!(viewers[0].starts_with(study));
+        for one in series {
+            assert_eq!(text.matches(&format!("&amp;initialSeriesInstanceUID={one}\"")).count(), 1);
+        }
+    }
+    for nothing in ["/studies/1.2.3", "/studies/not-a-uid", "/studies/1.2.3/download.zip"] {
+        let page = rig.get(nothing).await;
+        assert_eq!(page.status, StatusCode::NOT_FOUND, "{nothing}");
+        assert!(page.text().contains("Không có ca chụp này"));
+    }
+}
+
+/// What Python's zipfile says of an archive: each name with the SHA-256 of its content, after a test of all CRCs.
+const UNZIP: &str = "
+import hashlib, io, sys, zipfile
+z = zipfile.ZipFile(io.BytesIO(sys.stdin.buffer.read()))
+assert z.testzip() is None
+for info in z.infolist():
+    assert info.compress_type == zipfile.ZIP_STORED and not info.flag_bits & 8
+    print(info.filename, hashlib.sha256(z.read(info)).hexdigest())
+";
+
+fn unzip(archive: &[u8]) -> Vec<(String, String)> {
+    let mut python = Command::new("python3")
+        .args(["-c", UNZIP])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    python.stdin.take().unwrap().write_all(archive).unwrap();
+    let output = python.wait_with_output().unwrap();
+    assert!(output.status.success());
+    let text = String::from_utf8(output.stdout).unwrap();
+    text.lines()
+        .map(|line| line.split_once(' ').map(|(a, b)| (a.to_owned(), b.to_owned())).unwrap())
+        .collect()
+}
+
+#[tokio::test]
+async fn a_download_is_a_zip_of_the_files_as_they_came() {
+    let (rig, all) = Rig::with_demo();
+    let studies: BTreeSet<&str> = all.iter().map(|instance| instance.study.as_str()).collect();
+    for study in studies {
+        let answer = rig.get(&format!("/studies/{study}/download.zip")).await;
+        assert_eq!(answer.header(header::CONTENT_TYPE), "application/zip");
+        assert_eq!(answer.header(header::CONTENT_LENGTH), answer.body.len().to_string());
+        let disposition = answer.header(header::CONTENT_DISPOSITION);
+        assert!(disposition.starts_with("attachment; filename=\"ca-chup-2"), "{disposition}");
+        let files = unzip(&answer.body);
+        let of_study: Vec<_> = all.iter().filter(|instance| instance.study == study).collect();
+        assert_eq!(files.len(), of_study.len());
+        for (name, _) in &files {
+            assert!(name.bytes().all(|b| b.is_ascii_digit() || b"series-/.dcm".contains(&b)), "{name}");
+        }
+        // The data set is what was sent; the file around it is the archive's own, the same for WADO-RS.
+        let mut got: Vec<String> = files.into_iter().map(|(_, hash)| hash).collect();
+        let mut want = Vec::new();
+        for instance in of_study {
+            want.push(stored_file(&rig, &instance.sop_instance, &instance.data_set).await);
+        }
+        got.sort();
+        want.sort();
+        assert_eq!(got, want);
+    }
+}
+
+/// The SHA-256 of an instance's file as `/api/v1` gives it, after a look that it ends with the data set that was sent.
+async fn stored_file(rig: &Rig, sop_instance: &str, data_set: &[u8]) -> String {
+    let versions = rig.get(&format!("/api/v1/instances/{sop_instance}/versions")).await;
+    let versions: serde_json::Value = serde_json::from_slice(&versions.body).unwrap();
+    let file = rig.get(versions[0]["href"].as_str().unwrap()).await;
+    assert!(file.body.ends_with(data_set));
+    storage_config::ContentHash::of(&file.body).to_string()
+}
+
+#[tokio::test]
+async fn the_state_page_tells_what_the_archive_is_and_lacks() {
+    let (rig, _) = Rig::with_demo();
+    rig.archive.in_background(|db| {
+        let unknown = indexer::db::Job::UnknownPeer {
+            ae_title: "CT<2>".into(),
+            address: "192.0.2.7".into(),
+            called: "PACS".into(),
+            at_ms: 1_767_600_000_000,
+        };
+        db.background(&unknown).unwrap();
+    });
+    // The job runs behind; what it does shows when it has run.
+    let mut text = String::new();
+    for _ in 0..500 {
+        text = rig.get("/state").await.text();
+        if text.contains("192.0.2.7") {
+            break;
+        }
+        tokio::task::yield_now().await;
+    }
+    assert!(text.contains("Máy lạ chờ cho phép"));
+    assert!(text.contains("[[peer]]\nae_title = &quot;CT&lt;2&gt;&quot;\naddress = &quot;192.0.2.7&quot;\n"));
+    assert!(text.contains(">XQ1<"), "a machine of the configuration that never called");
+    for word in ["Đang nhận ảnh", "<meter", "PACS", "127.0.0.1:11112", "/dicom-web", "Người bệnh"] {
+        assert!(text.contains(word), "{word}");
+    }
+    let json: serde_json::Value = serde_json::from_slice(&rig.get("/api/v1/state").await.body).unwrap();
+    assert_eq!(json["studies"], 10);
+    assert_eq!(json["stores"], "taken");
+}

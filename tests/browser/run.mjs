@@ -1,0 +1,58 @@
+// The viewer in a real browser, over demo studies.
+//
+//   PACS_BIN=... FIXTURES_BIN=... node tests/browser/run.mjs      starts a server of its own
+//   node tests/browser/run.mjs --at http://127.0.0.1:8080          uses one that holds the same studies
+//
+// Screenshots go to build/browser. The last line says how many tests passed and failed.
+import fs from 'node:fs';
+import path from 'node:path';
+import { makeDemo, makePrior, search, startArchive } from './archive.mjs';
+import { startBrowser } from './browser.mjs';
+import { makeColourClip } from './colour.mjs';
+import { tests } from './viewer.mjs';
+
+const root = path.resolve(new URL('../..', import.meta.url).pathname);
+const at = process.argv.indexOf('--at');
+const running = at > 0 ? process.argv[at + 1] : null;
+const only = process.argv.includes('--only') ? process.argv[process.argv.indexOf('--only') + 1] : '';
+
+/** Loads the demo studies, a prior of the patient of `xq-nguc`, and a colour clip. */
+async function load(archive) {
+  const demo = makeDemo(path.join(root, 'build/browser-demo'));
+  archive.bring(demo);
+  const chest = path.join(demo, '00001/xq-nguc');
+  const files = fs.readdirSync(chest, { recursive: true }).filter(name => name.endsWith('.dcm'));
+  const ofNumber = await search(archive.base, 'studies?PatientID=2600012345');
+  const now = ofNumber.find(study => /NGHI/.test(study.description));
+  const instances = await search(archive.base, `studies/${now.study}/instances`);
+  const uids = new Set([now.study, ...instances.flatMap(i => [i.series, i.instance])]);
+  const to = path.join(archive.folder, 'prior');
+  makePrior(files.map(name => path.join(chest, name)), to, [...uids], now.date);
+  makeColourClip(path.join(to, 'colour.dcm'), '2.25.4711.1');
+  archive.bring(to);
+}
+
+const archive = running ? { base: running, stop: async () => {} } : await startArchive(path.join(root, 'build/viewer'));
+let [passed, failed] = [0, 0];
+try {
+  if (!running) await load(archive);
+  const studies = await search(archive.base, 'studies?limit=101');
+  for (const { name, test } of tests.filter(t => t.name.includes(only))) {
+    const browser = await startBrowser(path.join(root, 'build/browser'));
+    const begin = Date.now();
+    try {
+      await test({ browser, base: archive.base, studies });
+      passed += 1;
+      console.log(`ok      ${name} (${Date.now() - begin} ms)`);
+    } catch (error) {
+      failed += 1;
+      console.log(`FAILED  ${name}\n${String(error.stack ?? error).replace(/^/gm, '        ')}`);
+    } finally {
+      await browser.close();
+    }
+  }
+} finally {
+  await archive.stop();
+}
+console.log(`${passed} passed, ${failed} failed`);
+process.exitCode = failed === 0 && passed > 0 ? 0 : 1;

@@ -1,0 +1,240 @@
+// What a reader does in OHIF, and what must never happen.
+import assert from 'node:assert/strict';
+import { openPage, pictures, untilPictures } from './browser.mjs';
+
+const lit = share => all => all.length > 0 && all[0].lit > share;
+
+/** The study of `studies` that the function accepts. */
+function one(studies, accept, what) {
+  const found = studies.filter(accept);
+  assert.equal(found.length, 1, `${what}: ${found.length} studies`);
+  return found[0];
+}
+const chest = studies => {
+  const all = studies.filter(s => s.patientId === '2600012345' && /NGHI/.test(s.description));
+  assert.equal(all.length, 2, 'the chest X-ray and its prior');
+  return all.sort((a, b) => b.date.localeCompare(a.date));
+};
+const stranger = studies => one(studies, s => s.patientId === '2600012345' && /PHẠM/.test(s.patientName), 'the stranger');
+
+/** The viewer's address of a study, as the start page links it. */
+async function linkOf(base, study) {
+  const text = await (await fetch(`${base}/?q=${encodeURIComponent(study.patientId)}`)).text();
+  const links = [...text.matchAll(/href="(\/ohif\/viewer\?[^"]*)"/g)].map(([, link]) => link.replaceAll('&amp;', '&'));
+  const link = links.find(link => link.includes(`StudyInstanceUIDs=${study.study}`));
+  return link ?? `/ohif/viewer?StudyInstanceUIDs=${study.study}`;
+}
+
+async function open(context, study, more = '') {
+  const opened = await openPage(context.browser, context.base);
+  await opened.page.goto(context.base + (await linkOf(context.base, study)) + more);
+  return opened;
+}
+
+/** Nothing was asked of another host, nothing failed, nothing was blocked. */
+function clean(log) {
+  assert.deepEqual(log.foreign, [], 'requests to other hosts');
+  assert.deepEqual(log.failed, [], 'failed requests');
+  assert.deepEqual(log.refused, [], 'what the content security policy blocked');
+  assert.deepEqual(log.errors, [], 'errors of scripts');
+}
+
+const body = page => page.evaluate(() => document.body.innerText);
+
+/** Waits for a text on the page. */
+const says = (page, text) => page.getByText(text).first().waitFor({ timeout: 15_000 });
+
+/** Starts the clip by its player, which stands on every clip. */
+async function play(page) {
+  await page.locator('[data-cy="cine-player-play-pause"]').first().click({ timeout: 10_000 });
+}
+
+export const tests = [
+  {
+    name: 'the viewer has no study list of its own',
+    async test({ base }) {
+      for (const address of ['/ohif', '/ohif/', '/ohif/index.html']) {
+        const answer = await fetch(base + address, { redirect: 'manual' });
+        assert.equal(answer.status, 302, address);
+        assert.equal(answer.headers.get('location'), '/', address);
+      }
+    },
+  },
+  {
+    name: 'an X-ray is shown, in Vietnamese, by this server alone',
+    async test(context) {
+      const [study] = chest(context.studies);
+      const { page, log, shot } = await open(context, study);
+      await untilPictures(page, lit(0.2), 'the X-ray');
+      await says(page, 'Danh sách ca chụp');
+      await page.waitForTimeout(1500);
+      await shot('x-ray');
+      const text = await body(page);
+      assert.match(text, /Ca chụp/);
+      assert.match(text, /NGUYỄN THỊ HỒNG ÁNH/);
+      assert.match(text, /05\/01\/2026/);
+      assert.ok(log.requests.some(url => url.includes('/frames/')), 'pixels by frames');
+      clean(log);
+    },
+  },
+  {
+    name: 'English is one parameter away and is remembered',
+    async test(context) {
+      const [study] = chest(context.studies);
+      const { page, log, shot } = await open(context, study, '&lng=en-US');
+      await untilPictures(page, lit(0.2), 'the X-ray');
+      await says(page, 'Study list');
+      await page.goto(context.base + (await linkOf(context.base, study)));
+      await untilPictures(page, lit(0.2), 'the X-ray');
+      await says(page, 'Study list');
+      await shot('english');
+      clean(log);
+    },
+  },
+  {
+    name: 'a CT is scrolled',
+    async test(context) {
+      const study = one(context.studies, s => /TRẦN VĂN BÌNH/.test(s.patientName), 'the CT');
+      const { page, log, shot } = await open(context, study);
+      await untilPictures(page, lit(0.1), 'the CT');
+      // The scout comes first; the slices are the series with most images.
+      await page.locator('[data-cy="study-browser-thumbnail"]').nth(1).dblclick();
+      await page.waitForTimeout(2000);
+      const [before] = await untilPictures(page, lit(0.1), 'the slices');
+      await shot('ct-first');
+      await page.locator('canvas.cornerstone-canvas').first().hover();
+      for (let n = 0; n < 10; n += 1) await page.mouse.wheel(0, 120);
+      const [after] = await untilPictures(page, all => lit(0.1)(all) && all[0].sum !== before.sum, 'another slice');
+      assert.notEqual(after.sum, before.sum);
+      await page.waitForTimeout(500);
+      await shot('ct-scrolled');
+      clean(log);
+    },
+  },
+  {
+    name: 'priors of the patient are listed, a stranger under the same number is not',
+    async test(context) {
+      const [study, prior] = chest(context.studies);
+      const other = stranger(context.studies);
+      const { page, log, shot } = await open(context, study);
+      await untilPictures(page, lit(0.2), 'the X-ray');
+      const shown = ({ date }) => `${date.slice(6)}/${date.slice(4, 6)}/${date.slice(0, 4)}`;
+      await says(page, shown(prior));
+      await page.waitForTimeout(1000);
+      await shot('prior-listed');
+      const text = await body(page);
+      assert.ok(!text.includes(shown(other)) && !text.includes(other.description), 'the stranger is listed');
+      assert.ok(!log.requests.some(url => url.includes(other.study)), 'the stranger was asked for');
+      await page.getByText(shown(prior)).first().click();
+      await page.waitForTimeout(1500);
+      await page.locator(`[data-cy="study-browser-thumbnail"]`).last().dblclick();
+      await page.waitForTimeout(2000);
+      await untilPictures(page, lit(0.2), 'the prior');
+      const pixels = log.requests.some(url => url.includes(`/studies/${prior.study}/`) && url.includes('/frames/'));
+      assert.ok(pixels, 'pixels of the prior');
+      await shot('prior-open');
+      clean(log);
+    },
+  },
+  {
+    name: 'an address without a patient never leads to a stranger',
+    async test(context) {
+      const [study] = chest(context.studies);
+      const { page, log } = await openPage(context.browser, context.base);
+      const answer = await page.goto(`${context.base}/ohif/viewer?StudyInstanceUIDs=${study.study}`);
+      await untilPictures(page, lit(0.2), 'the X-ray');
+      await page.waitForTimeout(1500);
+      const numbers = log.requests.filter(url => /00100020=|PatientID=/.test(url));
+      // A server may send such an address on to the patient's own.
+      if (!answer.url().includes('scope=')) assert.deepEqual(numbers, []);
+      assert.ok(!log.requests.some(url => url.includes(stranger(context.studies).study)), 'the stranger was asked for');
+      clean(log);
+    },
+  },
+  {
+    name: 'colour ultrasound is shown in colour and plays',
+    async test(context) {
+      const study = one(context.studies, s => s.patientId === 'MAU-0001', 'the colour clip');
+      const { page, log, shot } = await open(context, study);
+      await untilPictures(page, all => lit(0.2)(all) && all[0].coloured > 0.2, 'the clip');
+      await page.waitForTimeout(1000);
+      const [before] = await pictures(page);
+      await shot('colour');
+      await play(page);
+      await untilPictures(page, all => all[0].coloured > 0.2 && all[0].sum !== before.sum, 'another frame');
+      clean(log);
+    },
+  },
+  {
+    name: 'a run-length encoded clip of 40 frames is shown and plays',
+    async test(context) {
+      const study = one(context.studies, s => /HUỲNH/.test(s.patientName), 'the ultrasound');
+      const { page, log, shot } = await open(context, study);
+      await untilPictures(page, lit(0.05), 'the ultrasound');
+      await page.waitForTimeout(1000);
+      const [before] = await pictures(page);
+      await shot('ultrasound');
+      await play(page);
+      await untilPictures(page, all => lit(0.05)(all) && all[0].sum !== before.sum, 'another frame');
+      clean(log);
+    },
+  },
+  {
+    name: 'a PDF is shown',
+    async test(context) {
+      const study = one(context.studies, s => s.modalities.includes('DOC'), 'the study with a document');
+      const { page, log, shot } = await open(context, study);
+      await untilPictures(page, lit(0.1), 'the CT');
+      await page.locator('[data-cy="study-browser-thumbnail-no-image"]').filter({ hasText: /DOC/ }).first().dblclick();
+      const shown = page.locator('object[type="application/pdf"]');
+      await shown.waitFor({ timeout: 15_000 });
+      await page.waitForTimeout(3000);
+      await shot('pdf');
+      const address = await shown.getAttribute('data');
+      const { type, start } = await page.evaluate(async url => {
+        const answer = await fetch(url);
+        const bytes = new Uint8Array(await answer.arrayBuffer());
+        return { type: answer.headers.get('content-type'), start: String.fromCharCode(...bytes.slice(0, 5)) };
+      }, address);
+      assert.equal(start, '%PDF-');
+      assert.match(type, /application\/pdf/);
+      clean(log);
+    },
+  },
+  {
+    name: 'a phone shows the picture',
+    async test(context) {
+      const [study] = chest(context.studies);
+      const { page, log, shot } = await openPage(context.browser, context.base);
+      await page.setViewportSize({ width: 390, height: 844 });
+      await page.goto(context.base + (await linkOf(context.base, study)));
+      await untilPictures(page, lit(0.2), 'the X-ray');
+      await page.waitForTimeout(1000);
+      await shot('phone');
+      const { width } = await page.locator('canvas.cornerstone-canvas').first().boundingBox();
+      assert.ok(width > 300, `the picture is ${width} pixels wide`);
+      clean(log);
+    },
+  },
+  {
+    name: 'the second visit loads no script again',
+    async test(context) {
+      const [study] = chest(context.studies);
+      const first = await open(context, study);
+      await untilPictures(first.page, lit(0.2), 'the X-ray');
+      await first.page.close();
+      const second = await openPage(context.browser, context.base);
+      const loaded = [];
+      second.page.on('response', async response => {
+        const file = new URL(response.url()).pathname;
+        if (/^\/ohif\/.*\.[0-9a-f]{16}\.js$/.test(file) && !response.fromServiceWorker()) {
+          const sizes = await response.request().sizes().catch(() => null);
+          if (sizes && sizes.responseBodySize > 0) loaded.push(`${file}: ${sizes.responseBodySize}`);
+        }
+      });
+      await second.page.goto(context.base + (await linkOf(context.base, study)));
+      await untilPictures(second.page, lit(0.2), 'the X-ray');
+      assert.deepEqual(loaded, []);
+    },
+  },
+];
