@@ -8,6 +8,7 @@ use std::io::Write;
 use std::process::{Command, Stdio};
 
 use axum::http::{StatusCode, header};
+use fixtures::writer::{DataSet, Syntax, Vr, keyword};
 use support::{Rig, between};
 
 #[tokio::test]
@@ -128,4 +129,26 @@ async fn the_state_page_tells_what_the_archive_is_and_lacks() {
     let json: serde_json::Value = serde_json::from_slice(&rig.get("/api/v1/state").await.body).unwrap();
     assert_eq!(json["studies"], 10);
     assert_eq!(json["stores"], "taken");
+}
+
+#[tokio::test]
+async fn a_large_file_is_streamed_and_a_damaged_one_never_completed() {
+    let rig = Rig::new();
+    let pixels: Vec<u8> = (0..9_u32 << 20).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    let mut set = DataSet::new();
+    set.put(keyword::SOP_CLASS_UID, "1.2.840.10008.5.1.4.1.1.7")
+        .put(keyword::SOP_INSTANCE_UID, "1.2.826.0.1.3680043.9.7433.2.1.1")
+        .put(keyword::STUDY_INSTANCE_UID, "1.2.826.0.1.3680043.9.7433.2")
+        .put(keyword::SERIES_INSTANCE_UID, "1.2.826.0.1.3680043.9.7433.2.1")
+        .put(keyword::PIXEL_DATA.with_vr(Vr::Ob), pixels);
+    let data_set = set.encode(Syntax::EXPLICIT_LITTLE);
+    rig.store("1.2.840.10008.1.2.1", &data_set);
+    let path = "/studies/1.2.826.0.1.3680043.9.7433.2/download.zip";
+    let answer = rig.get(path).await;
+    assert_eq!(answer.header(header::CONTENT_LENGTH), answer.body.len().to_string());
+    let files = unzip(&answer.body);
+    let want = stored_file(&rig, "1.2.826.0.1.3680043.9.7433.2.1.1", &data_set).await;
+    assert_eq!(files, [("series-001/00001.dcm".to_owned(), want)]);
+    rig.damage_packs(&data_set[data_set.len() / 2..][..64]);
+    assert!(rig.try_get(path).await.is_err(), "a browser must see that the answer was cut");
 }

@@ -46,7 +46,7 @@ pub(super) fn check(
     entry: &InstanceEntry,
     utc_offset_minutes: i32,
 ) -> Result<(), DbError> {
-    if entry.source.starts_with("import:") {
+    if entry.source.starts_with("import") {
         return Ok(());
     }
     let Some(performed) = entry.attributes.performed() else { return Ok(()) };

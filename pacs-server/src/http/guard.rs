@@ -16,6 +16,9 @@ use indexer::db::FacilityId;
 use storage_config::config::TokenRole;
 use storage_config::{Config, ContentHash};
 
+/// Where pages post what is searched for.
+const SEARCH: &str = "/search";
+
 /// The rules.
 pub(crate) struct Guard {
     tokens: Vec<KnownToken>,
@@ -56,8 +59,9 @@ impl Guard {
         Guard { tokens, open, hosts, public_url: config.http.public_url.trim_end_matches('/').to_owned() }
     }
 
-    fn decide(&self, method: &Method, headers: &HeaderMap) -> Result<Option<&KnownToken>, Refused> {
-        let changes = !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
+    fn decide(&self, method: &Method, path: &str, headers: &HeaderMap) -> Result<Option<&KnownToken>, Refused> {
+        // A search is posted so that what was searched stands in no address; it changes nothing.
+        let changes = !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS) && path != SEARCH;
         let token = match bearer(headers) {
             Some(text) => {
                 let hash = ContentHash::of(text.as_bytes());
@@ -90,7 +94,7 @@ impl Guard {
 /// Lets a request through with its sender attached, or refuses it.
 pub(crate) async fn check(State(guard): State<Arc<Guard>>, mut request: Request, next: Next) -> Response {
     let address = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|c| c.0.ip().to_canonical());
-    let sender = match guard.decide(request.method(), request.headers()) {
+    let sender = match guard.decide(request.method(), request.uri().path(), request.headers()) {
         Ok(token) => {
             let name = token.map_or("open", |t| t.name.as_str());
             let from = address.map_or_else(|| "unknown".to_owned(), |a| a.to_string());
@@ -167,7 +171,7 @@ mod tests {
     }
 
     fn decide(guard: &Guard, method: Method, pairs: &[(header::HeaderName, &str)]) -> Result<u32, Refused> {
-        guard.decide(&method, &headers(pairs)).map(|t| t.map_or(0, |t| t.facility.0))
+        guard.decide(&method, "/dicom-web/studies", &headers(pairs)).map(|t| t.map_or(0, |t| t.facility.0))
     }
 
     #[test]

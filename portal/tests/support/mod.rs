@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test file uses a part of it")]
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 
+use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::mpsc::channel;
 
@@ -107,6 +108,29 @@ impl Rig {
         let answer = self.send(request).await;
         assert_eq!(answer.status, StatusCode::SEE_OTHER);
         answer.header(header::LOCATION).to_owned()
+    }
+
+    /// Turns over the bytes at which `content` stands in the packs.
+    pub fn damage_packs(&self, content: &[u8]) {
+        let mut damaged = 0;
+        for entry in std::fs::read_dir(self.dir.path().join("packs")).unwrap() {
+            let path = entry.unwrap().path();
+            let bytes = std::fs::read(&path).unwrap();
+            if let Some(at) = bytes.windows(content.len()).position(|window| window == content) {
+                let turned: Vec<u8> = content.iter().map(|byte| !byte).collect();
+                let file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
+                file.write_all_at(&turned, at as u64).unwrap();
+                damaged += 1;
+            }
+        }
+        assert_eq!(damaged, 1);
+    }
+
+    /// The length of what a path gives; an error when the answer was cut.
+    pub async fn try_get(&self, path: &str) -> Result<usize, axum::Error> {
+        let request = Request::get(path).body(Body::empty()).unwrap();
+        let body = self.app.clone().oneshot(request).await.unwrap().into_body();
+        body.collect().await.map(|body| body.to_bytes().len())
     }
 
     async fn send(&self, request: Request<Body>) -> Answer {
