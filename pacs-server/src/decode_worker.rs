@@ -8,7 +8,7 @@ use codecs::worker::{Limits, Pool, WorkerCommand, serve};
 pub const COMMAND: &str = "decode-worker";
 
 /// Allocator settings of a worker: it must not reserve more address space than it may use.
-const ALLOCATOR: [(&str, &str); 2] = [("MIMALLOC_ARENA_RESERVE", "16MiB"), ("MIMALLOC_PURGE_DELAY", "0")];
+const ALLOCATOR: [(&str, &str); 1] = [("MIMALLOC_ARENA_RESERVE", "16MiB")];
 
 /// Decodes frames from standard input until it is closed. Reads no configuration and writes no log: it is told its
 /// limits by its pool and has patient data at hand.

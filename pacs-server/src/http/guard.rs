@@ -59,7 +59,12 @@ impl Guard {
         Guard { tokens, open, hosts, public_url: config.http.public_url.trim_end_matches('/').to_owned() }
     }
 
-    fn decide(&self, method: &Method, path: &str, headers: &HeaderMap) -> Result<Option<&KnownToken>, Refused> {
+    fn decide(
+        &self,
+        method: &Method,
+        path: &str,
+        headers: &HeaderMap,
+    ) -> Result<Option<&KnownToken>, Refused> {
         // A search is posted so that what was searched stands in no address; it changes nothing.
         let changes = !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS) && path != SEARCH;
         let token = match bearer(headers) {
