@@ -28,7 +28,8 @@ fn one_process_owns_a_data_folder() -> Result<()> {
             "serve" => {
                 said.contains("is in use by another process") && said.contains(&server.pid().to_string())
             }
-            _ => said.contains("the server is running"),
+            // On a busy machine the server may not answer on its socket in time; then its lock speaks for it.
+            _ => said.contains("the server is running") || said.contains("is in use by another process"),
         };
         ensure!(clear, "{command} says: {said}");
     }
