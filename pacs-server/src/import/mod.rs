@@ -1,7 +1,7 @@
 //! Import: files of disks and discs into the archive, many at a time, so that an interrupted run can go on.
 //!
 //! A walk finds files, a second one counts them for the progress bar, workers read them into stores, and the
-//! archive's threads tell what became of each. [`run`] is synchronous; it is used by the process that holds the lock of
+//! archive's threads tell what became of each. [`run()`] is synchronous; it is used by the process that holds the lock of
 //! the data folder, and by a running server on a thread of its own. This module knows no sockets and no rows.
 
 mod cancel;
