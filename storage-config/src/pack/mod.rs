@@ -1,6 +1,6 @@
 //! Packs: self-describing, append-only files of checksummed records. `docs/FORMAT.md` says every byte.
 //!
-//! A [`PackWriter`] appends and syncs, a [`PackReader`] reads and verifies, [`scan`] walks a pack from front to back
+//! A [`PackWriter`] appends and syncs, a [`PackReader`] reads and verifies, [`scan()`] walks a pack from front to back
 //! past any damage. This module knows records and bytes. It must not know what a body means, nor SQL, nor peers.
 
 mod error;
