@@ -4,6 +4,8 @@
 
 mod archive_world;
 
+use std::path::Path;
+
 use archive_world::{World, instances, origin, read, store};
 use fixtures::edited::{Edit, edited};
 use fixtures::many::{Address, instance};
@@ -11,8 +13,9 @@ use fixtures::studies::{Instance, Options, Scale, demo};
 use fixtures::writer::{Attribute, DataSet, Syntax, Vr, keyword as k};
 use indexer::archive::{Expect, Outcome, StoreErrorKind};
 use indexer::db::{DbCall, DbFault};
-use storage_config::Uid;
-use storage_config::disk::{Fault, Operation};
+use storage_config::disk::{Fault, Operation, SyncPoint};
+use storage_config::pack::{FILE_HEADER_LENGTH, Identity, Kind, PackWriter};
+use storage_config::{ContentHash, Uid};
 
 fn pack_bytes(world: &World) -> u64 {
     let files = world.disk.files();
@@ -251,6 +254,32 @@ fn a_lost_index_is_made_again_with_the_same_answers() {
     let recovered = world.archive().rebuild(&mut |_, _| {}).unwrap();
     assert_eq!((recovered.unindexable, recovered.gaps), (0, 0));
     assert_eq!(answers(&world), before);
+}
+
+/// A record that was never synced may survive with a torn body. The start that finds it passes it over and seals the
+/// pack; making the index again must not trust it either, or the next sender of these bytes would be told they are safe.
+#[test]
+fn a_torn_record_is_not_trusted_by_a_rebuild() {
+    let mut world = World::new(12);
+    world.start().unwrap();
+    world.stop();
+    let sent = instance(12, Address::default(), 6000);
+    let pixels = &sent.data_set[sent.data_set.len() - 6000..];
+    let hash = ContentHash::of(pixels);
+    let identity = Identity { writer: 1, epoch: 7 };
+    let mut torn = PackWriter::create(&world.disk.disk(), Path::new(archive_world::PACKS), identity).unwrap();
+    torn.append(Kind::Bulk, 0, &[pixels], hash).unwrap();
+    torn.sync(SyncPoint::Group).unwrap();
+    world.disk.flip_bit(torn.path(), FILE_HEADER_LENGTH + 2000, 3).unwrap();
+    drop(torn);
+    world.start().unwrap();
+    let archive = world.archive();
+    assert!(archive.db().bulk_locations(&hash).unwrap().is_empty(), "the start trusts it");
+    archive.rebuild(&mut |_, _| {}).unwrap();
+    assert!(archive.db().bulk_locations(&hash).unwrap().is_empty(), "the rebuild trusts it");
+    let stored = store(archive, 0, &sent).unwrap();
+    let row = archive.db().instance_by_digest(&stored.digest).unwrap().unwrap();
+    assert!(read(archive, &row).ends_with(&sent.data_set));
 }
 
 #[test]

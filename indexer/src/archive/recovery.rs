@@ -9,7 +9,8 @@ use std::path::Path;
 
 use storage_config::disk::SyncPoint;
 use storage_config::pack::{
-    FILE_HEADER_LENGTH, Kind, PackErrorKind, PackName, PackReader, Record, Scanned, Verify, scan, seal_as_is,
+    FILE_HEADER_LENGTH, Kind, PackError, PackErrorKind, PackName, PackReader, Record, Scanned, SealedBy,
+    Verify, scan, seal_as_is,
 };
 
 use super::append::{instance_entry, place};
@@ -71,7 +72,7 @@ pub(crate) fn start(shared: &Shared) -> Result<Recovered, OpenError> {
     }
     for pass in [Pass::Bulk, Pass::All] {
         for name in &open {
-            replay(shared, name, checkpoint(name), (pass, Verify::Bodies), &mut recovered)?;
+            replay(shared, name, checkpoint(name), pass, &mut recovered)?;
         }
     }
     for name in open {
@@ -88,11 +89,11 @@ pub(crate) fn rebuild(shared: &Shared, progress: &mut dyn FnMut(u64, u64)) -> Re
     let total = files.len() as u64;
     for (n, name) in files.iter().enumerate() {
         progress(n as u64, 2 * total);
-        replay(shared, name, 0, (Pass::Bulk, Verify::Headers), &mut recovered)?;
+        replay(shared, name, 0, Pass::Bulk, &mut recovered)?;
     }
     for (n, name) in files.iter().enumerate() {
         progress(total + n as u64, 2 * total);
-        replay(shared, name, 0, (Pass::All, Verify::Headers), &mut recovered)?;
+        replay(shared, name, 0, Pass::All, &mut recovered)?;
         let pack = shared.db.pack_id(&name.to_string())?;
         let length = shared.open_pack(name).ok().and_then(|reader| reader.len().ok()).unwrap_or(0);
         shared.db.background(&Job::PackSealed { pack, length })?;
@@ -132,12 +133,19 @@ fn seal(shared: &Shared, name: &PackName, verified: u64) -> Result<(), OpenError
     }
 }
 
+/// What of a pack has to be verified before its records are trusted. A writer seals only what it has synced; a pack
+/// that its writer left open may hold records that were never synced, whole in header and trailer and torn between.
+fn verification(reader: &PackReader) -> Result<Verify, PackError> {
+    let sealed_by = reader.seal_index()?.map(|index| index.sealed_by);
+    Ok(if sealed_by == Some(SealedBy::Writer) { Verify::Headers } else { Verify::Bodies })
+}
+
 /// Scans a pack from `checkpoint` and applies its records.
 fn replay(
     shared: &Shared,
     name: &PackName,
     checkpoint: u64,
-    (pass, verify): (Pass, Verify),
+    pass: Pass,
     recovered: &mut Recovered,
 ) -> Result<(), OpenError> {
     let reader =
@@ -147,7 +155,7 @@ fn replay(
     shared.names.add(pack, *name);
     let mut end = checkpoint.max(FILE_HEADER_LENGTH);
     let mut replay = Replay { shared, reader: &reader, pack, pass, batch: Batch::default(), recovered };
-    for scanned in scan(&reader, end, verify) {
+    for scanned in scan(&reader, end, verification(&reader)?) {
         match scanned {
             Ok(Scanned::Record(record)) => {
                 end = record.end();

@@ -112,7 +112,8 @@ fn note(event: Event<'_>, association: &mut Association, seen: &mut Vec<Seen>) {
     seen.push(next);
 }
 
-/// The most memory this process ever had, in KiB; 0 where the system does not tell.
+/// The most memory this process ever had, in KiB; 0 where the system does not tell. Some kernels count per thread
+/// and settle late, so that a later figure may be a little lower.
 fn peak_kib() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
@@ -157,7 +158,7 @@ fn converse_mutated() {
     }
     eprintln!("{broken} of {count} broke the protocol");
     assert!(broken > count / 10 && broken < count, "{broken} of {count}");
-    assert!(peak_kib() - peak < 8 * 1024, "peak memory rose from {peak} to {} KiB", peak_kib());
+    assert!(peak_kib().saturating_sub(peak) < 8 * 1024, "peak memory rose from {peak} to {} KiB", peak_kib());
 }
 
 #[test]
