@@ -87,14 +87,13 @@ impl FrameTable {
     }
 
     /// The table of encapsulated pixel data from its fragments and, where these are not one to a frame, from the
-    /// extended offset table (7FE0,0001) or the basic one.
+    /// basic offset table. An extended one (7FE0,0001) promises one fragment to a frame, so that it adds nothing.
     ///
     /// # Errors
     /// When fragments cannot be assigned to frames.
     pub fn encapsulated(
         fragments: &[Fragment],
         basic: &[u8],
-        extended: &[u8],
         frames: u32,
     ) -> Result<FrameTable, FrameTableError> {
         if frames == 0 || frames > FRAMES_MAX {
@@ -107,13 +106,11 @@ impl FrameTable {
         if fragments.len() == frames as usize {
             return Ok(FrameTable::Encapsulated(fragments.iter().map(|f| vec![*f]).collect()));
         }
-        let offsets: Vec<u64> = if extended.len() == frames as usize * 8 {
-            extended.chunks_exact(8).map(|b| b.iter().rev().fold(0, |n, b| n << 8 | u64::from(*b))).collect()
-        } else if basic.len() == frames as usize * 4 {
-            basic.chunks_exact(4).map(|b| b.iter().rev().fold(0, |n, b| n << 8 | u64::from(*b))).collect()
-        } else {
+        if basic.len() != frames as usize * 4 {
             return Err(FrameTableError::Fragments);
-        };
+        }
+        let offsets: Vec<u64> =
+            basic.as_chunks().0.iter().map(|b| u64::from(u32::from_le_bytes(*b))).collect();
         // Offsets count from the first byte of the first fragment's item tag, 8 bytes before its value.
         let base = first.offset - first.offset.min(8);
         let mut frames_found: Vec<Vec<Fragment>> = Vec::with_capacity(offsets.len());
@@ -272,17 +269,17 @@ mod tests {
     #[test]
     fn fragments_are_told_apart_by_count_or_by_an_offset_table() {
         let all = [fragment(16, 10), fragment(34, 20), fragment(62, 6), fragment(76, 4)];
-        let one = FrameTable::encapsulated(&all, &[], &[], 1).unwrap();
+        let one = FrameTable::encapsulated(&all, &[], 1).unwrap();
         assert_eq!(one.ranges(0).unwrap().len(), 4);
-        let four = FrameTable::encapsulated(&all, &[], &[], 4).unwrap();
+        let four = FrameTable::encapsulated(&all, &[], 4).unwrap();
         assert_eq!(four.ranges(3).unwrap().first(), Some(&(76..80)));
         let basic: Vec<u8> = [0u32, 46].iter().flat_map(|n| n.to_le_bytes()).collect();
-        let two = FrameTable::encapsulated(&all, &basic, &[], 2).unwrap();
+        let two = FrameTable::encapsulated(&all, &basic, 2).unwrap();
         assert_eq!(two.ranges(0).unwrap(), [16..26, 34..54]);
         assert_eq!(two.ranges(1).unwrap(), [62..68, 76..80]);
-        assert_eq!(FrameTable::encapsulated(&all, &[], &[], 2), Err(FrameTableError::Fragments));
+        assert_eq!(FrameTable::encapsulated(&all, &[], 2), Err(FrameTableError::Fragments));
         let lies: Vec<u8> = [0u32, 47].iter().flat_map(|n| n.to_le_bytes()).collect();
-        assert_eq!(FrameTable::encapsulated(&all, &lies, &[], 2), Err(FrameTableError::Fragments));
+        assert_eq!(FrameTable::encapsulated(&all, &lies, 2), Err(FrameTableError::Fragments));
     }
 
     #[test]

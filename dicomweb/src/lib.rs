@@ -5,7 +5,8 @@
 //! | `POST /studies`, `POST /studies/{study}` | Store (10.5) | [`store`] |
 //! | `GET /studies`, `/series`, `/instances`, and below a study or series | Search (10.6) | [`search`] |
 //! | `GET /studies/{study}`, `.../series/{series}`, `.../instances/{instance}`, `.../metadata` | Retrieve (10.4) | [`retrieve`] |
-//! | `GET .../instances/{instance}/frames/{frames}`, `.../bulkdata/{number}`, `.../rendered` | Retrieve (10.4) | [`retrieve`] |
+//! | `GET .../instances/{instance}/frames/{frames}`, `.../bulkdata/{number}` | Retrieve (10.4) | [`retrieve`] |
+//! | `GET .../rendered`, `.../thumbnail` | Retrieve (10.4) | [`retrieve`], [`pictures`] |
 //!
 //! The same below `/patients/{key}/dicom-web`, limited to one identity group: what is not that person's is not there.
 //!
@@ -20,6 +21,7 @@ pub mod media;
 pub mod multipart;
 mod outgoing;
 mod path;
+mod pictures;
 mod reading;
 mod retrieve;
 mod search;
@@ -37,10 +39,13 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get};
 use indexer::archive::Archive;
 use indexer::db::InstanceRow;
+use indexer::picture::Pictures;
 use indexer::query::GroupKey;
 
 pub use archive::Sender;
 pub use error::{Error, Kind};
+
+use pictures::Studio;
 
 /// What the handlers share. Cheap to clone.
 #[derive(Clone)]
@@ -51,6 +56,8 @@ pub struct DicomWeb {
     /// Who sends when nothing in the request says so.
     sender: Sender,
     limits: Limits,
+    /// Who draws; without one nothing is rendered but documents.
+    studio: Option<Studio>,
 }
 
 /// Bounds of one request.
@@ -78,7 +85,13 @@ impl DicomWeb {
     /// when a request carries no [`Sender`] in its extensions.
     #[must_use]
     pub fn new(archive: Archive, base: &str, sender: Sender, limits: Limits) -> DicomWeb {
-        DicomWeb { archive, base: base.trim_end_matches('/').into(), sender, limits }
+        DicomWeb { archive, base: base.trim_end_matches('/').into(), sender, limits, studio: None }
+    }
+
+    /// The same with pictures: rendered instances and thumbnails.
+    #[must_use]
+    pub fn with_pictures(self, pictures: Pictures) -> DicomWeb {
+        DicomWeb { studio: Some(Studio::new(pictures)), ..self }
     }
 
     /// What stands before `/studies` in addresses given out below the path of `patient`.
@@ -117,16 +130,28 @@ pub fn router(state: DicomWeb) -> Router {
             "/studies/{study}/series/{series}/instances/{instance}/bulkdata/{part}",
             read_only(retrieve::bulkdata),
         )
-        .route(
-            "/studies/{study}/series/{series}/instances/{instance}/rendered",
-            read_only(retrieve::rendered),
-        )
+        .merge(pictures())
         .route("/series", read_only(search::all_series))
         .route("/instances", read_only(search::all_instances))
         .fallback(|| async { Error::NotFound("there is no such resource") })
         // A body is streamed; each part and the whole have limits of their own.
         .layer(DefaultBodyLimit::disable())
         .with_state(state)
+}
+
+/// Pictures of studies, series, instances and frames.
+fn pictures() -> Router<DicomWeb> {
+    const SHOWN: [&str; 4] = [
+        "/studies/{study}",
+        "/studies/{study}/series/{series}",
+        "/studies/{study}/series/{series}/instances/{instance}",
+        "/studies/{study}/series/{series}/instances/{instance}/frames/{part}",
+    ];
+    SHOWN.into_iter().fold(Router::new(), |routes, path| {
+        routes
+            .route(&format!("{path}/rendered"), read_only(retrieve::rendered))
+            .route(&format!("{path}/thumbnail"), read_only(retrieve::thumbnail))
+    })
 }
 
 /// The routes below `/patients/{patient}/dicom-web`, to be merged at the root: the same resources, limited to the

@@ -9,7 +9,8 @@ use crate::error::Error;
 use crate::outgoing::Cut;
 use crate::path::Named;
 
-const ABSENT: Error = Error::NotFound("nothing is stored under these identifiers");
+/// What is told of what is not there, or may not be seen.
+pub const ABSENT: Error = Error::NotFound("nothing is stored under these identifiers");
 
 /// Runs `work` away from the threads that serve sockets.
 ///
@@ -68,7 +69,10 @@ pub fn document(archive: &Archive, named: &Named) -> Result<(InstanceRow, Option
 }
 
 /// What `named` names, as the archive has it.
-fn scope(archive: &Archive, named: &Named) -> Result<Scope, Error> {
+///
+/// # Errors
+/// When the path names no study, or none that may be seen from below it.
+pub fn scope(archive: &Archive, named: &Named) -> Result<Scope, Error> {
     let Named { study, series, instance, patient, .. } = named.clone();
     let study = study.ok_or_else(|| Error::invalid("StudyInstanceUID", "the path names no study"))?;
     if !visible(archive.db(), patient, &study).map_err(|error| unread(&error))? {
@@ -83,7 +87,7 @@ fn instance(archive: &Archive, scope: &Scope) -> Result<InstanceRow, Error> {
 }
 
 /// What a client is told of bytes that cannot be read.
-fn fault(error: ReadError) -> Error {
+pub fn fault(error: ReadError) -> Error {
     match error {
         ReadError::Index(error) => unread(&error),
         error => {

@@ -7,11 +7,13 @@
 //! | [`db`] | all SQL |
 //! | [`query`] | the typed query behind QIDO-RS and C-FIND |
 //! | [`archive`] | storing and reading: the one place where bytes meet rows |
+//! | [`picture`] | pictures of frames, made by child processes |
 //!
 //! This crate knows no HTTP, no DIMSE and no sockets.
 
 pub mod archive;
 pub mod dataset;
 pub mod db;
+pub mod picture;
 pub mod query;
 pub mod record;

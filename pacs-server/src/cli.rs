@@ -9,7 +9,7 @@ use clap::{Args, Parser, Subcommand};
 use storage_config::Config;
 
 use crate::import::ImportJob;
-use crate::{control, import, serve, setup, telemetry};
+use crate::{control, decode_worker, import, serve, setup, telemetry};
 
 /// DICOM imaging store and reuse archive.
 #[derive(Parser)]
@@ -32,6 +32,9 @@ enum Command {
     Import(Import),
     /// Make the index again from the packs.
     Rebuild,
+    /// Decode frames for the server that started this process.
+    #[command(name = decode_worker::COMMAND, hide = true)]
+    DecodeWorker,
 }
 
 #[derive(Args)]
@@ -75,6 +78,9 @@ pub fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> Result<ExitCode> {
+    if matches!(cli.command, Some(Command::DecodeWorker)) {
+        return decode_worker::run().map(|()| ExitCode::SUCCESS);
+    }
     let file = cli.config.or_else(|| std::env::var_os("PACS_CONFIG").map(PathBuf::from));
     let config = storage_config::config::load(file.as_deref(), std::env::vars())?;
     match cli.command.unwrap_or(Command::Serve) {
@@ -83,6 +89,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
             serve::run(config).map(|()| ExitCode::SUCCESS)
         }
         Command::CheckConfig => check_config(&config),
+        Command::DecodeWorker => decode_worker::run().map(|()| ExitCode::SUCCESS),
         Command::Import(args) => {
             telemetry::log_to_stderr("warn");
             import_files(&config, args)

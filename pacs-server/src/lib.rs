@@ -5,6 +5,7 @@
 
 pub mod cli;
 pub mod control;
+pub mod decode_worker;
 pub mod dimse;
 pub mod http;
 pub mod import;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use indexer::archive::Archive;
 use indexer::db::FacilityId;
+use indexer::picture::Pictures;
 use storage_config::Config;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -14,7 +15,7 @@ use tokio::sync::watch;
 use crate::dimse::{DimseConfig, DimseServer, KnownPeer};
 use crate::http::{Guard, HttpServer, KnownToken};
 use crate::peer_log::PeerLog;
-use crate::{control, http, setup, telemetry};
+use crate::{control, decode_worker, http, setup, telemetry};
 
 /// How often what peers did is written down.
 const PEER_LOG: Duration = Duration::from_secs(2);
@@ -93,7 +94,8 @@ fn routes(
         page_rows: config.http.limits.page_rows,
     };
     let base = format!("{}/dicom-web", config.http.public_url.trim_end_matches('/'));
-    let dicom_web = dicomweb::DicomWeb::new(archive.clone(), &base, sender, limits);
+    let pictures = Pictures::new(archive.clone(), Arc::new(decode_worker::pool(&config.decode)));
+    let dicom_web = dicomweb::DicomWeb::new(archive.clone(), &base, sender, limits).with_pictures(pictures);
     let addresses = portal::Addresses {
         ae_title: config.dimse.ae_title.to_string(),
         dimse: dimse_at.iter().map(ToString::to_string).collect(),

@@ -6,6 +6,8 @@
 
 use axum::http::{HeaderMap, header};
 
+use indexer::picture::PictureFormat;
+
 use crate::archive::Found;
 use crate::error::Error;
 use crate::media::{self, MediaType};
@@ -83,6 +85,10 @@ impl Accepted {
     }
 }
 
+/// Quality of JPEG pictures where the request names none: no loss that an eye finds on a diagnostic screen's
+/// thumbnail or overview.
+const QUALITY: u8 = 90;
+
 /// The names of forms in ETags of frames: multipart, single.
 pub const FORM_OF_FRAMES: [&str; 2] = ["related", "single"];
 
@@ -153,6 +159,25 @@ impl Ranges {
             single => typed(single).map(|media_type| (Form::Single, media_type)),
         };
         let refused = || Error::NotAcceptable(format!("the value is sent as {own} or {OCTETS}"));
+        self.0.iter().find_map(takes).ok_or_else(refused)
+    }
+
+    /// The form and format in which pictures are sent: JPEG unless PNG is asked for.
+    ///
+    /// # Errors
+    /// When no range takes them.
+    pub fn picture(&self) -> Result<(Form, PictureFormat), Error> {
+        let format = |inner: &str| match inner {
+            "*/*" | "image/*" | "image/jpeg" | "image/jpg" => Some(PictureFormat::Jpeg { quality: QUALITY }),
+            "image/png" => Some(PictureFormat::Png),
+            _ => None,
+        };
+        let takes = |range: &MediaType| match range.essence.as_str() {
+            "multipart/*" => Some((Form::Related, PictureFormat::Jpeg { quality: QUALITY })),
+            "multipart/related" => format(&inner_type(range)).map(|format| (Form::Related, format)),
+            single => format(single).map(|format| (Form::Single, format)),
+        };
+        let refused = || Error::NotAcceptable("pictures are sent as image/jpeg or image/png".to_owned());
         self.0.iter().find_map(takes).ok_or_else(refused)
     }
 

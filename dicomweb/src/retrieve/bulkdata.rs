@@ -41,11 +41,11 @@ pub async fn bulkdata(web: &DicomWeb, named: Named, asked: &Asked) -> Result<Res
     send(asked, &row, value, (form, media_type), &name).await
 }
 
-/// `GET .../rendered` of an encapsulated PDF: the document itself.
+/// An encapsulated PDF as its own rendered form.
 ///
 /// # Errors
 /// When the instance holds no PDF, it cannot be read, or a PDF is not accepted.
-pub async fn rendered(web: &DicomWeb, named: Named, asked: &Asked) -> Result<Response, Error> {
+pub async fn document(web: &DicomWeb, named: Named, asked: &Asked) -> Result<Response, Error> {
     let ranges = accept::ranges_of(&asked.headers, asked.query.as_deref())?;
     let (row, value) = reading::turn(&web.archive, move |archive| reading::document(archive, &named)).await?;
     let document = value.filter(|value| media_type(value) == PDF);

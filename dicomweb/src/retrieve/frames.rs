@@ -78,7 +78,10 @@ pub async fn frames(web: &DicomWeb, named: Named, asked: &Asked) -> Result<Respo
 }
 
 /// Reads a list of frame numbers, which count from 1; the result counts from 0.
-fn list(text: &str) -> Result<Vec<usize>, Error> {
+///
+/// # Errors
+/// When it is none, or too long.
+pub fn list(text: &str) -> Result<Vec<usize>, Error> {
     let wrong = |reason: String| Error::invalid("frames", reason);
     if text.len() > LIST_MAX {
         return Err(wrong(format!("the list has more than {LIST_MAX} bytes")));

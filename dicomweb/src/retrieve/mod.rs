@@ -6,9 +6,11 @@
 
 mod accept;
 mod bulkdata;
+mod drawing;
 mod frames;
 mod metadata;
 mod related;
+mod rendered;
 
 use axum::body::Body;
 use axum::extract::rejection::RawPathParamsRejection;
@@ -80,8 +82,12 @@ handler!(
     bulkdata, "bulkdata", bulkdata::bulkdata
 );
 handler!(
-    /// `GET /studies/{study}/series/{series}/instances/{instance}/rendered`, of documents.
-    rendered, "rendered_document", bulkdata::rendered
+    /// `GET .../rendered` of a study, series, instance or frames.
+    rendered, "rendered", rendered::rendered
+);
+handler!(
+    /// `GET .../thumbnail` of a study, series, instance or frame.
+    thumbnail, "thumbnail", rendered::thumbnail
 );
 
 /// What a client asked besides the path.

@@ -8,19 +8,16 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use codecs::{FrameTable, NativeLayout, TransferSyntax};
+use codecs::{FrameTable, TransferSyntax};
 
 use super::bulk::BulkValue;
 use super::error::ReadError;
-use super::{Archive, Shared, reader};
+use super::header::HeaderReader;
+use super::{Archive, Shared};
 use crate::dataset::attributes::Attributes;
-use crate::dataset::{DataSet, Element, Endian, Skeleton, Tag, Value, Vr};
+use crate::dataset::{Endian, Tag, Vr};
 use crate::db::{FrameSource, InstanceRow, Scope};
-use crate::record::InstanceBody;
 
-/// Largest pixel data that are taken into memory as a whole, in bytes: those of rare encodings, in which no frame can be
-/// read where it lies.
-const WHOLE_MAX: u64 = 512 << 20;
 /// Pixel Data, Float Pixel Data, Double Float Pixel Data.
 const PIXELS: [Tag; 3] = [Tag(0x7FE0, 0x0010), Tag(0x7FE0, 0x0008), Tag(0x7FE0, 0x0009)];
 
@@ -162,23 +159,22 @@ fn bits_from(bytes: &[u8], skip: u32, bits: u64, out: &mut Vec<u8>) {
 /// The pixel data of an instance as Explicit VR Little Endian has them, for those whose frames cannot be read in place:
 /// small ones that stand in the instance record, big endian ones, deflated ones.
 fn whole(
-    shared: &Shared,
+    shared: &Arc<Shared>,
     instance: &InstanceRow,
     table: Option<FrameTable>,
 ) -> Result<Option<(FrameTable, Vec<u8>)>, ReadError> {
-    let body = reader::read_body(shared, &instance.place)?;
-    let deflated = crate::dataset::is_deflated(body.transfer_syntax.as_str());
-    if table.is_none() && !deflated {
+    if table.is_none() && !crate::dataset::is_deflated(instance.transfer_syntax.as_str()) {
         return Ok(None);
     }
-    let skeleton = reader::skeleton_of(shared, &body)?;
-    let data_set = DataSet::new(&skeleton);
+    let header = HeaderReader::open(shared, instance)?;
+    let data_set = header.data_set();
     let Some(element) = PIXELS.iter().find_map(|tag| data_set.get(*tag)) else { return Ok(None) };
-    let mut bytes = value_of(shared, &body, deflated, &element)?;
+    let mut bytes = header.value(&element)?;
     let attributes = Attributes::read(&data_set).map_err(|e| ReadError::DataSet(e.to_string()))?;
     let table = match table {
         Some(table) => table,
-        None => match native_table(&skeleton, &attributes, bytes.len() as u64) {
+        None if header.encapsulated() == Some(true) => return Ok(None),
+        None => match native_table(&attributes, bytes.len() as u64) {
             Some(table) => table,
             None => return Ok(None),
         },
@@ -189,42 +185,10 @@ fn whole(
     Ok(Some((table, bytes)))
 }
 
-fn value_of(
-    shared: &Shared,
-    body: &InstanceBody,
-    deflated: bool,
-    element: &Element<'_>,
-) -> Result<Vec<u8>, ReadError> {
-    let too_long = || ReadError::DataSet("the pixel data are too long to be taken as a whole".into());
-    match element.value {
-        Value::Bytes(bytes) => Ok(bytes.to_vec()),
-        Value::Sequence(_) => Err(ReadError::DataSet("the pixel data are a sequence".into())),
-        Value::Bulk { length, .. } if length > WHOLE_MAX => Err(too_long()),
-        Value::Bulk { splice, length } if deflated => {
-            reader::inflated_value(shared, body, splice, length as usize)
-        }
-        Value::Bulk { splice, .. } => {
-            let bulk = body.bulk.get(splice).ok_or_else(|| ReadError::Damaged("a splice".into()))?;
-            let mut value = BulkValue::find(shared, bulk.hash, bulk.length)?;
-            let mut bytes = Vec::new();
-            value.read(shared, 0..bulk.length, &mut bytes)?;
-            Ok(bytes)
-        }
-    }
-}
-
 /// The table of native frames, of a data set for which the store made none.
-fn native_table(skeleton: &Skeleton, attributes: &Attributes, length: u64) -> Option<FrameTable> {
-    let encapsulated = skeleton.pixel.as_ref().is_some_and(|pixel| pixel.encapsulated);
+fn native_table(attributes: &Attributes, length: u64) -> Option<FrameTable> {
     let image = &attributes.instance;
-    let layout = NativeLayout {
-        rows: image.rows?,
-        columns: image.columns?,
-        samples: image.samples.unwrap_or(1),
-        bits_allocated: image.bits_allocated?,
-        halved_chroma: image.photometric.as_deref().is_some_and(|p| p.ends_with("_422")),
-    };
-    FrameTable::native(layout, image.frames.unwrap_or(1), length).ok().filter(|_| !encapsulated)
+    FrameTable::native(image.native_layout()?, image.frames.unwrap_or(1), length).ok()
 }
 
 /// Turns big endian pixels into little endian ones. Single bytes stand in words too where the VR says so.

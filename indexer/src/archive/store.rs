@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use codecs::{FrameTable, NativeLayout};
+use codecs::FrameTable;
 use storage_config::pack::Extent;
 use storage_config::{ContentHash, Hasher, Uid};
 
@@ -17,7 +17,7 @@ use super::job::{BulkBytes, Done, Expect, Job, Stored};
 use super::pool::Chunk;
 use super::stream_lane::Lease;
 use crate::dataset::attributes::Attributes;
-use crate::dataset::{DataSet, Event, PixelData, Scanner, Skeleton};
+use crate::dataset::{DataSet, Event, Scanner, Skeleton};
 use crate::db::FacilityId;
 use crate::record::{Arrival, InstanceBody, SplicedBulk, digest};
 
@@ -296,22 +296,10 @@ fn frame_table(skeleton: &Skeleton, attributes: &Attributes, bulk: &[SplicedBulk
     let pixel = skeleton.pixel.as_ref().filter(|_| !skeleton.is_deflated())?;
     let frames = attributes.instance.frames.unwrap_or(1);
     let table = if pixel.encapsulated {
-        FrameTable::encapsulated(&fragments(pixel), &pixel.offset_table, &[], frames)
+        FrameTable::encapsulated(&pixel.fragments, &pixel.offset_table, frames)
     } else {
         let length = pixel.splice.and_then(|n| bulk.get(n)).map_or(pixel.length, |b| b.length);
-        let image = &attributes.instance;
-        let layout = NativeLayout {
-            rows: image.rows?,
-            columns: image.columns?,
-            samples: image.samples.unwrap_or(1),
-            bits_allocated: image.bits_allocated?,
-            halved_chroma: image.photometric.as_deref().is_some_and(|p| p.ends_with("_422")),
-        };
-        FrameTable::native(layout, frames, length)
+        FrameTable::native(attributes.instance.native_layout()?, frames, length)
     };
     table.ok().map(|table| table.to_bytes())
-}
-
-fn fragments(pixel: &PixelData) -> Vec<codecs::Fragment> {
-    pixel.fragments.iter().map(|f| codecs::Fragment { offset: f.offset, length: f.length }).collect()
 }

@@ -5,7 +5,8 @@ use super::encoding::Endian;
 use super::error::DataSetError;
 use super::grammar::Found;
 use super::notes::{Note, Notes};
-use super::skeleton::{Fragment, PixelData};
+use super::skeleton::PixelData;
+use codecs::Fragment;
 
 /// A basic offset table larger than this is not kept (that of four million frames is).
 pub(super) const OFFSET_TABLE_BYTES: u64 = 16 << 20;

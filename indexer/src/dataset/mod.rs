@@ -34,7 +34,7 @@ pub use error::{DataSetError, DataSetErrorKind};
 pub use notes::{Note, Notes};
 pub use reader::{DataSet, Element, Elements, ItemIter, Items, Value};
 pub use scanner::{Event, ScanLimits, Scanner};
-pub use skeleton::{Fragment, Parsed, Piece, PixelData, Skeleton, Splice};
+pub use skeleton::{Parsed, Piece, PixelData, Skeleton, Splice};
 
 /// Value fields of this many bytes and more are bulk values (format version 1; digests depend on it).
 pub const BULK_THRESHOLD: u64 = 4096;

@@ -1,5 +1,7 @@
 //! What the split of a data set leaves: skeleton, splice points, and what the scan learned on the way.
 
+use codecs::Fragment;
+
 use super::Tag;
 use super::encoding::{Encoding, is_deflated};
 use super::error::DataSetError;
@@ -59,15 +61,6 @@ pub(super) struct Layout {
 pub(super) struct Inflated {
     pub bytes: Vec<u8>,
     pub splices: Vec<Splice>,
-}
-
-/// One fragment of encapsulated Pixel Data (PS3.5 A.4).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Fragment {
-    /// Where the fragment's bytes start within the bulk value (after its 8-byte item header).
-    pub offset: u64,
-    /// Length in bytes.
-    pub length: u64,
 }
 
 /// Pixel Data, Float Pixel Data or Double Float Pixel Data of the data set itself.

@@ -47,7 +47,7 @@ impl Split {
         let pixel = self
             .pixel
             .as_ref()
-            .map_or(0, |p| p.offset_table.len() + p.fragments.len() * size_of::<super::skeleton::Fragment>());
+            .map_or(0, |p| p.offset_table.len() + p.fragments.len() * size_of::<codecs::Fragment>());
         (self.bytes.len() + self.splices.len() * size_of::<Splice>() + pixel) as u64
     }
 }

@@ -8,7 +8,7 @@ use super::{DataSet, Tag};
 macro_rules! numbers {
     ($(#[$doc:meta] $name:ident: $type:ty, $width:literal;)*) => {$(
         #[$doc]
-        pub fn $name(&self) -> impl Iterator<Item = $type> + 'a {
+        pub fn $name(&self) -> impl Iterator<Item = $type> + use<'a> {
             let endian = self.endian;
             self.bytes().unwrap_or_default().as_chunks::<$width>().0.iter().map(move |chunk| match endian {
                 Endian::Little => <$type>::from_le_bytes(*chunk),

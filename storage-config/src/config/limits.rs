@@ -150,11 +150,45 @@ impl Default for StoreLimits {
     }
 }
 
+/// Limits of the processes that decode frames for rendered pictures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DecodeLimits {
+    /// Processes at once; 0: one for each processor.
+    pub workers: u32,
+    /// Address space of one process.
+    pub memory_bytes: u64,
+    /// Samples of one frame (Rows x Columns x Samples per Pixel).
+    pub samples: u64,
+    /// Bytes of one frame as stored.
+    pub frame_bytes: u64,
+    /// Seconds for one frame, after which its process is killed.
+    pub seconds: u64,
+    /// Seconds to wait for a process while all are busy.
+    pub queue_seconds: u64,
+    /// Seconds without work after which a process ends.
+    pub idle_seconds: u64,
+}
+
+impl Default for DecodeLimits {
+    fn default() -> Self {
+        DecodeLimits {
+            workers: 0,
+            memory_bytes: 512 * MIB,
+            samples: 40_000_000,
+            frame_bytes: 256 * MIB,
+            seconds: 10,
+            queue_seconds: 10,
+            idle_seconds: 30,
+        }
+    }
+}
+
 impl Config {
     /// Limits with which the archive could not work.
     pub(super) fn limit_problems(&self) -> Vec<String> {
         let (d, s, c) = (&self.dimse.limits, &self.store.limits, &self.scan);
-        let rules: [(bool, &str); 9] = [
+        let rules: [(bool, &str); 11] = [
             ((4096..=262_144).contains(&d.pdu_bytes), "dimse.limits.pdu_bytes is not within 4096 and 262144"),
             (d.associate_bytes >= 4096, "dimse.limits.associate_bytes is below 4096"),
             (d.associations > 0, "dimse.limits.associations is 0"),
@@ -166,6 +200,8 @@ impl Config {
             (s.memory_bytes >= MIB, "store.limits.memory_bytes is below 1 MiB"),
             (s.pack_bytes >= MIB, "store.limits.pack_bytes is below 1 MiB"),
             ((1..=256).contains(&c.depth), "scan.depth is not within 1 and 256"),
+            (self.decode.memory_bytes >= 64 * MIB, "decode.memory_bytes is below 64 MiB"),
+            (self.decode.seconds > 0, "decode.seconds is 0"),
             (c.skeleton_bytes <= GIB, "scan.skeleton_bytes is over 1 GiB"),
         ];
         rules.iter().filter(|(holds, _)| !holds).map(|(_, what)| (*what).to_owned()).collect()

@@ -7,7 +7,7 @@
 mod limits;
 mod load;
 
-pub use limits::{DimseLimits, HttpLimits, ScanLimits, StoreLimits};
+pub use limits::{DecodeLimits, DimseLimits, HttpLimits, ScanLimits, StoreLimits};
 pub use load::{ConfigError, load};
 
 use std::net::{IpAddr, SocketAddr};
@@ -33,6 +33,8 @@ pub struct Config {
     pub store: Store,
     /// Limits on what a data set may be.
     pub scan: ScanLimits,
+    /// Limits on decoding frames for rendered pictures.
+    pub decode: DecodeLimits,
     /// Known application entities: sources and destinations.
     pub peer: Vec<Peer>,
     /// Facilities whose holdings are kept apart.
@@ -50,6 +52,7 @@ impl Default for Config {
             database: Database::default(),
             store: Store::default(),
             scan: ScanLimits::default(),
+            decode: DecodeLimits::default(),
             peer: Vec::new(),
             facility: Vec::new(),
             token: Vec::new(),

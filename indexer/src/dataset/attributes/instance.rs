@@ -1,5 +1,6 @@
 //! Attributes of the instance itself: numbers, times, shape of the pixels (PS3.3 C.7.6, C.12.1).
 
+use codecs::NativeLayout;
 use dicom_dictionary_std::tags;
 
 use super::header::Header;
@@ -59,6 +60,18 @@ pub struct Instance {
 }
 
 impl Instance {
+    /// How native frames lie one behind the other; none where the header lacks what decides it.
+    #[must_use]
+    pub fn native_layout(&self) -> Option<NativeLayout> {
+        Some(NativeLayout {
+            rows: self.rows?,
+            columns: self.columns?,
+            samples: self.samples.unwrap_or(1),
+            bits_allocated: self.bits_allocated?,
+            halved_chroma: self.photometric.as_deref().is_some_and(|p| p.ends_with("_422")),
+        })
+    }
+
     pub(super) fn read(header: &Header<'_>, notes: &mut TextNotes) -> Self {
         let acquired = header.text(tags::ACQUISITION_DATE_TIME, notes);
         let acquired = acquired.map(|raw| (date_time(&raw), raw));
