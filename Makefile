@@ -11,11 +11,13 @@ help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 run: ## build and start the archive on this machine (data in ./data)
+	scripts/install-build-needs
 	$(CARGO) build --release --locked -p pacs-server
 	scripts/install-viewer || echo "The viewer could not be installed; the archive runs without it." >&2
 	exec $(TARGET)/release/pacs-server serve
 
 test: ## install what the tests need and run all of them
+	scripts/install-build-needs
 	scripts/install-test-needs
 	scripts/run-tests
 

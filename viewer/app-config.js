@@ -81,7 +81,8 @@
           supportsReject: false,
           imageRendering: 'wadors',
           // Small pictures come from whole frames until the archive renders them itself.
-          thumbnailRendering: 'wadors',
+          thumbnailRendering: 'thumbnail',
+          thumbnailRequestStrategy: 'fetch',
           enableStudyLazyLoad: true,
           omitQuotationForMultipartRequest: true,
           singlepart: 'bulkdata,pdf,video',

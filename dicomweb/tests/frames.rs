@@ -10,6 +10,7 @@ use axum::body::Body;
 use axum::http::{Request, header};
 use support::{Answer, JSON, Rig, element};
 
+const DEFLATED: &str = "1.2.840.10008.1.2.1.99";
 const OHIF: &str = "multipart/related; type=application/octet-stream; transfer-syntax=*";
 const IMAGE: &str = "/studies/1.2/series/1.2.1/instances/1.2.3.1";
 
@@ -79,7 +80,12 @@ fn file(sop: &str, pixels: &Pixels<'_>) -> Vec<u8> {
     number(&mut set, (0x0028, 0x0100), pixels.bits);
     set.extend_from_slice(&pixels.before);
     set.extend_from_slice(&pixels.element);
-    out.extend_from_slice(&set);
+    if pixels.syntax == DEFLATED {
+        let mut deflater = flate2::read::DeflateEncoder::new(&set[..], flate2::Compression::fast());
+        deflater.read_to_end(&mut out).unwrap();
+    } else {
+        out.extend_from_slice(&set);
+    }
     out
 }
 
@@ -213,6 +219,18 @@ async fn compressed_frames_are_their_fragments_as_stored() {
     for accept in ["multipart/related; type=\"application/octet-stream\"", "application/octet-stream"] {
         rig.get_as(&format!("{IMAGE}/frames/1"), Some(accept)).await.problem(406);
     }
+}
+
+#[tokio::test]
+async fn frames_of_a_deflated_data_set_come_inflated() {
+    let pixels = noise(2 * 64 * 64, 9);
+    let element = long(0x7FE0, 0x0010, b"OB", &pixels);
+    let before = long(0x0042, 0x0011, b"OB", &[0; 8192]);
+    let set = Pixels { syntax: DEFLATED, rows: 64, columns: 64, bits: 8, frames: "2", element, before };
+    let rig = rig_with(&[file("1.2.3.1", &set)]).await;
+    let answer = rig.get_as(&format!("{IMAGE}/frames/2,1"), Some(OHIF)).await;
+    let got: Vec<Vec<u8>> = parts(&answer).into_iter().map(|(_, bytes)| bytes).collect();
+    assert_eq!(got, [&pixels[4096..], &pixels[..4096]]);
 }
 
 #[tokio::test]

@@ -3,9 +3,10 @@
 
 mod dataset_model;
 
+use codecs::Fragment;
 use dataset_model::*;
 use indexer::dataset::{
-    DataSet, DataSetError, Encoding, Endian, Fragment, Note, ScanLimits, Skeleton, Splice, Tag, Value, Vr,
+    DataSet, DataSetError, Encoding, Endian, Note, ScanLimits, Skeleton, Splice, Tag, Value, Vr,
 };
 use proptest::prelude::*;
 use std::io::Write;

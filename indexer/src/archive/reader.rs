@@ -145,22 +145,22 @@ pub(crate) fn inflated_value(
     Ok(value)
 }
 
-/// Scans a deflated data set as when it arrived; the limits of the scan hold again.
+/// Scans a deflated data set as when it arrived and tells what comes out of it; the limits of the scan hold again.
 fn scan_again(
     shared: &Shared,
     body: &InstanceBody,
-    nothing: &mut dyn FnMut(Event<'_>) -> Result<(), crate::dataset::DataSetError>,
+    on: &mut dyn FnMut(Event<'_>) -> Result<(), crate::dataset::DataSetError>,
 ) -> Result<Skeleton, ReadError> {
     let mut scanner = Scanner::new(&body.transfer_syntax, shared.options.scan);
-    let nothing = &mut |event: Event<'_>| nothing(event);
+    let on = &mut |event: Event<'_>| on(event);
     let broken = |e: crate::dataset::DataSetError| ReadError::DataSet(e.to_string());
     for bulk in &body.bulk {
         let mut stream = BulkStream::open(shared, bulk.hash, bulk.length)?;
         while let Some(bytes) = stream.next(shared)? {
-            scanner.push(&bytes, nothing).map_err(broken)?;
+            scanner.push_inflated(&bytes, on).map_err(broken)?;
         }
     }
-    scanner.finish(nothing).map_err(broken)
+    scanner.finish(on).map_err(broken)
 }
 
 /// One bulk value on its way out.

@@ -84,6 +84,23 @@ impl Scanner {
         Ok(())
     }
 
+    /// Takes the next bytes of a deflated data set and tells of the data set that comes out of them, not of the stream.
+    ///
+    /// # Errors
+    /// As [`Scanner::push`].
+    pub fn push_inflated<E: From<DataSetError>>(
+        &mut self,
+        bytes: &[u8],
+        on: &mut impl FnMut(Event<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        self.received = self.received.saturating_add(bytes.len() as u64);
+        let split = &mut self.split;
+        match &mut self.deflated {
+            Some(inflater) => inflater.push(bytes, &mut |inflated| split.push(inflated, on)),
+            None => split.push(bytes, on),
+        }
+    }
+
     /// How many bytes were taken so far.
     pub fn received(&self) -> u64 {
         self.received

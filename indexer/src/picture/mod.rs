@@ -112,7 +112,15 @@ impl Pictures {
         // Native frames come as Explicit VR Little Endian has them, each from a byte of its own.
         let (_, syntax) = frame_syntax(frames);
         let frame = Frame::new(syntax, &content);
-        Ok(self.pool.render(&frame, &attributes, &presentation, request)?)
+        match self.pool.render(&frame, &attributes, &presentation, request) {
+            // Nothing was asked for but the frame as it is.
+            Err(WorkerError::Render(RenderError::Request(what)))
+                if request.viewport.is_none() && request.window.is_none() =>
+            {
+                Err(PictureError::Header(what))
+            }
+            result => Ok(result?),
+        }
     }
 
     /// The instance that stands for a study or series: the middle one of its first series of images, or of what there
