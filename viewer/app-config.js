@@ -80,7 +80,6 @@
           supportsWildcard: true,
           supportsReject: false,
           imageRendering: 'wadors',
-          // Small pictures come from whole frames until the archive renders them itself.
           thumbnailRendering: 'thumbnail',
           thumbnailRequestStrategy: 'fetch',
           enableStudyLazyLoad: true,
