@@ -2,9 +2,11 @@
 //! further titles and ports, the index made again.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test")]
 
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
+use fixtures::edited::{Edit, edited};
 use fixtures::many::{Address, instance};
 use fixtures::studies::Instance;
 use tests::dimse::{Association, Reply, contexts_for};
@@ -38,6 +40,62 @@ fn one_process_owns_a_data_folder() -> Result<()> {
     server.kill()?;
     // The lock of a process that was killed keeps nobody out.
     setup.start()?.stop()
+}
+
+#[test]
+fn a_configuration_is_checked_before_it_is_used() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).with_file_name("config.example.toml");
+    let check =
+        |file: &Path| Setup::new(folder.path()).run(&["--config", file.to_str().unwrap(), "check-config"]);
+    let good = check(&example)?;
+    ensure!(good.status.success(), "{}", String::from_utf8_lossy(&good.stderr));
+    ensure!(String::from_utf8_lossy(&good.stdout).contains("ae_title = \"PACS\""), "the keys are not shown");
+    for (text, named) in [
+        ("[dimse]\nae_titel = \"CT\"\n", "ae_titel"),
+        ("[dimse]\nae_title = \"A TITLE THAT IS TOO LONG\"\n", "ae_title"),
+        ("[store.limits]\nstream_lanes = 0\n", "store.limits.stream_lanes"),
+        ("[http\n", "line 1"),
+    ] {
+        let file = folder.path().join("bad.toml");
+        std::fs::write(&file, text)?;
+        let bad = check(&file)?;
+        let said = String::from_utf8_lossy(&bad.stderr).into_owned();
+        ensure!(!bad.status.success() && said.contains(named), "{text:?}: {said}");
+    }
+    Ok(())
+}
+
+/// The value of a metric with these labels, 0 where it was not counted yet.
+fn metric(text: &str, name: &str, labels: &[&str]) -> f64 {
+    let lines = text.lines().filter(|line| line.starts_with(name) && labels.iter().all(|l| line.contains(l)));
+    lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
+}
+
+#[test]
+fn what_was_received_stored_and_saved_is_counted_by_depth() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let server = Setup::new(folder.path()).start()?;
+    let one = instance(22, Address::default(), 50_000);
+    let relabelled = edited(&one, &Edit::reissued(&one, 22)).context("no copy")?;
+    let all = [one.clone(), one, relabelled];
+    let contexts = contexts_for(&all);
+    let mut association = server.associate("METRICS", &contexts)?;
+    for one in &all {
+        ensure!(association.store(&contexts, one)?.status == 0, "refused");
+    }
+    association.release()?;
+    let text = String::from_utf8(server.web().get("/metrics")?.body)?;
+    let saved = |depth: &str| metric(&text, "archive_saved_bytes_total", &[&format!("depth=\"{depth}\"")]);
+    let stored = metric(&text, "archive_stored_bytes_total", &[]);
+    ensure!((50_000.0..56_000.0).contains(&stored), "{stored} bytes stored");
+    ensure!(saved("1") > 50_000.0, "{} bytes saved of the same instance", saved("1"));
+    ensure!((50_000.0..51_000.0).contains(&saved("2")), "{} bytes saved of the same pixels", saved("2"));
+    ensure!(metric(&text, "dimse_received_bytes_total", &[]) > 150_000.0, "received bytes");
+    ensure!(metric(&text, "archive_instances_total", &[]) == 3.0, "instances");
+    ensure!(metric(&text, "dimse_associations_accepted_total", &[]) >= 1.0, "associations");
+    ensure!(metric(&text, "dimse_operation_seconds_count", &["store"]) >= 3.0, "latencies");
+    server.stop()
 }
 
 #[test]

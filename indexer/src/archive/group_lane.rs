@@ -325,8 +325,8 @@ impl GroupLane {
         let finishes = self.appended.drain(..).map(finish).collect();
         let batch = Batch { entries: std::mem::take(&mut self.entries), checkpoints: vec![(*pack, upto)] };
         // The index writer prepares the rows while the disk syncs, and commits them after.
-        let synced = Gate::default();
-        self.shared.index.commit(Committed { batch, finishes, synced: synced.clone() });
+        let (opener, synced) = Gate::new();
+        self.shared.index.commit(Committed { batch, finishes, synced });
         let begun = Instant::now();
         let result = writer.sync(SyncPoint::Group);
         metrics::histogram!("archive_sync_seconds", "lane" => "group").record(begun.elapsed().as_secs_f64());
@@ -334,7 +334,7 @@ impl GroupLane {
         if let Err(error) = &result {
             self.shared.health.note_disk(error);
         }
-        synced.open(answer.clone());
+        opener.open(answer.clone());
         for done in self.stated.drain(..) {
             let answer = answer.clone();
             self.shared.index.after(move || drop(done.send(answer)));

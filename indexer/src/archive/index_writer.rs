@@ -36,10 +36,33 @@ struct End {
     told: Condvar,
 }
 
-impl Gate {
+/// The one who knows how a sync ended. Dropped without a word, because its thread died, it says that nothing is known to
+/// be synced, so that nobody waits for ever.
+pub(crate) struct Opener(Gate);
+
+impl Opener {
     /// Tells how the sync ended.
-    pub(crate) fn open(&self, result: Result<(), StoreError>) {
-        *self.0.result.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
+    pub(crate) fn open(self, result: Result<(), StoreError>) {
+        self.0.tell(result);
+    }
+}
+
+impl Drop for Opener {
+    fn drop(&mut self) {
+        self.0.tell(Err(StoreError::Internal("a lane ended before its sync did".into())));
+    }
+}
+
+impl Gate {
+    /// A gate and what opens it.
+    pub(crate) fn new() -> (Opener, Gate) {
+        let gate = Gate::default();
+        (Opener(gate.clone()), gate)
+    }
+
+    /// The first word holds.
+    fn tell(&self, result: Result<(), StoreError>) {
+        self.0.result.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(result);
         self.0.told.notify_all();
     }
 
@@ -259,4 +282,23 @@ fn repair(shared: &Arc<Shared>, mut commits: Vec<Committed>, error: &DbError) {
         }
     }
     shared.requeue(&claimed);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lane_that_dies_opens_its_gate() {
+        let (opener, gate) = Gate::new();
+        let died = std::thread::spawn(move || {
+            let _opener = opener;
+            panic!("a lane dies");
+        });
+        assert!(died.join().is_err());
+        assert!(matches!(gate.wait(), Err(StoreError::Internal(_))));
+        let (opener, gate) = Gate::new();
+        opener.open(Ok(()));
+        assert!(gate.wait().is_ok());
+    }
 }

@@ -132,19 +132,19 @@ impl Lease {
         let stored = job.stored(Outcome::New, 0);
         let instance = Some(batch.entries.len() - 1);
         let finishes = vec![Finish { claimed, stored, instance, done: job.done }];
-        let synced = Gate::default();
-        shared.index.commit(Committed { batch, finishes, synced: synced.clone() });
+        let (opener, synced) = Gate::new();
+        shared.index.commit(Committed { batch, finishes, synced });
         let begun = Instant::now();
         let result = self.writer().and_then(|writer| Ok(writer.sync(SyncPoint::Stream)?));
         metrics::histogram!("archive_sync_seconds", "lane" => "stream").record(begun.elapsed().as_secs_f64());
         match result {
             Ok(()) => {
-                synced.open(Ok(()));
+                opener.open(Ok(()));
                 self.keep();
             }
             Err(error) => {
                 shared.health.note_failed_sync();
-                synced.open(Err(error));
+                opener.open(Err(error));
             }
         }
     }
