@@ -76,7 +76,7 @@ fn packs(fresh: &Fresh, records: &[(Record, Sample)]) -> Vec<Vec<Entry>> {
             6..=8 => {
                 let statement = Box::new(statement(records, number));
                 let place = Place { pack: ids[*pack], offset, length: 9 };
-                Entry::Statement { place, statement, later: number % 4 == 0 }
+                Entry::Statement { place, statement, later: number.is_multiple_of(4) }
             }
             _ if !seen.insert(arrival) => sample.holding(ids[*pack], offset),
             _ => sample.instance(ids[*pack], offset),
@@ -101,7 +101,7 @@ fn statement(records: &[(Record, Sample)], number: usize) -> Statement {
         let instances = records.iter().skip(number).step_by(2).map(|other| other.1.digest()).collect();
         let safety = facility == 3;
         State::Withdrawal(Withdrawal {
-            restored: number % 5 == 0,
+            restored: number.is_multiple_of(5),
             study: sample.study_uid(),
             instances,
             facility: (!safety && *kind == 6).then_some(facility),

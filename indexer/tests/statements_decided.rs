@@ -15,7 +15,7 @@ use proptest::prelude::*;
 use storage_config::ContentHash;
 
 fn statement(id: &str, study: u8, (ms, n, writer): (u64, u16, u32), based_on: Option<u64>) -> Statement {
-    let held = ms % 2 == 0;
+    let held = ms.is_multiple_of(2);
     Statement {
         id: id.into(),
         writer,

@@ -116,7 +116,22 @@ pub struct Statement {
 }
 
 /// A statement as records write it.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize)]
+struct Writing<'a> {
+    id: &'a str,
+    writer: u32,
+    time: HybridTime,
+    subject: &'a str,
+    based_on: Option<u64>,
+    #[serde(flatten)]
+    state: &'a State,
+    who: &'a Who,
+    why: &'a str,
+    asked: ContentHash,
+}
+
+/// The same as it is read.
+#[derive(Deserialize)]
 struct Written {
     id: String,
     writer: u32,
@@ -142,15 +157,15 @@ impl Statement {
     /// # Errors
     /// When it cannot be written, which no statement that passed [`Statement::check`] does.
     pub fn to_json(&self) -> Result<String, StatementError> {
-        let written = Written {
-            id: self.id.clone(),
+        let written = Writing {
+            id: &self.id,
             writer: self.writer,
             time: self.time,
-            subject: self.subject.key.clone(),
+            subject: &self.subject.key,
             based_on: self.based_on,
-            state: self.state.clone(),
-            who: self.who.clone(),
-            why: self.why.clone(),
+            state: &self.state,
+            who: &self.who,
+            why: &self.why,
             asked: self.asked,
         };
         serde_json::to_string(&written).map_err(|error| invalid("state", error.to_string()))
