@@ -6,6 +6,7 @@
 //! | [`record`] | bodies of records and the digest of an instance; pure |
 //! | [`db`] | all SQL |
 //! | [`query`] | the typed query behind QIDO-RS and C-FIND |
+//! | [`statement`] | what people and systems said, and which of it counts; pure |
 //! | [`archive`] | storing and reading: the one place where bytes meet rows |
 //! | [`picture`] | pictures of frames, made by child processes |
 //!
@@ -17,3 +18,4 @@ pub mod db;
 pub mod picture;
 pub mod query;
 pub mod record;
+pub mod statement;

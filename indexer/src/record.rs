@@ -5,6 +5,10 @@
 
 use storage_config::{ContentHash, Hasher, Uid};
 
+use crate::statement::{
+    DatedCode, Facility, HybridTime, Kind, State, Statement, StatementError, Subject, Who,
+};
+
 /// Version of the bodies written here.
 const VERSION: u16 = 1;
 /// Longest source text that is kept, in bytes.
@@ -25,6 +29,9 @@ pub enum RecordError {
     /// A value that cannot be.
     #[error("the record body has an invalid {0}")]
     Invalid(&'static str),
+    /// No statement, or one of a kind that this program does not know.
+    #[error("a statement whose {0}")]
+    Statement(#[from] StatementError),
 }
 
 /// A bulk value's place in a data set.
@@ -221,21 +228,57 @@ impl HoldingBody {
 /// The body of a statement record: one JSON object after the version.
 ///
 /// # Errors
-/// [`RecordError::Invalid`] when `statement` cannot be written as JSON.
-pub fn write_statement(statement: &serde_json::Value) -> Result<Vec<u8>, RecordError> {
+/// [`RecordError::Statement`] when it cannot be written as JSON.
+pub fn write_statement(statement: &Statement) -> Result<Vec<u8>, RecordError> {
     let mut out = VERSION.to_le_bytes().to_vec();
-    serde_json::to_writer(&mut out, statement).map_err(|_| RecordError::Invalid("statement"))?;
+    out.extend(statement.to_json()?.into_bytes());
     Ok(out)
 }
 
 /// Reads a statement back.
 ///
 /// # Errors
-/// When the body is short, of an unknown version or no JSON.
-pub fn read_statement(body: &[u8]) -> Result<serde_json::Value, RecordError> {
+/// When the body is short, of an unknown version or no statement that this program knows.
+pub fn read_statement(body: &[u8]) -> Result<Statement, RecordError> {
     let mut rest = Rest(body);
     rest.version()?;
-    serde_json::from_slice(rest.0).map_err(|_| RecordError::Invalid("statement"))
+    Statement::from_json(rest.0).or_else(|error| {
+        let early = serde_json::from_slice::<EarlyFacility>(rest.0).map_err(|_| error)?;
+        early.statement(rest.0)
+    })
+}
+
+/// The first form of a facility statement, from before there were others: one code, nobody's word.
+#[derive(serde::Deserialize)]
+struct EarlyFacility {
+    r#type: String,
+    id: u32,
+    code: String,
+    from: String,
+    time_ms: u64,
+}
+
+impl EarlyFacility {
+    fn statement(self, bytes: &[u8]) -> Result<Statement, RecordError> {
+        if self.r#type != "facility" {
+            return Err(RecordError::Invalid("type of statement"));
+        }
+        let asked = ContentHash::of(bytes);
+        let state = Facility { codes: vec![DatedCode { code: self.code, from: self.from }] };
+        let statement = Statement {
+            id: asked.to_string(),
+            writer: 1,
+            time: HybridTime::new(self.time_ms, 0).map_err(|_| RecordError::Invalid("time"))?,
+            subject: Subject { kind: Kind::Facility, key: self.id.to_string() },
+            based_on: None,
+            state: State::Facility(state),
+            who: Who::system(),
+            why: String::new(),
+            asked,
+        };
+        statement.check()?;
+        Ok(statement)
+    }
 }
 
 fn put_text(out: &mut Vec<u8>, text: &str) {

@@ -328,17 +328,33 @@ fn wait_until(mut holds: impl FnMut() -> bool) {
     }
 }
 
-/// An index of the first schema is brought up to date from the packs: what it derived is made again.
+/// What the second and third versions of the schema added, taken away again, the latest first.
+const OLDER: [&str; 2] = [
+    "DROP TABLE subject; DROP TABLE statement; DROP TABLE withdrawal; DROP TABLE withdrawn; \
+     DROP TABLE version_choice; DROP TABLE patient_link; DROP TABLE legal_hold; \
+     DROP INDEX instance_not_served; DROP INDEX instance_hidden; ALTER TABLE instance DROP COLUMN hidden; \
+     ALTER TABLE holding DROP COLUMN last_ms; ALTER TABLE holding DROP COLUMN hidden; \
+     ALTER TABLE pending_holding DROP COLUMN last_ms; ALTER TABLE conflict DROP COLUMN resolved; \
+     PRAGMA user_version = 2;",
+    "DROP INDEX patient_key; ALTER TABLE patient DROP COLUMN key; ALTER TABLE frame_table DROP COLUMN pixels; \
+     PRAGMA user_version = 1;",
+];
+
+/// An index of an earlier schema is brought up to date from the packs: what it derived is made again.
 #[test]
 fn an_index_of_an_earlier_schema_is_filled_again_from_the_packs() {
+    for versions_back in [1, 2] {
+        is_filled_again(&OLDER[..versions_back].concat());
+    }
+}
+
+fn is_filled_again(older: &str) {
     let mut world = World::new(31);
     world.start().unwrap();
     let sent = instance(31, Address::default(), 20_000);
     let digest = store(world.archive(), 0, &sent).unwrap().digest;
     world.stop();
     let connection = rusqlite::Connection::open(world.index()).unwrap();
-    let older = "DROP INDEX patient_key; ALTER TABLE patient DROP COLUMN key; \
-                 ALTER TABLE frame_table DROP COLUMN pixels; PRAGMA user_version = 1;";
     connection.execute_batch(older).unwrap();
     drop(connection);
     let archive = world.start().unwrap();

@@ -7,6 +7,7 @@ mod db_sample;
 use db_sample::{Fresh, SAMPLE, Sample, ask, everything, uid};
 use indexer::db::{Applied, Batch, ConflictKind, Entry, FacilityId, Place, Scope};
 use indexer::query::Level;
+use indexer::statement::{DatedCode, Facility, HybridTime, State};
 use serde_json::json;
 
 fn kinds(fresh: &Fresh) -> Vec<ConflictKind> {
@@ -186,24 +187,39 @@ fn a_machine_with_a_wrong_clock_is_told_of_and_an_import_is_not() {
 }
 
 #[test]
-fn statements_are_of_facilities_and_others_stay_visible() {
+fn facility_statements_of_the_first_form_are_read_and_others_stay_visible() {
     let fresh = Fresh::new();
     let pack = fresh.db.pack_id("a").unwrap();
-    let state = |offset, json| Entry::Statement { place: Place { pack, offset, length: 9 }, json };
+    let read = |json: serde_json::Value| {
+        let mut body = vec![1, 0];
+        body.extend(json.to_string().into_bytes());
+        indexer::record::read_statement(&body)
+    };
+    let early = json!({ "type": "facility", "id": 1, "code": "60152", "from": "00000000", "time_ms": 7 });
+    let statement = Box::new(read(early).unwrap());
+    let mut later = (*statement).clone();
+    later.id = "merged".into();
+    (later.time, later.based_on) = (HybridTime::new(9, 0).unwrap(), Some(1));
+    let codes = [("60152", "00000000"), ("60001", "20260101")];
+    let codes = codes.map(|(code, from)| DatedCode { code: code.into(), from: from.into() }).to_vec();
+    later.state = State::Facility(Facility { codes });
+    let place = |offset| Place { pack, offset, length: 9 };
+    let state = |offset, statement| Entry::Statement { place: place(offset), statement, later: false };
     let entries = vec![
-        state(0, json!({ "type": "facility", "id": 1, "code": "60152", "from": "20250101" })),
-        state(100, json!({ "type": "facility", "id": 1, "code": "00000", "from": "20240101" })),
-        state(100, json!({ "type": "facility", "id": 1, "code": "00000", "from": "20240101" })),
-        state(200, json!({ "type": "facility", "id": -1, "code": "1" })),
-        state(300, json!({ "type": "oracle" })),
-        state(400, json!(7)),
+        state(0, statement.clone()),
+        state(0, statement),
+        state(100, Box::new(later)),
         Entry::Unindexable { pack, offset: 500, reason: "no data set".into() },
     ];
-    assert_eq!(fresh.db.apply(&Batch { entries, checkpoints: Vec::new() }).unwrap(), [Applied::Noted; 7]);
+    assert_eq!(fresh.db.apply(&Batch { entries, checkpoints: Vec::new() }).unwrap(), [Applied::Noted; 4]);
     let codes: Vec<String> = fresh.db.facility_codes().unwrap().into_iter().map(|c| c.code).collect();
-    assert_eq!(codes, ["00000", "60152"]);
+    assert_eq!(codes, ["60152", "60001"]);
+    for other in [json!({ "type": "oracle" }), json!(7), json!({ "type": "facility", "id": -1, "code": "1" })]
+    {
+        assert!(read(other).is_err());
+    }
     let places: Vec<u64> = fresh.db.unindexable(10, 0).unwrap().iter().map(|u| u.place.offset).collect();
-    assert_eq!(places, [200, 300, 400, 500]);
+    assert_eq!(places, [500]);
 }
 
 #[test]

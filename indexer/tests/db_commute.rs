@@ -5,8 +5,12 @@
 mod db_sample;
 
 use db_sample::{Fresh, SAMPLE, Sample, everything};
-use indexer::db::{Batch, Entry};
+use indexer::db::{Batch, Entry, Place};
+use indexer::statement::{
+    HybridTime, Reason, Resolution, ServedVersion, State, Statement, Subject, Who, Withdrawal, sop_key,
+};
 use proptest::prelude::*;
+use storage_config::ContentHash;
 
 /// A record of one of three packs: some content, and how it came.
 #[derive(Debug, Clone)]
@@ -43,7 +47,7 @@ fn any_content() -> impl Strategy<Value = Sample> {
 
 fn any_records() -> impl Strategy<Value = Vec<(Record, Sample)>> {
     let came = (0..4i64, 1..4u32, prop::sample::select(vec!["dimse:CT1", "stow:HIS"]));
-    let record = (0..3usize, any::<prop::sample::Index>(), 0..6u8, came);
+    let record = (0..3usize, any::<prop::sample::Index>(), 0..9u8, came);
     (prop::collection::vec(any_content(), 1..8), prop::collection::vec(record, 1..24)).prop_map(
         |(contents, records)| {
             let of = |(pack, content, kind, came): (usize, prop::sample::Index, u8, _)| {
@@ -61,7 +65,7 @@ fn packs(fresh: &Fresh, records: &[(Record, Sample)]) -> Vec<Vec<Entry>> {
     let ids: Vec<_> = ["a", "b", "c"].iter().map(|name| fresh.db.pack_id(name).unwrap()).collect();
     let mut packs = vec![Vec::new(), Vec::new(), Vec::new()];
     let mut seen = std::collections::HashSet::new();
-    for (Record { pack, kind, came }, sample) in records {
+    for (number, (Record { pack, kind, came }, sample)) in records.iter().enumerate() {
         let offset = 1000 * packs[*pack].len() as u64;
         let (later, facility, source) = *came;
         let sample = Sample { received_ms: SAMPLE.received_ms + later, facility, source, ..sample.clone() };
@@ -69,11 +73,60 @@ fn packs(fresh: &Fresh, records: &[(Record, Sample)]) -> Vec<Vec<Entry>> {
         packs[*pack].push(match kind {
             0 => sample.bulk(ids[*pack], offset),
             1 => sample.holding(ids[*pack], offset),
+            6..=8 => {
+                let statement = Box::new(statement(records, number));
+                let place = Place { pack: ids[*pack], offset, length: 9 };
+                Entry::Statement { place, statement, later: number.is_multiple_of(4) }
+            }
             _ if !seen.insert(arrival) => sample.holding(ids[*pack], offset),
             _ => sample.instance(ids[*pack], offset),
         });
     }
     packs
+}
+
+/// What a record of a kind from 6 on states: withdrawals that take turns on three subjects, or a choice of a version.
+fn statement(records: &[(Record, Sample)], number: usize) -> Statement {
+    let (Record { kind, came, .. }, sample) = &records[number];
+    let (later, facility, _) = *came;
+    let state = if *kind == 8 {
+        let same = |other: &&(Record, Sample)| {
+            let key = |s: &Sample| (s.study, s.series, s.sop);
+            key(&other.1) == key(sample) && other.1.digest() != sample.digest() && other.0.came.0 > 1
+        };
+        let others = records.iter().filter(same).map(|other| other.1.digest()).collect();
+        let resolution = if later == 0 { Resolution::MixUp } else { Resolution::Correction };
+        State::ServedVersion(ServedVersion { digest: sample.digest(), others, resolution })
+    } else {
+        let instances = records.iter().skip(number).step_by(2).map(|other| other.1.digest()).collect();
+        let safety = facility == 3;
+        State::Withdrawal(Withdrawal {
+            restored: number.is_multiple_of(5),
+            study: sample.study_uid(),
+            instances,
+            facility: (!safety && *kind == 6).then_some(facility),
+            through_ms: SAMPLE.received_ms + later,
+            reason: if safety { Reason::PatientSafety } else { Reason::Quality },
+            text: String::new(),
+        })
+    };
+    let key = match *kind {
+        8 => sop_key(&sample.study_uid(), &sample.series_uid(), &sample.sop_uid()),
+        _ => format!("w{}", number % 3),
+    };
+    let statement = Statement {
+        id: format!("s{number}"),
+        writer: facility,
+        time: HybridTime::new(later.unsigned_abs(), 0).unwrap(),
+        subject: Subject { kind: state.kind(), key },
+        based_on: [None, Some(1)][number / 3 % 2],
+        state,
+        who: Who::system(),
+        why: String::new(),
+        asked: ContentHash::of(b"asked"),
+    };
+    statement.check().unwrap();
+    statement
 }
 
 /// Applies the packs interleaved as `choices` say, in batches, now and then starting again at an earlier record.
@@ -101,6 +154,7 @@ fn apply(records: &[(Record, Sample)], choices: &[(u8, u8, u8)]) -> String {
         entries.extend(forward);
         fresh.db.apply(&Batch { entries, checkpoints: Vec::new() }).unwrap();
     }
+    fresh.db.decide_statements().unwrap();
     let shown = everything(&fresh.db);
     let folder = fresh.folder.path().join("index.sqlite");
     check_integrity(&folder);
@@ -118,7 +172,10 @@ fn check_integrity(path: &std::path::Path) {
         "SELECT count(*) FROM study s WHERE n_instances <> \
          (SELECT count(*) FROM instance i WHERE i.study_row = s.id AND version = 0)",
         "SELECT count(*) FROM (SELECT 1 FROM instance GROUP BY series_row, sop_uid \
-         HAVING sum(version = 0) <> 1)",
+         HAVING sum(version = 0) <> max(hidden = 0))",
+        "SELECT count(*) FROM instance i WHERE hidden <> NOT EXISTS \
+         (SELECT 1 FROM holding h WHERE h.instance_id = i.id AND h.hidden = 0)",
+        "SELECT count(*) FROM instance WHERE hidden = 1 AND version = 0",
         "SELECT count(*) FROM patient p WHERE NOT EXISTS (SELECT 1 FROM study WHERE patient_row = p.id)",
         "SELECT (SELECT count(*) FROM instance) <> (SELECT sum(instances) FROM pack)",
         "SELECT (SELECT count(*) FROM holding) <> (SELECT sum(holdings) FROM pack)",

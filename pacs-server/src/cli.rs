@@ -6,10 +6,13 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
-use storage_config::Config;
+use indexer::archive::{Archive, StateError};
+use indexer::statement::Reason;
+use storage_config::{Config, Uid};
 
 use crate::import::ImportJob;
-use crate::{control, decode_worker, import, serve, setup, telemetry};
+use crate::withdrawal::{RestoreJob, WithdrawJob, Withdrawn};
+use crate::{control, decode_worker, import, serve, setup, telemetry, withdrawal};
 
 /// DICOM imaging store and reuse archive.
 #[derive(Parser)]
@@ -35,6 +38,45 @@ enum Command {
     /// Decode frames for the server that started this process.
     #[command(name = decode_worker::COMMAND, hide = true)]
     DecodeWorker,
+    /// Show a study no more; it stays stored.
+    Withdraw(Withdraw),
+    /// Show again what was withdrawn.
+    Restore(Restore),
+}
+
+#[derive(Args)]
+struct Withdraw {
+    /// Study Instance UID.
+    study: Uid,
+    /// Code of the facility whose study it is; without it nobody sees the study any more.
+    #[arg(long)]
+    facility: Option<String>,
+    /// One of duplicate, wrong_object, wrong_patient, quality, patient_safety, other.
+    #[arg(long, value_parser = reason)]
+    reason: Reason,
+    /// Why, in words.
+    #[arg(long)]
+    why: String,
+    /// Your name.
+    #[arg(long)]
+    who: String,
+}
+
+#[derive(Args)]
+struct Restore {
+    /// The withdrawal, as `withdraw` names it.
+    withdrawal: String,
+    /// Why, in words.
+    #[arg(long)]
+    why: String,
+    /// Your name.
+    #[arg(long)]
+    who: String,
+}
+
+fn reason(name: &str) -> Result<Reason, String> {
+    let names = || Reason::ALL.map(Reason::name).join(", ");
+    Reason::of_name(name).ok_or_else(|| format!("one of {}", names()))
 }
 
 #[derive(Args)]
@@ -98,6 +140,22 @@ fn run(cli: Cli) -> Result<ExitCode> {
             telemetry::log_to_stderr("warn");
             rebuild(&config)
         }
+        Command::Withdraw(args) => {
+            telemetry::log_to_stderr("warn");
+            let Withdraw { study, facility, reason, why, who } = args;
+            let job = WithdrawJob { study, facility, reason, why, who };
+            state(&config, &control::Request::Withdraw(job.clone()), "withdrawn", |archive| {
+                withdrawal::withdraw(archive, &job)
+            })
+        }
+        Command::Restore(args) => {
+            telemetry::log_to_stderr("warn");
+            let Restore { withdrawal, why, who } = args;
+            let job = RestoreJob { withdrawal, why, who };
+            state(&config, &control::Request::Restore(job.clone()), "given back", |archive| {
+                withdrawal::restore(archive, &job)
+            })
+        }
     }
 }
 
@@ -134,6 +192,27 @@ fn import_files(config: &Config, args: Import) -> Result<ExitCode> {
         }
     };
     Ok(ExitCode::from(report.exit_code()))
+}
+
+/// Has the running server say something, or says it here.
+#[expect(clippy::print_stdout, reason = "the command's answer")]
+fn state(
+    config: &Config,
+    request: &control::Request,
+    done: &str,
+    here: impl FnOnce(&Archive) -> Result<Withdrawn, StateError>,
+) -> Result<ExitCode> {
+    let withdrawn = match control::connect(&config.data_dir) {
+        Some(client) => client.run(request, &import::Cancel::new(), &mut |_: serde_json::Value| {})?,
+        None => {
+            let (archive, _lock) = setup::open_archive(config)?;
+            let stated = here(&archive);
+            archive.close();
+            stated?
+        }
+    };
+    println!("{} instances {done}; withdrawal {}", withdrawn.instances, withdrawn.withdrawal);
+    Ok(ExitCode::SUCCESS)
 }
 
 #[expect(clippy::print_stdout, reason = "the command's answer")]

@@ -10,6 +10,7 @@ pub mod dimse;
 pub mod http;
 pub mod import;
 pub mod serve;
+pub mod withdrawal;
 
 mod peer_log;
 mod setup;

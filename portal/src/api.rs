@@ -23,10 +23,12 @@ const ROWS_MAX: u32 = 1000;
 pub(crate) struct Stretch {
     limit: Option<u32>,
     offset: Option<u32>,
+    /// Of conflicts: those that somebody resolved.
+    resolved: Option<bool>,
 }
 
 impl Stretch {
-    fn bounds(&self) -> (u32, u32) {
+    pub(crate) fn bounds(&self) -> (u32, u32) {
         (self.limit.unwrap_or(ROWS).min(ROWS_MAX), self.offset.unwrap_or(0))
     }
 }
@@ -52,6 +54,7 @@ pub(crate) async fn state(State(portal): State<Portal>) -> Result<Json<Value>, P
         "refused_because": refused,
         "patients": t.patients, "studies": t.studies, "series": t.series, "instances": t.instances,
         "conflicts": t.conflicts, "unindexable": t.unindexable,
+        "withdrawn": t.withdrawn, "sent_after_rejection": t.sent_after_rejection,
         "ae_title": a.ae_title, "dimse": a.dimse, "dicom_web": a.dicom_web,
     })))
 }
@@ -100,12 +103,18 @@ pub(crate) async fn conflicts(
     Query(stretch): Query<Stretch>,
 ) -> Result<Json<Value>, Problem> {
     let (limit, offset) = stretch.bounds();
-    let rows = ask(&portal.archive, move |archive| archive.db().conflicts(limit, offset)).await?;
+    let resolved = stretch.resolved.unwrap_or(false);
+    let rows = ask(&portal.archive, move |archive| match resolved {
+        true => archive.db().resolved_conflicts(limit, offset),
+        false => archive.db().conflicts(limit, offset),
+    });
+    let rows = rows.await?;
     let rows = rows.into_iter().map(|c| {
         json!({
             "kind": format!("{:?}", c.kind), "study": c.study_uid, "series": c.series_uid,
             "sop_instance": c.sop_instance, "digest": c.digest, "served": c.served,
             "patient_differs": c.patient_differs, "received_ms": c.received_ms,
+            "resolved": c.resolved.map(|resolution| resolution.name()),
         })
     });
     Ok(Json(rows.collect()))
@@ -139,8 +148,8 @@ pub(crate) async fn versions(
         json!({
             "digest": i.digest, "served": i.served, "study": i.study_uid, "series": i.series_uid,
             "transfer_syntax": i.transfer_syntax, "received_ms": i.received_ms, "notes": v.notes,
-            "conflict": v.conflict.map(|c| format!("{c:?}")),
-            "href": format!("/api/v1/instances/{sop_instance}/versions/{}", i.digest),
+            "conflict": v.conflict.map(|c| format!("{c:?}")), "withdrawn": i.withdrawn,
+            "href": (!i.withdrawn).then(|| format!("/api/v1/instances/{sop_instance}/versions/{}", i.digest)),
         })
     });
     Ok(Json(rows.collect()))
@@ -155,6 +164,9 @@ pub(crate) async fn version(
         digest.parse().map_err(|_| Problem::Invalid("digest", "not 64 hexadecimal digits".into()))?;
     let row = ask(&portal.archive, move |archive| archive.db().instance_by_digest(&digest)).await?;
     let row = row.filter(|row| row.sop_instance == sop).ok_or(Problem::NotFound("version"))?;
+    if row.withdrawn {
+        return Err(Problem::Withdrawn);
+    }
     let archive = portal.archive.clone();
     let (length, body) = dicomweb::instance_file(&archive, row).await.map_err(|_| Problem::Failed)?;
     let headers = [

@@ -18,6 +18,7 @@ mod search;
 mod security;
 mod shown;
 mod state;
+mod stating;
 mod study;
 pub mod viewer;
 mod words;
@@ -126,5 +127,9 @@ pub fn router(portal: Portal) -> Router {
         .route("/api/v1/unindexable", get(api::unindexable))
         .route("/api/v1/instances/{sop_instance}/versions", get(api::versions))
         .route("/api/v1/instances/{sop_instance}/versions/{digest}", get(api::version));
-    pages.merge(programs).layer(axum::middleware::map_response(security::headers)).with_state(portal)
+    pages
+        .merge(programs)
+        .merge(stating::routes())
+        .layer(axum::middleware::map_response(security::headers))
+        .with_state(portal)
 }

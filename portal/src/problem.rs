@@ -1,6 +1,6 @@
 //! Errors as problem bodies (RFC 9457).
 
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 /// Why a request has no answer.
@@ -10,6 +10,12 @@ pub(crate) enum Problem {
     Invalid(&'static str, String),
     /// There is no such thing.
     NotFound(&'static str),
+    /// It was there and was withdrawn.
+    Withdrawn,
+    /// It contradicts what was said before: the field and why.
+    Conflict(&'static str, String),
+    /// Not now; the same request later will do.
+    Unavailable(String),
     /// The archive failed; the log says more.
     Failed,
 }
@@ -27,6 +33,9 @@ impl IntoResponse for Problem {
         let (status, title, field) = match self {
             Problem::Invalid(field, why) => (StatusCode::BAD_REQUEST, why, Some(field)),
             Problem::NotFound(what) => (StatusCode::NOT_FOUND, format!("there is no such {what}"), None),
+            Problem::Withdrawn => (StatusCode::GONE, "this was withdrawn".into(), None),
+            Problem::Conflict(field, why) => (StatusCode::CONFLICT, why, Some(field)),
+            Problem::Unavailable(why) => (StatusCode::SERVICE_UNAVAILABLE, why, None),
             Problem::Failed => (
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "the archive could not answer; its log says why".into(),
@@ -34,6 +43,11 @@ impl IntoResponse for Problem {
             ),
         };
         let body = serde_json::json!({ "title": title, "status": status.as_u16(), "field": field });
-        (status, [(header::CONTENT_TYPE, "application/problem+json")], body.to_string()).into_response()
+        let mut response =
+            (status, [(header::CONTENT_TYPE, "application/problem+json")], body.to_string()).into_response();
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("30"));
+        }
+        response
     }
 }

@@ -161,6 +161,30 @@ impl Http {
         }
     }
 
+    /// A request of `method` with a JSON body and further headers, over a connection of its own.
+    ///
+    /// # Errors
+    /// When there is no answer.
+    pub fn send(
+        &mut self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &Value,
+    ) -> Result<Answer> {
+        let mut stream = self.connect()?;
+        let body = body.to_string();
+        let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        let request = format!(
+            "{method} {path} HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\
+             {headers}Connection: close\r\n\r\n{body}",
+            self.address,
+            body.len()
+        );
+        stream.write_all(request.as_bytes())?;
+        read_answer(&mut BufReader::new(stream))
+    }
+
     /// The data set of the served version, by WADO-RS.
     ///
     /// # Errors

@@ -14,10 +14,11 @@ use super::Shared;
 use super::append::{append_bulk, append_instance, place};
 use super::error::StoreError;
 use super::in_flight::{Claim, Lane};
-use super::index_writer::{Committed, Finish, Gate};
+use super::index_writer::{Committed, Finish, Gate, Heard, tell};
 use super::job::{BulkBytes, Job, Outcome};
-use crate::db::{Batch, Entry, FacilityId, PackId};
-use crate::record::HoldingBody;
+use crate::db::{Batch, Entry, PackId, Place};
+use crate::record::{HoldingBody, write_statement};
+use crate::statement::Statement;
 
 /// Bytes of data sets after which a group is synced even if more waits.
 const GROUP_BYTES: u64 = 64 << 20;
@@ -34,15 +35,14 @@ pub(crate) struct Queue {
 #[derive(Default)]
 struct Waiting {
     jobs: VecDeque<Job>,
-    statements: VecDeque<Statement>,
+    statements: VecDeque<Saying>,
     stop: bool,
 }
 
 /// A statement to be appended, and who waits for it.
-pub(crate) struct Statement {
-    pub(crate) json: serde_json::Value,
-    pub(crate) facility: FacilityId,
-    pub(crate) done: std::sync::mpsc::Sender<Result<(), StoreError>>,
+pub(crate) struct Saying {
+    pub(crate) statement: Box<Statement>,
+    pub(crate) done: Heard,
 }
 
 impl Queue {
@@ -58,9 +58,15 @@ impl Queue {
         self.more.notify_one();
     }
 
-    /// Adds a statement.
-    pub(crate) fn state(&self, statement: Statement) {
-        self.lock().statements.push_back(statement);
+    /// Adds a statement; after the stop it is refused.
+    pub(crate) fn state(&self, saying: Saying) {
+        let mut waiting = self.lock();
+        if waiting.stop {
+            drop(waiting);
+            return tell(&saying.done, Err(StoreError::Unavailable("the archive is stopping".into())));
+        }
+        waiting.statements.push_back(saying);
+        drop(waiting);
         self.more.notify_one();
     }
 
@@ -75,7 +81,7 @@ impl Queue {
     }
 
     /// The next group, empty if none comes within `limit`; none after the stop.
-    fn take(&self, limit: Duration) -> Option<(Vec<Job>, Vec<Statement>)> {
+    fn take(&self, limit: Duration) -> Option<(Vec<Job>, Vec<Saying>)> {
         let idle = |w: &mut Waiting| w.jobs.is_empty() && w.statements.is_empty() && !w.stop;
         let (mut waiting, _) =
             self.more.wait_timeout_while(self.lock(), limit, idle).unwrap_or_else(PoisonError::into_inner);
@@ -110,7 +116,7 @@ pub(crate) struct GroupLane {
     pack: Option<(PackWriter, PackId)>,
     entries: Vec<Entry>,
     appended: Vec<Appended>,
-    stated: Vec<std::sync::mpsc::Sender<Result<(), StoreError>>>,
+    stated: Vec<Heard>,
 }
 
 impl GroupLane {
@@ -126,23 +132,25 @@ impl GroupLane {
             if ailing {
                 self.self_test();
             }
-            for statement in statements {
-                self.append_statement(statement);
+            for saying in statements {
+                self.append_statement(saying);
+                self.commit_if_full();
             }
             for job in jobs {
                 self.append(job);
-                if self
-                    .pack
-                    .as_ref()
-                    .is_some_and(|(pack, _)| pack.should_seal(self.shared.options.store.pack_bytes))
-                {
-                    self.commit();
-                }
+                self.commit_if_full();
             }
             self.commit();
         }
         if let Some((writer, pack)) = self.pack.take() {
             self.shared.seal(writer, pack);
+        }
+    }
+
+    fn commit_if_full(&mut self) {
+        let limit = self.shared.options.store.pack_bytes;
+        if self.pack.as_ref().is_some_and(|(pack, _)| pack.should_seal(limit)) {
+            self.commit();
         }
     }
 
@@ -167,24 +175,33 @@ impl GroupLane {
         self.pack.as_mut().ok_or_else(|| StoreError::Internal("no pack".into()))
     }
 
-    fn append_statement(&mut self, statement: Statement) {
-        let Statement { json, facility, done } = statement;
-        let appended = crate::record::write_statement(&json)
-            .map_err(|e| StoreError::Internal(e.to_string()))
-            .and_then(|body| {
-                let (writer, pack) = self.pack()?;
-                let hash = ContentHash::of(&body);
-                let extent = writer.append(Kind::Statement, facility.0, &[&body], hash)?;
-                Ok(place(*pack, &extent))
-            });
-        match appended {
+    fn append_statement(&mut self, saying: Saying) {
+        let Saying { statement, done } = saying;
+        if self.shared.health.disk_failed() {
+            return tell(&done, Err(StoreError::Unavailable("the disk failed".into())));
+        }
+        let start = self.pack.as_ref().map(|(writer, _)| writer.len());
+        match self.write_statement(&statement) {
             Ok(place) => {
-                self.entries.push(Entry::Statement { place, json });
+                self.entries.push(Entry::Statement { place, statement, later: false });
                 self.stated.push(done);
             }
-            // The other side may have given up waiting; then nobody is to be told.
-            Err(error) => drop(done.send(Err(error))),
+            Err(error) => {
+                self.cut_back(start);
+                tell(&done, Err(error));
+            }
         }
+    }
+
+    fn write_statement(&mut self, statement: &Statement) -> Result<Place, StoreError> {
+        let body = write_statement(statement).map_err(|error| StoreError::Internal(error.to_string()))?;
+        let facility = statement.state.facility(&statement.subject.key);
+        let shared = self.shared.clone();
+        let (writer, pack) = self.pack()?;
+        let extent = writer
+            .append(Kind::Statement, facility, &[&body], ContentHash::of(&body))
+            .inspect_err(|error| shared.health.note_disk(error))?;
+        Ok(place(*pack, &extent))
     }
 
     /// Deduplicates and appends one job. Whatever happens, its sender will be told.
@@ -289,6 +306,15 @@ impl GroupLane {
                 (Outcome::New, saved)
             }
             (true, false) => {
+                if let Some(through_ms) = known.withdrawn_through_ms {
+                    // It comes after it was withdrawn, even if its first byte came before.
+                    let arrival = &mut job.body.arrival;
+                    arrival.received_ms = arrival.received_ms.max(through_ms.saturating_add(1));
+                }
+                if known.rejected {
+                    tracing::warn!("an instance was sent again that was withdrawn for patient safety");
+                    metrics::counter!("archive_sent_after_rejection_total").increment(1);
+                }
                 let body = HoldingBody { arrival: job.body.arrival.clone(), digest: job.digest }.write();
                 let extent =
                     writer.append(Kind::Holding, job.facility.0, &[&body], ContentHash::of(&body))?;
@@ -323,10 +349,11 @@ impl GroupLane {
         let Some((writer, pack)) = self.pack.as_mut() else { return };
         let (upto, full) = (writer.len(), writer.should_seal(self.shared.options.store.pack_bytes));
         let finishes = self.appended.drain(..).map(finish).collect();
+        let stated = std::mem::take(&mut self.stated);
         let batch = Batch { entries: std::mem::take(&mut self.entries), checkpoints: vec![(*pack, upto)] };
         // The index writer prepares the rows while the disk syncs, and commits them after.
         let (opener, synced) = Gate::new();
-        self.shared.index.commit(Committed { batch, finishes, synced });
+        self.shared.index.commit(Committed { batch, finishes, stated, synced });
         let begun = Instant::now();
         let result = writer.sync(SyncPoint::Group);
         metrics::histogram!("archive_sync_seconds", "lane" => "group").record(begun.elapsed().as_secs_f64());
@@ -334,11 +361,7 @@ impl GroupLane {
         if let Err(error) = &result {
             self.shared.health.note_disk(error);
         }
-        opener.open(answer.clone());
-        for done in self.stated.drain(..) {
-            let answer = answer.clone();
-            self.shared.index.after(move || drop(done.send(answer)));
-        }
+        opener.open(answer);
         if result.is_err() {
             // Nothing of the group is stored, and the pack is never written again.
             if let Some((writer, pack)) = self.pack.take() {

@@ -22,8 +22,18 @@ pub(crate) struct Committed {
     /// The records, and the mark of their pack up to which everything is then synced and indexed.
     pub(crate) batch: Batch,
     pub(crate) finishes: Vec<Finish>,
+    /// Who waits for statements among the records.
+    pub(crate) stated: Vec<Heard>,
     /// Opens when the sync ends. Until then rows may be prepared, but not committed.
     pub(crate) synced: Gate,
+}
+
+/// Tells whoever made a statement that it is durable and indexed, or why not.
+pub(crate) type Heard = std::sync::mpsc::Sender<Result<(), StoreError>>;
+
+/// Tells who waits for a statement. One that gave up waiting is told nothing.
+pub(crate) fn tell(done: &Heard, answer: Result<(), StoreError>) {
+    let _ = done.send(answer);
 }
 
 /// The end of a sync, waited for by the index writer.
@@ -111,11 +121,6 @@ impl IndexQueue {
     /// Hands appended records over; their gate is opened when they are synced.
     pub(crate) fn commit(&self, committed: Committed) {
         self.order(Order::Commit(committed));
-    }
-
-    /// Runs `task` after all that was handed over before.
-    pub(crate) fn after(&self, task: impl FnOnce() + Send + 'static) {
-        self.in_order(move |_| task());
     }
 
     /// Runs `task` on the write connection after all that was handed over before.
@@ -230,6 +235,7 @@ fn refuse_unsynced(shared: &Arc<Shared>, commits: Vec<Committed>) -> Vec<Committ
         match commit.synced.wait() {
             Ok(()) => left.push(commit),
             Err(error) => {
+                commit.stated.iter().for_each(|done| tell(done, Err(error.clone())));
                 for Finish { claimed, done, .. } in commit.finishes {
                     shared.requeue(&claimed);
                     done.tell(Err(error.clone()));
@@ -242,7 +248,8 @@ fn refuse_unsynced(shared: &Arc<Shared>, commits: Vec<Committed>) -> Vec<Committ
 
 fn answer_all(shared: &Arc<Shared>, commits: Vec<Committed>, applied: &[Applied]) {
     let mut rest = applied;
-    for Committed { batch, finishes, .. } in commits {
+    for Committed { batch, finishes, stated, .. } in commits {
+        stated.iter().for_each(|done| tell(done, Ok(())));
         let (own, others) = rest.split_at_checked(batch.entries.len()).unwrap_or((rest, &[]));
         finishes.into_iter().for_each(|finish| answer(shared, finish, own));
         rest = others;
@@ -267,6 +274,9 @@ fn answer(shared: &Arc<Shared>, finish: Finish, applied: &[Applied]) {
 /// their senders are told of a failure: a sender that tries again is answered as for any duplicate.
 fn repair(shared: &Arc<Shared>, mut commits: Vec<Committed>, error: &DbError) {
     let mut claimed = Vec::new();
+    for done in commits.iter_mut().flat_map(|c| c.stated.drain(..)) {
+        tell(&done, Err(StoreError::from(error)));
+    }
     for finish in commits.iter_mut().flat_map(|c| c.finishes.drain(..)) {
         claimed.extend(finish.claimed);
         finish.done.tell(Err(StoreError::from(error)));

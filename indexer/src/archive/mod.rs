@@ -26,8 +26,10 @@ mod packs;
 mod pool;
 mod reader;
 mod recovery;
+mod stating;
 mod store;
 mod stream_lane;
+mod withdrawing;
 
 use std::path::PathBuf;
 use std::sync::atomic::AtomicUsize;
@@ -48,19 +50,22 @@ pub use job::{Expect, Outcome, Stored};
 pub use manifest::{Metadata, MetadataText, NotReadBack};
 pub use reader::InstanceReader;
 pub use recovery::Recovered;
+pub use stating::{Basis, Said, StateError, StateErrorKind};
 pub use store::{Origin, Store};
+pub use withdrawing::Withdraw;
 
-use crate::db::{Db, FacilityId, InstanceRow, WalLimits};
+use crate::db::{Db, InstanceRow, WalLimits};
 use budget::Budget;
 use bulk::Records;
 use cache_files::CacheFiles;
-use group_lane::{GroupLane, Queue, Statement};
+use group_lane::{GroupLane, Queue};
 use health::Health;
 use in_flight::InFlight;
 use index_writer::IndexQueue;
 use manifests::Manifests;
 use packs::{PackNames, Readers};
 use pool::ChunkPool;
+use stating::Turns;
 use stream_lane::StreamLanes;
 
 /// How often free space and the size of the write-ahead log are looked at.
@@ -111,6 +116,7 @@ pub(crate) struct Shared {
     making_pack: Mutex<()>,
     records: Records,
     manifests: Manifests,
+    turns: Turns,
     stop: Mutex<bool>,
     stopped: Condvar,
 }
@@ -144,6 +150,7 @@ impl Archive {
             readers: Readers::default(),
             making_pack: Mutex::new(()),
             records: Records::default(),
+            turns: Turns::default(),
             stop: Mutex::new(false),
             stopped: Condvar::new(),
         });
@@ -201,25 +208,6 @@ impl Archive {
     /// When its record is damaged or missing.
     pub fn read(&self, row: &InstanceRow) -> Result<InstanceReader, ReadError> {
         InstanceReader::open(&self.shared, &row.place)
-    }
-
-    /// The internal number of a facility's code; a code not seen before becomes a statement first.
-    ///
-    /// # Errors
-    /// When the statement cannot be stored.
-    pub fn facility(&self, code: &str) -> Result<FacilityId, StoreError> {
-        let codes = self.shared.db.facility_codes()?;
-        if let Some(known) = codes.iter().rfind(|known| known.code == code) {
-            return Ok(known.facility);
-        }
-        let id = FacilityId(codes.iter().map(|known| known.facility.0).max().unwrap_or(0) + 1);
-        let json = serde_json::json!({
-            "type": "facility", "id": id.0, "code": code, "from": "00000000", "time_ms": (self.shared.options.now_ms)(),
-        });
-        let (done, answer) = std::sync::mpsc::channel();
-        self.shared.group.state(Statement { json, facility: id, done });
-        answer.recv().map_err(|_| StoreError::Unavailable("the archive is stopping".into()))??;
-        Ok(id)
     }
 
     /// Takes no store any more, lets those under way end, seals the packs and stops the threads.

@@ -61,6 +61,8 @@ pub(crate) fn start(shared: &Shared) -> Result<Recovered, OpenError> {
     let open: Vec<&PackName> =
         files.iter().filter(|name| !rows.get(name).is_some_and(|row| row.sealed)).collect();
     if open.is_empty() {
+        // A start that ended too early may have left some.
+        shared.db.decide_statements()?;
         return Ok(recovered);
     }
     // Names first: a row must never point into a file that a loss of power takes away.
@@ -75,6 +77,7 @@ pub(crate) fn start(shared: &Shared) -> Result<Recovered, OpenError> {
             replay(shared, name, checkpoint(name), pass, &mut recovered)?;
         }
     }
+    shared.db.decide_statements()?;
     for name in open {
         seal(shared, name, checkpoint(name))?;
     }
@@ -98,6 +101,7 @@ pub(crate) fn rebuild(shared: &Shared, progress: &mut dyn FnMut(u64, u64)) -> Re
         let length = shared.open_pack(name).ok().and_then(|reader| reader.len().ok()).unwrap_or(0);
         shared.db.background(&Job::PackSealed { pack, length })?;
     }
+    shared.db.decide_statements()?;
     progress(2 * total, 2 * total);
     Ok(recovered)
 }
@@ -248,8 +252,8 @@ impl Replay<'_> {
                 Ok(Some(Entry::Holding { digest, facility, source, received_ms, place }))
             }
             Kind::Statement => {
-                let json = read_statement(&self.body(record)?).map_err(Failure::never)?;
-                Ok(Some(Entry::Statement { place, json }))
+                let statement = Box::new(read_statement(&self.body(record)?).map_err(Failure::never)?);
+                Ok(Some(Entry::Statement { place, statement, later: true }))
             }
         }
     }

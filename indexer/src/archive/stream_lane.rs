@@ -133,7 +133,7 @@ impl Lease {
         let instance = Some(batch.entries.len() - 1);
         let finishes = vec![Finish { claimed, stored, instance, done: job.done }];
         let (opener, synced) = Gate::new();
-        shared.index.commit(Committed { batch, finishes, synced });
+        shared.index.commit(Committed { batch, finishes, stated: Vec::new(), synced });
         let begun = Instant::now();
         let result = self.writer().and_then(|writer| Ok(writer.sync(SyncPoint::Stream)?));
         metrics::histogram!("archive_sync_seconds", "lane" => "stream").record(begun.elapsed().as_secs_f64());

@@ -1,22 +1,20 @@
 //! Applies a batch of records in one transaction, in append order, each in a way that may be repeated.
 
-use serde_json::Value;
-
 use super::bulk;
 use super::conflict;
-use super::entry::{Applied, Batch, Entry, Place};
+use super::entry::{Applied, Batch, Entry};
 use super::error::DbError;
-use super::facility;
 use super::holding::{self, Came};
 use super::instance;
 use super::pack;
 use super::series;
 use super::session::Session;
+use super::statement;
 use super::study;
 use super::touched::Touched;
 
 /// All tables that are derived from packs.
-const DERIVED: [&str; 18] = [
+const DERIVED: [&str; 25] = [
     "bulk_location",
     "conflict",
     "facility",
@@ -24,16 +22,23 @@ const DERIVED: [&str; 18] = [
     "frame_table",
     "holding",
     "instance",
+    "legal_hold",
     "machine_clock",
     "pack",
     "patient",
+    "patient_link",
     "pending_holding",
     "series",
     "series_variant",
+    "statement",
     "study",
     "study_variant",
     "study_word",
+    "subject",
     "unindexable",
+    "version_choice",
+    "withdrawal",
+    "withdrawn",
     "word",
 ];
 
@@ -47,6 +52,9 @@ pub(super) fn apply(
     let mut applied = Vec::with_capacity(batches.iter().map(|batch| batch.entries.len()).sum());
     for entry in batches.iter().flat_map(|batch| &batch.entries) {
         applied.push(apply_one(session, entry, utc_offset_minutes, &mut touched)?);
+    }
+    while let Some(subject) = touched.subjects.pop_first() {
+        statement::settle(session, subject, &mut touched)?;
     }
     settle(session, &mut touched)?;
     for (pack, to) in batches.iter().flat_map(|batch| &batch.checkpoints) {
@@ -72,7 +80,7 @@ fn apply_one(
             let came = Came { facility: *facility, received_ms: *received_ms, source };
             return holding::apply(session, digest, came, place.pack, touched);
         }
-        Entry::Statement { place, json } => state(session, *place, json)?,
+        Entry::Statement { statement, later, .. } => statement::note(session, statement, *later, touched)?,
         Entry::Unindexable { pack, offset, reason } => {
             conflict::note_unindexable(session, *pack, *offset, reason)?;
         }
@@ -80,16 +88,15 @@ fn apply_one(
     Ok(Applied::Noted)
 }
 
-/// Applies a statement; one that this program does not know stays visible until a later program does.
-fn state(session: &Session<'_>, place: Place, json: &Value) -> Result<(), DbError> {
-    let refused = match json.get("type").and_then(Value::as_str) {
-        Some("facility") => facility::state(session, json)?.err(),
-        _ => Some("a statement of a type that is not known"),
-    };
-    match refused {
-        Some(reason) => conflict::note_unindexable(session, place.pack, place.offset, reason),
-        None => Ok(()),
+/// Decides statements that were left for later, of at most `limit` subjects; how many those were.
+pub(super) fn decide_statements(session: &Session<'_>, limit: u32) -> Result<usize, DbError> {
+    let subjects = statement::undecided(session, limit)?;
+    let mut touched = Touched::default();
+    for subject in &subjects {
+        statement::settle(session, *subject, &mut touched)?;
     }
+    settle(session, &mut touched)?;
+    Ok(subjects.len())
 }
 
 /// Brings what was touched up to date, in the order of rows, so that two writers would wait and not deadlock.

@@ -9,6 +9,7 @@ use super::entry::{ConflictKind, PackId, Place};
 use super::error::DbError;
 use super::session::{Session, signed, unsigned};
 use super::touched::Placed;
+use crate::statement::Resolution;
 
 /// Something that a person must look at.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +30,8 @@ pub struct Conflict {
     pub patient_differs: bool,
     /// When the version that is not served came, in milliseconds since 1970-01-01 UTC.
     pub received_ms: Option<i64>,
+    /// What somebody found the two to be; none while that is open.
+    pub resolved: Option<Resolution>,
 }
 
 /// A record that could not become rows.
@@ -54,12 +57,14 @@ const COMPARE: &str = "SELECT a.bulk_digest = b.bulk_digest AND a.bulk_digest <>
      FROM instance a JOIN study_variant v ON v.id = a.study_variant_id, \
      instance b JOIN study_variant w ON w.id = b.study_variant_id WHERE a.id = ?1 AND b.id = ?2";
 const NOTE: &str = "INSERT INTO conflict (study_row, kind, series_row, sop_uid, digest, served_digest, \
-     patient_differs, received_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) \
+     patient_differs, received_ms, resolved) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, coalesce((SELECT a.resolution \
+     FROM version_choice a JOIN version_choice b ON b.subject_row = a.subject_row AND b.digest = ?6 \
+     WHERE a.digest = ?5 LIMIT 1), 0)) \
      ON CONFLICT (study_row, kind, series_row, sop_uid, digest) DO NOTHING";
 const CLEAR_VERSIONS: &str = "DELETE FROM conflict WHERE study_row = ?1 AND kind IN (1, 2, 3) \
      AND series_row = ?2 AND sop_uid = ?3";
 const NOT_SERVED: &str = "SELECT id, digest, received_ms FROM instance \
-     WHERE sop_uid = ?1 AND series_row = ?2 AND version > 0";
+     WHERE sop_uid = ?1 AND series_row = ?2 AND version > 0 AND hidden = 0";
 const SHARING: &str =
     "SELECT DISTINCT study_row, series_row FROM instance WHERE sop_uid = ?1 AND version = 0 LIMIT 2";
 /// Whether sayings about a study name different patients. What is absent contradicts nothing.
@@ -89,10 +94,13 @@ const SET_CLASH: &str = "UPDATE study SET variants_clash = 1 WHERE id = ?1";
 const IS_MARKED: &str = "SELECT 1 FROM conflict WHERE study_row = ?1 AND kind = 4";
 const CLEAR_PATIENTS: &str = "DELETE FROM conflict WHERE study_row = ?1 AND kind = 4";
 const MARK: &str = "UPDATE study SET identity_conflict = EXISTS (SELECT 1 FROM conflict \
-     WHERE study_row = ?1 AND kind IN (1, 4)) WHERE id = ?1";
+     WHERE study_row = ?1 AND kind IN (1, 4) AND resolved = 0) WHERE id = ?1";
+const HAVING: &str = "SELECT DISTINCT study_row, series_row FROM instance WHERE sop_uid = ?1";
+const CLEAR_SHARED: &str = "DELETE FROM conflict WHERE study_row = ?1 AND kind = 5 AND series_row = ?2 \
+     AND sop_uid = ?3 AND digest = x''";
 const LIST: &str = "SELECT c.kind, s.study_uid, r.series_uid, c.sop_uid, c.digest, c.served_digest, \
-     c.patient_differs, c.received_ms FROM conflict c JOIN study s ON s.id = c.study_row \
-     LEFT JOIN series r ON r.id = c.series_row \
+     c.patient_differs, c.received_ms, c.resolved FROM conflict c JOIN study s ON s.id = c.study_row \
+     LEFT JOIN series r ON r.id = c.series_row WHERE (c.resolved <> 0) = ?3 \
      ORDER BY s.study_uid, c.kind, r.series_uid, c.sop_uid, c.digest LIMIT ?1 OFFSET ?2";
 const NOTE_UNINDEXABLE: &str = "INSERT INTO unindexable (pack_id, record_at, reason) VALUES (?1, ?2, ?3) \
      ON CONFLICT (pack_id, record_at) DO UPDATE SET reason = excluded.reason";
@@ -111,6 +119,8 @@ pub(super) const HOT: &[&str] = &[
     IS_MARKED,
     CLEAR_PATIENTS,
     MARK,
+    HAVING,
+    CLEAR_SHARED,
 ];
 
 /// What two versions are against each other.
@@ -150,15 +160,16 @@ pub(super) fn note_version(
     session.execute(MARK, [version.study]).map(drop)
 }
 
-/// Compares all versions with the one that is served now.
+/// Compares all visible versions with the one that is served now, if one is.
 pub(super) fn compare_versions(
     session: &Session<'_>,
     study: i64,
     series: i64,
     sop_uid: &str,
-    served: &Placed,
+    served: Option<&Placed>,
 ) -> Result<(), DbError> {
     session.execute(CLEAR_VERSIONS, params![study, series, sop_uid])?;
+    let Some(served) = served else { return session.execute(MARK, [study]).map(drop) };
     let others = session.rows(NOT_SERVED, params![sop_uid, series], |row| {
         Ok((row.get::<_, i64>(0)?, row.get::<_, [u8; 32]>(1)?, row.get::<_, i64>(2)?))
     })?;
@@ -187,11 +198,36 @@ pub(super) fn note_shared(
     study: i64,
     series: i64,
 ) -> Result<(), DbError> {
-    let mut sharing = session.rows(SHARING, [sop_uid], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let mut sharing: Vec<(i64, i64)> =
+        session.rows(SHARING, [sop_uid], |row| Ok((row.get(0)?, row.get(1)?)))?;
     sharing.push((study, series));
+    sharing.sort_unstable();
+    sharing.dedup();
+    // What has it elsewhere may be withdrawn.
+    if sharing.len() < 2 {
+        return Ok(());
+    }
     for (study, series) in sharing {
         let kind = ConflictKind::SharedUid.number();
         session.execute(NOTE, params![study, kind, series, sop_uid, &[][..], &[][..], false, 0])?;
+    }
+    Ok(())
+}
+
+/// Takes the flag back from a study and series that serve the SOP Instance UID no more; from all, where none shares it.
+pub(super) fn note_unshared(
+    session: &Session<'_>,
+    sop_uid: &str,
+    study: i64,
+    series: i64,
+) -> Result<(), DbError> {
+    let still: Vec<i64> = session.rows(SHARING, [sop_uid], |row| row.get(1))?;
+    let having: Vec<(i64, i64)> = match still.len() {
+        2.. => vec![(study, series)],
+        _ => session.rows(HAVING, [sop_uid], |row| Ok((row.get(0)?, row.get(1)?)))?,
+    };
+    for (study, series) in having {
+        session.execute(CLEAR_SHARED, params![study, series, sop_uid])?;
     }
     Ok(())
 }
@@ -220,16 +256,23 @@ pub(super) fn compare_patients(session: &Session<'_>, study: i64, look_at_all: b
     session.execute(MARK, [study]).map(drop)
 }
 
-pub(super) fn list(session: &Session<'_>, limit: u32, offset: u32) -> Result<Vec<Conflict>, DbError> {
-    let rows = session.rows(LIST, params![limit, offset], |row| {
+/// Conflicts that are open, or those that somebody resolved.
+pub(super) fn list(
+    session: &Session<'_>,
+    resolved: bool,
+    limit: u32,
+    offset: u32,
+) -> Result<Vec<Conflict>, DbError> {
+    let rows = session.rows(LIST, params![limit, offset, resolved], |row| {
         let texts: (String, Option<String>, String) = (row.get(1)?, row.get(2)?, row.get(3)?);
         let hashes: (Vec<u8>, Vec<u8>) = (row.get(4)?, row.get(5)?);
-        Ok((row.get::<_, i64>(0)?, texts, hashes, row.get::<_, bool>(6)?, row.get::<_, i64>(7)?))
+        let numbers: (i64, i64) = (row.get(7)?, row.get(8)?);
+        Ok((row.get::<_, i64>(0)?, texts, hashes, row.get::<_, bool>(6)?, numbers))
     })?;
     let uid = |text: String| Uid::parse(&text).map_err(|_| DbError::Invalid("UID"));
     let hash = |bytes: Vec<u8>| <[u8; 32]>::try_from(bytes).ok().map(ContentHash);
     rows.into_iter()
-        .map(|(kind, (study, series, sop), (digest, served), patient_differs, received_ms)| {
+        .map(|(kind, (study, series, sop), (digest, served), patient_differs, (received_ms, resolved))| {
             let digest = hash(digest);
             Ok(Conflict {
                 kind: ConflictKind::of_number(kind).ok_or(DbError::Invalid("conflict"))?,
@@ -240,6 +283,11 @@ pub(super) fn list(session: &Session<'_>, limit: u32, offset: u32) -> Result<Vec
                 digest,
                 served: hash(served),
                 patient_differs,
+                resolved: match resolved {
+                    1 => Some(Resolution::Correction),
+                    2 => Some(Resolution::MixUp),
+                    _ => None,
+                },
             })
         })
         .collect()

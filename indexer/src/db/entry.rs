@@ -3,6 +3,7 @@
 use storage_config::{ContentHash, Uid};
 
 use crate::dataset::attributes::Attributes;
+use crate::statement::Statement;
 
 /// A pack as rows name it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -85,7 +86,11 @@ pub enum Entry {
         /// Where the record is.
         place: Place,
         /// The statement.
-        json: serde_json::Value,
+        statement: Box<Statement>,
+        /// Whether what counts is decided by [`Db::decide_statements`] and not at once: for many at a time.
+        ///
+        /// [`Db::decide_statements`]: super::Db::decide_statements
+        later: bool,
     },
     /// A record that cannot become rows.
     Unindexable {

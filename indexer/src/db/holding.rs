@@ -7,6 +7,7 @@ use super::entry::{Applied, FacilityId, PackId};
 use super::error::DbError;
 use super::session::Session;
 use super::touched::Touched;
+use super::{statement, visible};
 
 /// That a facility has an instance.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +18,8 @@ pub struct HoldingRow {
     pub source: String,
     /// When it first came, in milliseconds since 1970-01-01 UTC.
     pub received_ms: i64,
+    /// Whether it was withdrawn.
+    pub hidden: bool,
 }
 
 /// How an instance came to a facility. Compared by time, then source.
@@ -27,36 +30,44 @@ pub(super) struct Came<'a> {
     pub source: &'a str,
 }
 
-const FIND: &str = "SELECT received_ms, source FROM holding WHERE instance_id = ?1 AND facility_id = ?2";
-const INSERT: &str =
-    "INSERT INTO holding (instance_id, facility_id, received_ms, source) VALUES (?1, ?2, ?3, ?4)";
+const FIND: &str =
+    "SELECT received_ms, source, last_ms FROM holding WHERE instance_id = ?1 AND facility_id = ?2";
+const INSERT: &str = "INSERT INTO holding (instance_id, facility_id, received_ms, source, last_ms) VALUES (?1, ?2, ?3, ?4, ?5)";
 const EARLIER: &str =
     "UPDATE holding SET received_ms = ?3, source = ?4 WHERE instance_id = ?1 AND facility_id = ?2";
-const OF_INSTANCE: &str = "SELECT facility_id, source, received_ms FROM holding WHERE instance_id = ?1 \
+const LATER: &str = "UPDATE holding SET last_ms = ?3 WHERE instance_id = ?1 AND facility_id = ?2";
+const OF_INSTANCE: &str = "SELECT facility_id, source, received_ms, hidden FROM holding WHERE instance_id = ?1 \
      ORDER BY received_ms, facility_id";
 const FIND_INSTANCE: &str = "SELECT id FROM instance WHERE digest = ?1";
-const DEFER: &str = "INSERT INTO pending_holding (digest, facility_id, received_ms, source) \
-     VALUES (?1, ?2, ?3, ?4) ON CONFLICT (digest, facility_id) DO UPDATE \
+const DEFER: &str = "INSERT INTO pending_holding (digest, facility_id, received_ms, source, last_ms) \
+     VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (digest, facility_id) DO UPDATE \
      SET received_ms = excluded.received_ms, source = excluded.source \
      WHERE (excluded.received_ms, excluded.source) < (pending_holding.received_ms, pending_holding.source)";
-const DEFERRED: &str = "SELECT facility_id, received_ms, source FROM pending_holding WHERE digest = ?1";
+const DEFER_LATER: &str = "UPDATE pending_holding SET last_ms = max(last_ms, ?3) \
+     WHERE digest = ?1 AND facility_id = ?2";
+const DEFERRED: &str =
+    "SELECT facility_id, received_ms, source, last_ms FROM pending_holding WHERE digest = ?1";
 const UNDEFER: &str = "DELETE FROM pending_holding WHERE digest = ?1";
 
 #[cfg(test)]
-pub(super) const HOT: &[&str] = &[FIND, EARLIER, OF_INSTANCE, FIND_INSTANCE, DEFERRED, UNDEFER];
+pub(super) const HOT: &[&str] =
+    &[FIND, EARLIER, LATER, DEFER_LATER, OF_INSTANCE, FIND_INSTANCE, DEFERRED, UNDEFER];
 
 /// Notes that a facility has an instance; whether that was not known.
 pub(super) fn note(session: &Session<'_>, instance: i64, came: Came<'_>) -> Result<bool, DbError> {
     let facility = came.facility.0;
     let known = session.row(FIND, params![instance, facility], |row| {
-        Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?))
+        Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?, row.get::<_, i64>(2)?))
     })?;
     match known {
         None => {
             first(session, instance, came)?;
             Ok(true)
         }
-        Some((received_ms, source)) => {
+        Some((received_ms, source, last_ms)) => {
+            if came.received_ms > last_ms {
+                session.execute(LATER, params![instance, facility, came.received_ms])?;
+            }
             if (came.received_ms, came.source) < (received_ms, source.as_str()) {
                 session.execute(EARLIER, params![instance, facility, came.received_ms, came.source])?;
             }
@@ -67,7 +78,7 @@ pub(super) fn note(session: &Session<'_>, instance: i64, came: Came<'_>) -> Resu
 
 /// Notes the first holding of an instance, or of a facility.
 pub(super) fn first(session: &Session<'_>, instance: i64, came: Came<'_>) -> Result<(), DbError> {
-    let params = params![instance, came.facility.0, came.received_ms, came.source];
+    let params = params![instance, came.facility.0, came.received_ms, came.source, came.received_ms];
     session.execute(INSERT, params).map(drop)
 }
 
@@ -84,11 +95,16 @@ pub(super) fn apply(
         Some(instance) => {
             let new = note(session, instance, came)?;
             touched.added(pack).holdings += i64::from(new);
+            if statement::is_covered(session, digest)? {
+                visible::look_again(session, digest, touched)?;
+            }
             new
         }
         None => {
-            let params = params![&digest.0[..], came.facility.0, came.received_ms, came.source];
+            let (facility, received_ms) = (came.facility.0, came.received_ms);
+            let params = params![&digest.0[..], facility, received_ms, came.source, received_ms];
             session.execute(DEFER, params)?;
+            session.execute(DEFER_LATER, params![&digest.0[..], facility, received_ms])?;
             true
         }
     };
@@ -98,22 +114,25 @@ pub(super) fn apply(
 /// Gives a new instance the holdings that waited for it; how many facilities that adds.
 pub(super) fn adopt(session: &Session<'_>, instance: i64, digest: &ContentHash) -> Result<i64, DbError> {
     let waiting = session.rows(DEFERRED, [&digest.0[..]], |row| {
-        Ok((row.get::<_, u32>(0)?, row.get::<_, i64>(1)?, row.get::<_, String>(2)?))
+        Ok((row.get::<_, u32>(0)?, row.get::<_, i64>(1)?, row.get::<_, String>(2)?, row.get::<_, i64>(3)?))
     })?;
     if waiting.is_empty() {
         return Ok(0);
     }
     session.execute(UNDEFER, [&digest.0[..]])?;
     let mut added = 0;
-    for (facility, received_ms, source) in waiting {
+    for (facility, received_ms, source, last_ms) in waiting {
         let came = Came { facility: FacilityId(facility), received_ms, source: &source };
         added += i64::from(note(session, instance, came)?);
+        // The latest of those that waited, which may be another one than the first.
+        note(session, instance, Came { received_ms: last_ms, ..came })?;
     }
     Ok(added)
 }
 
 pub(super) fn of_instance(session: &Session<'_>, instance: i64) -> Result<Vec<HoldingRow>, DbError> {
     session.rows(OF_INSTANCE, [instance], |row| {
-        Ok(HoldingRow { facility: FacilityId(row.get(0)?), source: row.get(1)?, received_ms: row.get(2)? })
+        let facility = FacilityId(row.get(0)?);
+        Ok(HoldingRow { facility, source: row.get(1)?, received_ms: row.get(2)?, hidden: row.get(3)? })
     })
 }

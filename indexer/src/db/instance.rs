@@ -1,7 +1,7 @@
 //! Instances: one row for each digest, whoever sent it how often.
 
 use rusqlite::{Row, params};
-use storage_config::Hasher;
+use storage_config::{ContentHash, Hasher};
 
 use super::entry::{Applied, InstanceEntry};
 use super::error::DbError;
@@ -10,9 +10,11 @@ use super::machine;
 use super::row::{SeriesValues, StudyValues, json, number};
 use super::series;
 use super::session::{Session, signed};
+use super::statement;
 use super::study;
 use super::touched::{Placed, Precedence, Touched};
 use super::version::{self, Versions};
+use super::visible;
 
 const KNOWN: &str = "SELECT id, study_row, series_row, study_variant_id, series_variant_id, rank, received_ms, \
      facility_id, source, version, sop_uid FROM instance WHERE digest = ?1";
@@ -56,6 +58,9 @@ pub(super) fn apply(
         if earlier {
             came_earlier(session, &known, entry, touched)?;
         }
+        if statement::is_covered(session, &entry.digest)? {
+            visible::look_again(session, &entry.digest, touched)?;
+        }
         return Ok(if new { Applied::Holding } else { Applied::Duplicate });
     }
     let versions = insert(session, entry, touched)?;
@@ -66,7 +71,24 @@ pub(super) fn apply(
     added.instances += 1;
     added.holdings += 1 + adopted;
     added.data_set_bytes += signed(entry.length, "data set length")?;
+    if statement::is_covered(session, &entry.digest)? {
+        return withdrawn(session, &versions, &entry.digest, touched);
+    }
     version::place(session, &versions, touched)
+}
+
+/// A new row that was withdrawn before its record was applied: it is served only if a holding is visible.
+fn withdrawn(
+    session: &Session<'_>,
+    versions: &Versions<'_>,
+    digest: &ContentHash,
+    touched: &mut Touched,
+) -> Result<Applied, DbError> {
+    version::step_down(session, versions.new.instance)?;
+    visible::look_again(session, digest, touched)?;
+    let Placed { study, series, .. } = versions.new;
+    version::decide_again(session, study, series, versions.sop_uid, touched)?;
+    Ok(Applied::New)
 }
 
 fn insert<'e>(

@@ -27,10 +27,13 @@ mod series;
 mod session;
 mod show;
 mod sqlite;
+mod statement;
+mod stating;
 mod study;
 mod total;
 mod touched;
 mod version;
+mod visible;
 mod word;
 
 use std::path::Path;
@@ -49,10 +52,12 @@ pub use faults::{DbCall, DbFault, DbFaults};
 pub use holding::HoldingRow;
 pub use machine::MachineClock;
 pub use pack::PackRow;
+pub use patient::GROUP_PATIENTS_MAX;
 pub use peer::{PeerRow, UnknownPeer};
 pub use retrieve::{FrameSource, InstanceAfter, InstanceRow, Known, Scope, VersionRow};
 pub use series::SeriesRow;
 pub use sqlite::{Checkpointed, DbOptions, SqliteDb, WalLimits};
+pub use statement::{RejectedArrival, Stated, SubjectRow};
 pub use total::Totals;
 
 use crate::query::{GroupKey, IdentityGroup, Page, Query};
@@ -240,8 +245,8 @@ impl Db {
         self.read_snapshot(|session| content::members(session, series))
     }
 
-    /// The identity group of the patients that `keys` name: today a group is what its keys say. None where they name
-    /// nobody.
+    /// The identity group of the patients that `keys` name: they and all patients that are linked with them. None where
+    /// they name nobody.
     ///
     /// # Errors
     /// When the database fails.
@@ -273,12 +278,12 @@ impl Db {
         self.read_snapshot(|session| show::answer(session, query))
     }
 
-    /// What needs a person's eye, by study; at most `limit` after the first `offset`.
+    /// What needs a person's eye, by study, and nobody has resolved; at most `limit` after the first `offset`.
     ///
     /// # Errors
     /// When the database fails.
     pub fn conflicts(&self, limit: u32, offset: u32) -> Result<Vec<Conflict>, DbError> {
-        self.read(|session| conflict::list(session, limit, offset))
+        self.read(|session| conflict::list(session, false, limit, offset))
     }
 
     /// Records that could not become rows; at most `limit` after the first `offset`.

@@ -5,6 +5,7 @@ use storage_config::Uid;
 
 use super::error::DbError;
 use super::session::Session;
+use super::statement;
 use crate::query::{GroupKey, IdentityGroup};
 
 /// What one patient's studies have in common.
@@ -65,15 +66,24 @@ pub(super) fn drop_empty(session: &Session<'_>, patient: i64) -> Result<(), DbEr
     session.execute(DROP_EMPTY, [patient]).map(drop)
 }
 
-/// The people that `keys` name, as one group; keys that name nobody add nobody. None where nobody is left.
+/// Patients of one group at most, those without studies counted too.
+pub const GROUP_PATIENTS_MAX: usize = 256;
+
+/// The people that `keys` name with all that are linked with them, as one group; keys that name nobody add nobody.
+/// None where nobody is left.
 pub(super) fn group(session: &Session<'_>, keys: &[GroupKey]) -> Result<Option<IdentityGroup>, DbError> {
     let mut rows = Vec::with_capacity(keys.len());
-    for key in keys {
+    for key in &statement::linked_with(session, keys, GROUP_PATIENTS_MAX)? {
         rows.extend(session.row(BY_KEY, [&key.as_bytes()[..]], |row| row.get::<_, i64>(0))?);
     }
     rows.sort_unstable();
     rows.dedup();
     Ok(Some(rows).filter(|rows| !rows.is_empty()).map(IdentityGroup::of_rows))
+}
+
+/// Whether a patient has a study.
+pub(super) fn is_known(session: &Session<'_>, key: &GroupKey) -> Result<bool, DbError> {
+    Ok(session.row(BY_KEY, [&key.as_bytes()[..]], |_| Ok(()))?.is_some())
 }
 
 /// Whether a study is of somebody of the group.

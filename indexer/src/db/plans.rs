@@ -5,8 +5,10 @@ use rusqlite::params_from_iter;
 
 use super::session::Session;
 use super::sqlite::{DbOptions, SqliteDb};
-use super::{bulk, conflict, content, find, holding, instance, pack, patient, retrieve, series, show, study};
-use super::{version, word};
+use super::{
+    bulk, conflict, content, find, holding, instance, pack, patient, retrieve, series, show, statement,
+};
+use super::{study, version, visible, word};
 use crate::query::{Level, Query};
 
 fn with_database(test: impl FnOnce(&Session<'_>)) {
@@ -49,6 +51,8 @@ fn statements_of_storing_and_retrieving_use_indexes() {
             show::HOT,
             study::HOT,
             version::HOT,
+            visible::HOT,
+            &statement::hot(),
             word::HOT,
         ];
         for sql in hot.into_iter().flatten() {

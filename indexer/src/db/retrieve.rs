@@ -55,6 +55,8 @@ pub struct InstanceRow {
     pub received_ms: i64,
     /// Whether it is the version that is served.
     pub served: bool,
+    /// Whether it was withdrawn: its bytes are not to be given out.
+    pub withdrawn: bool,
 }
 
 /// Where a page of instances ended.
@@ -91,8 +93,13 @@ pub struct VersionRow {
 pub struct Known {
     /// Whether the instance is here.
     pub instance: bool,
-    /// Whether this facility is known to hold it.
+    /// Whether this facility is known to hold it: it was not withdrawn, or it came again after it was.
     pub held: bool,
+    /// Through which time this facility's holding was withdrawn, in milliseconds since 1970-01-01 UTC: a holding that
+    /// is to be visible again comes later.
+    pub withdrawn_through_ms: Option<i64>,
+    /// Whether it was withdrawn for patient safety.
+    pub rejected: bool,
     /// A good copy of each bulk value that was asked for, in their order.
     pub bulk: Vec<Option<Place>>,
 }
@@ -103,7 +110,7 @@ macro_rules! instances {
         concat!(
             "SELECT i.id, s.study_uid, r.series_uid, i.sop_uid, i.sop_class, i.transfer_syntax, i.digest, ",
             "i.pack_id, i.record_at, i.body_length, i.length, i.frames, r.series_number, ",
-            "i.instance_number, i.facility_id, i.source, i.received_ms, i.version ",
+            "i.instance_number, i.facility_id, i.source, i.received_ms, i.version, i.hidden ",
             $rest
         )
     };
@@ -130,12 +137,15 @@ const SERIES: &str = "SELECT r.id, r.series_number, r.series_uid FROM study s JO
 const VERSION: &str = "SELECT c.kind, i.notes FROM instance i LEFT JOIN conflict c ON c.study_row = i.study_row \
      AND c.kind IN (1, 2, 3) AND c.series_row = i.series_row AND c.sop_uid = i.sop_uid AND c.digest = i.digest \
      WHERE i.id = ?1";
-const HELD: &str = "SELECT EXISTS (SELECT 1 FROM holding h WHERE h.instance_id = i.id AND h.facility_id = ?2) \
+const HELD: &str = "SELECT (SELECT h.last_ms FROM holding h WHERE h.instance_id = i.id AND h.facility_id = ?2) \
      FROM instance i WHERE i.digest = ?1";
+const WITHDRAWN: &str = "SELECT max(through_ms), max(safety) FROM withdrawn \
+     WHERE digest = ?1 AND facility_id IN (-1, ?2)";
 const FRAMES: &str = "SELECT bytes, pixels FROM frame_table WHERE instance_id = ?1";
 
 #[cfg(test)]
-pub(super) const HOT: &[&str] = &[BY_DIGEST, ONE, OF_SERIES, ANYWHERE, SERIES, VERSION, HELD, FRAMES];
+pub(super) const HOT: &[&str] =
+    &[BY_DIGEST, ONE, OF_SERIES, ANYWHERE, SERIES, VERSION, HELD, WITHDRAWN, FRAMES];
 
 /// What an instance's text columns hold before they are identifiers again.
 type Raw = ([String; 5], InstanceRest);
@@ -152,6 +162,7 @@ struct InstanceRest {
     source: String,
     received_ms: i64,
     version: i64,
+    hidden: bool,
 }
 
 fn raw(row: &Row<'_>) -> rusqlite::Result<Raw> {
@@ -168,6 +179,7 @@ fn raw(row: &Row<'_>) -> rusqlite::Result<Raw> {
         source: row.get(15)?,
         received_ms: row.get(16)?,
         version: row.get(17)?,
+        hidden: row.get(18)?,
     };
     Ok((texts, rest))
 }
@@ -193,6 +205,7 @@ fn checked((texts, rest): Raw) -> Result<InstanceRow, DbError> {
         source: rest.source,
         received_ms: rest.received_ms,
         served: rest.version == 0,
+        withdrawn: rest.hidden,
     })
 }
 
@@ -202,13 +215,29 @@ pub(super) fn known(
     facility: FacilityId,
     hashes: &[ContentHash],
 ) -> Result<Known, DbError> {
-    let held: Option<bool> = session.row(HELD, params![&digest.0[..], facility.0], |row| row.get(0))?;
+    let asked = params![&digest.0[..], facility.0];
+    let held: Option<Option<i64>> = session.row(HELD, asked, |row| row.get(0))?;
+    let (through, rejected) = match held {
+        Some(_) => session
+            .row(WITHDRAWN, asked, |row| {
+                Ok((row.get::<_, Option<i64>>(0)?, row.get::<_, Option<bool>>(1)?.unwrap_or(false)))
+            })?
+            .unwrap_or_default(),
+        None => (None, false),
+    };
     let mut places = Vec::with_capacity(hashes.len());
     for hash in hashes {
         let good = bulk::locations(session, hash)?.into_iter().find(|location| !location.damaged);
         places.push(good.map(|location| location.place));
     }
-    Ok(Known { instance: held.is_some(), held: held.unwrap_or(false), bulk: places })
+    let last_ms = held.flatten();
+    Ok(Known {
+        instance: held.is_some(),
+        held: last_ms.is_some_and(|last_ms| through.is_none_or(|through| last_ms > through)),
+        withdrawn_through_ms: through,
+        rejected,
+        bulk: places,
+    })
 }
 
 pub(super) fn by_digest(session: &Session<'_>, digest: &ContentHash) -> Result<Option<InstanceRow>, DbError> {

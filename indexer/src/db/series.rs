@@ -6,7 +6,7 @@ use storage_config::Uid;
 use super::error::DbError;
 use super::row::{NO_NUMBER, SeriesValues};
 use super::session::{Session, unsigned};
-use super::study;
+use super::study::{self, Shown};
 use super::touched::{Touch, Touched};
 
 /// A series of a study.
@@ -36,6 +36,9 @@ const SHOW: &str = "UPDATE series SET winner_rank = ?2, winner_ms = ?3, winner_d
      variant_id = ?6, (series_number, modality, body_part, performed_date, description_folded) = \
      (SELECT series_number, modality, body_part, performed_date, description_folded FROM series_variant \
      WHERE id = ?6) WHERE id = ?1";
+const CLEAR: &str = "UPDATE series SET winner_rank = NULL, winner_ms = NULL, winner_digest = NULL, \
+     winner_id = NULL, variant_id = NULL, series_number = ?2, modality = '', body_part = '', performed_date = '', \
+     description_folded = '' WHERE id = ?1";
 const COUNT: &str = "UPDATE series SET n_instances = \
      (SELECT count(*) FROM instance WHERE series_row = ?1 AND version = 0), \
      generation = generation + 1, changed_ms = max(changed_ms, ?2) WHERE id = ?1";
@@ -44,7 +47,7 @@ const OF_STUDY: &str = "SELECT r.series_uid, r.modality, r.series_number, r.n_in
      ORDER BY r.series_number, r.series_uid";
 
 #[cfg(test)]
-pub(super) const HOT: &[&str] = &[FIND, FIND_VARIANT, WINNER, LEAST, SHOW, COUNT, OF_STUDY];
+pub(super) const HOT: &[&str] = &[FIND, FIND_VARIANT, WINNER, LEAST, SHOW, CLEAR, COUNT, OF_STUDY];
 
 /// The row of a series, made when it is new.
 pub(super) fn row_of(
@@ -98,8 +101,8 @@ pub(super) fn variant(
 
 /// Brings a series up to date: attributes, count, generation. Whether its modality may have changed.
 pub(super) fn settle(session: &Session<'_>, series: i64, touch: &Touch) -> Result<bool, DbError> {
-    let candidate = study::to_show(session, (WINNER, LEAST), series, touch)?;
-    if let Some(candidate) = &candidate {
+    let shown = study::to_show(session, (WINNER, LEAST), series, touch)?;
+    if let Shown::By(candidate) = &shown {
         let precedence = &candidate.precedence;
         let params = params![
             series,
@@ -111,8 +114,11 @@ pub(super) fn settle(session: &Session<'_>, series: i64, touch: &Touch) -> Resul
         ];
         session.execute(SHOW, params)?;
     }
+    if matches!(shown, Shown::Nothing) {
+        session.execute(CLEAR, params![series, NO_NUMBER])?;
+    }
     session.execute(COUNT, params![series, touch.changed_ms])?;
-    Ok(candidate.is_some())
+    Ok(!matches!(shown, Shown::Same))
 }
 
 pub(super) fn of_study(session: &Session<'_>, study: &Uid) -> Result<Vec<SeriesRow>, DbError> {

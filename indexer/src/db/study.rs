@@ -30,6 +30,10 @@ const SHOW: &str = "UPDATE study SET winner_rank = ?2, winner_ms = ?3, winner_di
      study_date, study_time, accession, study_id, description_folded, referring_folded) = \
      (SELECT newest, patient_id, issuer, name_folded, name_sorted, birth_date, sex, study_date, study_time, \
      accession, study_id, description_folded, referring_folded FROM study_variant WHERE id = ?6) WHERE id = ?1";
+const CLEAR: &str = "UPDATE study SET winner_rank = NULL, winner_ms = NULL, winner_digest = NULL, winner_id = NULL, \
+     variant_id = NULL, patient_row = NULL, newest = '', patient_id = '', issuer = '', name_folded = '', \
+     name_sorted = '', birth_date = '', sex = '', study_date = '', study_time = '', accession = '', study_id = '', \
+     description_folded = '', referring_folded = '' WHERE id = ?1";
 const MODALITIES: &str = "SELECT DISTINCT modality FROM series WHERE study_row = ?1 AND n_instances > 0 \
      AND modality <> '' ORDER BY modality";
 const SET_MODALITIES: &str = "UPDATE study SET modalities = ?2 WHERE id = ?1";
@@ -39,8 +43,25 @@ const COUNT: &str = "UPDATE study SET (n_series, n_instances) = (SELECT count(*)
 const CLASH: &str = "SELECT variants_clash FROM study WHERE id = ?1";
 
 #[cfg(test)]
-pub(super) const HOT: &[&str] =
-    &[FIND, FIND_VARIANT, WINNER, LEAST, SHOWN, TO_SHOW, SHOW, MODALITIES, SET_MODALITIES, COUNT, CLASH];
+pub(super) const HOT: &[&str] = &[
+    FIND,
+    FIND_VARIANT,
+    WINNER,
+    LEAST,
+    SHOWN,
+    TO_SHOW,
+    SHOW,
+    CLEAR,
+    MODALITIES,
+    SET_MODALITIES,
+    COUNT,
+    CLASH,
+];
+
+/// Whether anything of a study was ever stored, withdrawn or not.
+pub(super) fn is_known(session: &Session<'_>, uid: &Uid) -> Result<bool, DbError> {
+    Ok(session.row(FIND, [uid.as_str()], |_| Ok(()))?.is_some())
+}
 
 /// The row of a study, made when it is new.
 pub(super) fn row_of(session: &Session<'_>, uid: &Uid, touched: &mut Touched) -> Result<i64, DbError> {
@@ -98,8 +119,10 @@ pub(super) fn variant(
 
 /// Brings a study up to date after its series were.
 pub(super) fn settle(session: &Session<'_>, study: i64, touch: &Touch) -> Result<(), DbError> {
-    if let Some(candidate) = to_show(session, (WINNER, LEAST), study, touch)? {
-        show(session, study, &candidate)?;
+    match to_show(session, (WINNER, LEAST), study, touch)? {
+        Shown::Same => {}
+        Shown::Nothing => clear(session, study)?,
+        Shown::By(candidate) => show(session, study, &candidate)?,
     }
     if touch.new_variant {
         conflict::compare_variants(session, study)?;
@@ -121,6 +144,16 @@ fn listed(modalities: &[String]) -> String {
     if modalities.is_empty() { String::new() } else { format!("\\{}\\", modalities.join("\\")) }
 }
 
+/// Whose attributes a study or series shows from now on.
+pub(super) enum Shown {
+    /// Those of the same instance as before.
+    Same,
+    /// Those of this one.
+    By(Candidate),
+    /// No instance is served any more.
+    Nothing,
+}
+
 /// The instance whose attributes are to be shown from now on, if that changes. The statements are those of a study or
 /// of a series.
 pub(super) fn to_show(
@@ -128,14 +161,15 @@ pub(super) fn to_show(
     (winner, least): (&str, &str),
     id: i64,
     touch: &Touch,
-) -> Result<Option<Candidate>, DbError> {
+) -> Result<Shown, DbError> {
     if touch.look_at_all {
-        return session.row(least, [id], |row| {
+        let least = session.row(least, [id], |row| {
             let precedence = Precedence { rank: row.get(0)?, received_ms: row.get(1)?, digest: row.get(2)? };
             Ok(Candidate { precedence, instance: row.get(3)?, variant: row.get(4)? })
-        });
+        })?;
+        return Ok(least.map_or(Shown::Nothing, Shown::By));
     }
-    let Some(best) = touch.best else { return Ok(None) };
+    let Some(best) = touch.best else { return Ok(Shown::Same) };
     let shown = session.row(winner, [id], |row| {
         let rank: Option<i64> = row.get(0)?;
         Ok(match rank {
@@ -143,7 +177,18 @@ pub(super) fn to_show(
             None => None,
         })
     })?;
-    Ok(Some(best).filter(|best| shown.flatten().is_none_or(|shown| best.precedence < shown)))
+    let wins = shown.flatten().is_none_or(|shown| best.precedence < shown);
+    Ok(if wins { Shown::By(best) } else { Shown::Same })
+}
+
+/// Empties what a study shows: all of it is withdrawn.
+fn clear(session: &Session<'_>, study: i64) -> Result<(), DbError> {
+    let shown =
+        session.row(SHOWN, [study], |row| Ok((row.get::<_, String>(0)?, row.get::<_, Option<i64>>(1)?)))?;
+    let Some((name, patient)) = shown else { return Ok(()) };
+    session.execute(CLEAR, [study])?;
+    word::replace(session, study, &name, "")?;
+    patient.map_or(Ok(()), |patient| patient::drop_empty(session, patient))
 }
 
 fn show(session: &Session<'_>, study: i64, candidate: &Candidate) -> Result<(), DbError> {

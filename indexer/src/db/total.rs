@@ -18,6 +18,10 @@ pub struct Totals {
     pub instances: u64,
     /// Instances that are kept beside the one that is served.
     pub other_versions: u64,
+    /// Instances that were withdrawn: kept and not shown.
+    pub withdrawn: u64,
+    /// Of these, those that were sent again after they were withdrawn for patient safety.
+    pub sent_after_rejection: u64,
     /// Instances over all facilities that hold them.
     pub holdings: u64,
     /// Copies of bulk values.
@@ -26,7 +30,7 @@ pub struct Totals {
     pub bulk_bytes: u64,
     /// Bytes of all data sets, as if none shared a bulk value.
     pub data_set_bytes: u64,
-    /// Conflicts.
+    /// Conflicts that nobody has resolved.
     pub conflicts: u64,
     /// Records that could not become rows.
     pub unindexable: u64,
@@ -34,9 +38,13 @@ pub struct Totals {
 
 const PACKS: &str = "SELECT coalesce(sum(instances), 0), coalesce(sum(data_set_bytes), 0), \
      coalesce(sum(holdings), 0), coalesce(sum(bulk_copies), 0), coalesce(sum(bulk_bytes), 0) FROM pack";
-const STUDIES: &str = "SELECT count(*), coalesce(sum(n_series), 0), coalesce(sum(n_instances), 0) FROM study";
+const STUDIES: &str = "SELECT count(*), coalesce(sum(n_series), 0), coalesce(sum(n_instances), 0) FROM study \
+     WHERE n_instances > 0";
+const WITHDRAWN: &str = "SELECT count(*) FROM instance WHERE hidden = 1";
+const REJECTED: &str = "SELECT count(DISTINCT w.digest) FROM withdrawn w JOIN instance i ON i.digest = w.digest \
+     JOIN holding h ON h.instance_id = i.id WHERE w.safety = 1 AND h.last_ms > w.through_ms";
 const PATIENTS: &str = "SELECT count(*) FROM patient";
-const CONFLICTS: &str = "SELECT count(*) FROM conflict";
+const CONFLICTS: &str = "SELECT count(*) FROM conflict WHERE resolved = 0";
 const UNINDEXABLE: &str = "SELECT count(*) FROM unindexable";
 
 pub(super) fn read(session: &Session<'_>) -> Result<Totals, DbError> {
@@ -49,12 +57,15 @@ pub(super) fn read(session: &Session<'_>) -> Result<Totals, DbError> {
     };
     let [instances, data_set_bytes, holdings, bulk_copies, bulk_bytes] =
         session.row(PACKS, [], sums)?.unwrap_or_default();
+    let withdrawn = count(WITHDRAWN)?;
     Ok(Totals {
         patients: count(PATIENTS)?,
         studies,
         series,
         instances: served,
-        other_versions: instances.saturating_sub(served),
+        other_versions: instances.saturating_sub(served).saturating_sub(withdrawn),
+        withdrawn,
+        sent_after_rejection: count(REJECTED)?,
         holdings,
         bulk_copies,
         bulk_bytes,

@@ -1,6 +1,6 @@
 //! What a batch touched, so that each series and study is brought up to date once, at the end of the batch.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use storage_config::Uid;
 
@@ -68,6 +68,8 @@ pub(super) struct Added {
 pub(super) struct Touched {
     pub series: BTreeMap<i64, Touch>,
     pub studies: BTreeMap<i64, Touch>,
+    /// Subjects of statements that are to be decided.
+    pub subjects: BTreeSet<i64>,
     /// By pack.
     pub added: BTreeMap<PackId, Added>,
     /// Rows found or made by this batch.

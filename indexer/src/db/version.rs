@@ -1,6 +1,8 @@
-//! Versions: instances of one (study, series, SOP Instance UID) that differ. One of them is served: the first.
+//! Versions: instances of one (study, series, SOP Instance UID) that differ. One of them is served: the one that
+//! somebody chose, else the first.
 //!
-//! Which one, and what the others are against it, depends on the instances alone: by receive time, then digest.
+//! Which one, and what the others are against it, depends on the instances and on what was stated of them alone: by
+//! receive time, then digest, of those that are visible.
 
 use rusqlite::{Row, params};
 
@@ -30,13 +32,15 @@ const ELSEWHERE: &str =
     "SELECT 1 FROM instance WHERE sop_uid = ?1 AND (series_row < ?2 OR series_row > ?2) LIMIT 1";
 const SERVED: &str = "SELECT id, study_row, series_row, study_variant_id, series_variant_id, rank, received_ms, \
      digest FROM instance WHERE sop_uid = ?1 AND series_row = ?2 AND version = 0";
-const LEAST: &str = "SELECT id, study_row, series_row, study_variant_id, series_variant_id, rank, received_ms, \
-     digest FROM instance WHERE sop_uid = ?1 AND series_row = ?2 ORDER BY received_ms, digest LIMIT 1";
+const BEST: &str = "SELECT id, study_row, series_row, study_variant_id, series_variant_id, rank, received_ms, \
+     digest FROM instance i WHERE sop_uid = ?1 AND series_row = ?2 AND hidden = 0 ORDER BY NOT EXISTS \
+     (SELECT 1 FROM version_choice c WHERE c.digest = i.digest AND c.served = 1), received_ms, digest LIMIT 1";
+const IS_CHOSEN: &str = "SELECT 1 FROM version_choice WHERE digest IN (?1, ?2) AND served = 1 LIMIT 1";
 const STEP_DOWN: &str = "UPDATE instance SET version = id WHERE id = ?1";
 const SERVE: &str = "UPDATE instance SET version = 0 WHERE id = ?1";
 
 #[cfg(test)]
-pub(super) const HOT: &[&str] = &[FIRST, ELSEWHERE, SERVED, LEAST, STEP_DOWN, SERVE];
+pub(super) const HOT: &[&str] = &[FIRST, ELSEWHERE, SERVED, BEST, IS_CHOSEN, STEP_DOWN, SERVE];
 
 /// What is known of a SOP Instance UID.
 pub(super) fn others(session: &Session<'_>, sop_uid: &str, series: i64) -> Result<Others, DbError> {
@@ -62,8 +66,13 @@ pub(super) fn place(
         touched.appears(new);
         return Ok(Applied::New);
     };
-    session.execute(STEP_DOWN, [new.instance])?;
-    let kind = if first(new) < first(&served) {
+    step_down(session, new.instance)?;
+    let digests = params![&new.precedence.digest[..], &served.precedence.digest[..]];
+    let chosen = session.row(IS_CHOSEN, digests, |_| Ok(()))?.is_some();
+    let kind = if chosen {
+        decide_again(session, new.study, new.series, sop_uid, touched)?;
+        conflict::kind_of(session, new.instance, served.instance)?.kind
+    } else if first(new) < first(&served) {
         serve(session, &served, new, sop_uid, touched)?;
         conflict::kind_of(session, served.instance, new.instance)?.kind
     } else {
@@ -74,7 +83,13 @@ pub(super) fn place(
     Ok(Applied::Version(kind))
 }
 
-/// Looks again which version is served, after one came to be earlier than it was.
+/// Takes an instance out of what is served.
+pub(super) fn step_down(session: &Session<'_>, instance: i64) -> Result<(), DbError> {
+    session.execute(STEP_DOWN, [instance]).map(drop)
+}
+
+/// Looks again which version is served, after one came to be earlier than it was, one was hidden or shown again, or
+/// one was chosen.
 pub(super) fn decide_again(
     session: &Session<'_>,
     study: i64,
@@ -83,12 +98,28 @@ pub(super) fn decide_again(
     touched: &mut Touched,
 ) -> Result<(), DbError> {
     let served = session.row(SERVED, params![sop_uid, series], placed)?;
-    let least = session.row(LEAST, params![sop_uid, series], placed)?;
-    let (Some(served), Some(least)) = (served, least) else { return Err(DbError::Invalid("version")) };
-    if served.instance == least.instance {
-        return conflict::compare_versions(session, study, series, sop_uid, &served);
+    let best = session.row(BEST, params![sop_uid, series], placed)?;
+    match (served, best) {
+        (Some(served), Some(best)) if served.instance == best.instance => {
+            conflict::compare_versions(session, study, series, sop_uid, Some(&served))
+        }
+        (Some(served), Some(best)) => serve(session, &served, &best, sop_uid, touched),
+        (Some(served), None) => {
+            step_down(session, served.instance)?;
+            touched.disturbed(&served);
+            conflict::compare_versions(session, study, series, sop_uid, None)?;
+            conflict::note_unshared(session, sop_uid, study, series)
+        }
+        (None, Some(best)) => {
+            session.execute(SERVE, [best.instance])?;
+            touched.appears(&best);
+            if session.row(ELSEWHERE, params![sop_uid, series], |_| Ok(()))?.is_some() {
+                conflict::note_shared(session, sop_uid, study, series)?;
+            }
+            conflict::compare_versions(session, study, series, sop_uid, Some(&best))
+        }
+        (None, None) => Ok(()),
     }
-    serve(session, &served, &least, sop_uid, touched)
 }
 
 fn serve(
@@ -98,11 +129,11 @@ fn serve(
     sop_uid: &str,
     touched: &mut Touched,
 ) -> Result<(), DbError> {
-    session.execute(STEP_DOWN, [old.instance])?;
+    step_down(session, old.instance)?;
     session.execute(SERVE, [new.instance])?;
     touched.disturbed(old);
     touched.appears(new);
-    conflict::compare_versions(session, new.study, new.series, sop_uid, new)
+    conflict::compare_versions(session, new.study, new.series, sop_uid, Some(new))
 }
 
 /// The order of versions.

@@ -16,7 +16,8 @@ const KEY_DOMAIN: &[u8] = b"patient-key/1\0";
 /// Names a patient, and with it the group it belongs to, where a PatientID must not stand: in addresses, logs and
 /// bookmarks. It follows from the patient alone (issuer or facility, PatientID), so that it outlives a rebuild of the
 /// index. Whoever can guess those can compute it: it hides, it does not protect.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct GroupKey([u8; KEY_BYTES]);
 
 impl GroupKey {
@@ -56,6 +57,20 @@ impl fmt::Display for GroupKey {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a patient key has {} lower case hexadecimal digits", 2 * KEY_BYTES)]
 pub struct NotAKey;
+
+impl TryFrom<String> for GroupKey {
+    type Error = NotAKey;
+
+    fn try_from(text: String) -> Result<GroupKey, NotAKey> {
+        text.parse()
+    }
+}
+
+impl From<GroupKey> for String {
+    fn from(key: GroupKey) -> String {
+        key.to_string()
+    }
+}
 
 impl FromStr for GroupKey {
     type Err = NotAKey;

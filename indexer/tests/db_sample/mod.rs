@@ -257,7 +257,8 @@ pub fn everything(db: &Db) -> String {
             let (Some(series_uid), Some(sop)) = (&row.series_uid, &row.sop_instance) else { continue };
             line("at", &(&row.study_uid, series_uid, sop));
             for version in db.versions(Some(&row.study_uid), sop).unwrap() {
-                line("version", &(version.instance.digest, version.instance.served, version.conflict));
+                let instance = &version.instance;
+                line("version", &(instance.digest, instance.served, instance.withdrawn, version.conflict));
                 line("came", &(version.instance.received_ms, version.instance.facility));
                 line("place", &(version.instance.place, &version.instance.source, version.notes));
                 line("holdings", &db.holdings(version.instance.id).unwrap());
@@ -276,6 +277,8 @@ pub fn everything(db: &Db) -> String {
         line("named", &found);
     }
     line("conflicts", &db.conflicts(1000, 0).unwrap());
+    line("resolved", &db.resolved_conflicts(1000, 0).unwrap());
+    line("sent after rejection", &db.arrived_after_rejection(1000, 0).unwrap());
     line("unindexable", &db.unindexable(1000, 0).unwrap());
     line("codes", &db.facility_codes().unwrap());
     line("clocks", &db.machine_clocks(100).unwrap());

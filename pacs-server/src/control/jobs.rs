@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use indexer::archive::Archive;
+use indexer::archive::{Archive, StateError, StateErrorKind};
 use serde_json::Value;
 use storage_config::Config;
 use storage_config::config::ScanLimits;
@@ -12,6 +12,7 @@ use storage_config::config::ScanLimits;
 use super::protocol::{Failure, FailureKind, Request, Status};
 use super::server::{Server, Talk};
 use crate::import::{self, Patience, Site};
+use crate::withdrawal;
 
 struct Jobs {
     archive: Archive,
@@ -60,10 +61,28 @@ impl Jobs {
                 jobs: talk.jobs().to_vec(),
                 refuses: self.archive.refuses().map(|error| error.to_string()),
             }),
+            Request::Withdraw(job) => said(withdrawal::withdraw(&self.archive, job)),
+            Request::Restore(job) => said(withdrawal::restore(&self.archive, job)),
             Request::Verify | Request::Rebuild => {
                 let message = "the running server does not do that; stop it first";
                 Err(Failure::new(FailureKind::Unsupported, message))
             }
+        }
+    }
+}
+
+/// What a statement came to.
+fn said(result: Result<impl serde::Serialize, StateError>) -> Result<Value, Failure> {
+    match result {
+        Ok(result) => value(&result),
+        Err(error) => {
+            let kind = match error.kind() {
+                StateErrorKind::Invalid | StateErrorKind::NotFound | StateErrorKind::Conflict => {
+                    FailureKind::Request
+                }
+                StateErrorKind::Unavailable | StateErrorKind::Internal => FailureKind::Job,
+            };
+            Err(Failure::new(kind, error.to_string()))
         }
     }
 }

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::import::ImportJob;
+use crate::withdrawal::{RestoreJob, WithdrawJob};
 
 /// Most bytes of a request.
 pub(super) const REQUEST_BYTES: usize = 16 << 20;
@@ -19,6 +20,10 @@ pub enum Request {
     Verify,
     /// Make the index again from the packs.
     Rebuild,
+    /// Withdraw a study.
+    Withdraw(WithdrawJob),
+    /// Give back what was withdrawn.
+    Restore(RestoreJob),
     /// Say how the server is.
     Status,
 }
@@ -31,7 +36,7 @@ impl Request {
             Request::Import(_) => Some("import"),
             Request::Verify => Some("verify"),
             Request::Rebuild => Some("rebuild"),
-            Request::Status => None,
+            Request::Withdraw(_) | Request::Restore(_) | Request::Status => None,
         }
     }
 }

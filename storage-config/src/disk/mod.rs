@@ -201,7 +201,7 @@ impl Disk {
     ///
     /// # Errors
     /// What the system says.
-    pub(crate) fn random_id(&self) -> io::Result<[u8; 16]> {
+    pub fn random_id(&self) -> io::Result<[u8; 16]> {
         match self {
             Disk::Real => real::random_id(),
             Disk::Simulated(disk) => Ok(disk.random_id()),

@@ -1,0 +1,132 @@
+//! Statements as rows: what was said, which of it counts, and what follows from it in other rows.
+//!
+//! What counts is decided per subject from all its statements, so that the order in which they are applied makes no
+//! difference. What follows is made by one apply function per kind, from the subject's current state alone.
+
+mod legal_hold;
+mod link;
+mod list;
+mod served;
+mod withdrawal;
+
+use rusqlite::params;
+
+use super::error::DbError;
+use super::facility;
+use super::session::Session;
+use super::touched::Touched;
+use crate::statement::fold::Fold;
+use crate::statement::{State, Statement};
+
+pub(super) use link::linked_with;
+pub use list::{RejectedArrival, Stated, SubjectRow};
+pub(super) use list::{arrived_after_rejection, by_id, legal_holds, of_kind, subject, withdrawals};
+pub(super) use withdrawal::{coverable, is_covered};
+
+const FIND: &str = "SELECT id FROM subject WHERE kind = ?1 AND key = ?2";
+const INSERT_SUBJECT: &str = "INSERT INTO subject (kind, key) VALUES (?1, ?2)";
+const INSERT: &str = "INSERT INTO statement (subject_row, time, writer, name, based_on, body) \
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (subject_row, time, writer, name) DO NOTHING";
+const UNDECIDED_OF: &str = "SELECT id, time, writer, name, based_on FROM statement \
+     WHERE subject_row = ?1 AND version IS NULL ORDER BY time, writer, name";
+const ALL_OF: &str = "SELECT id, based_on FROM statement WHERE subject_row = ?1 ORDER BY time, writer, name";
+const DECIDED_AFTER: &str = "SELECT 1 FROM statement WHERE subject_row = ?1 \
+     AND (time, writer, name) > (?2, ?3, ?4) AND version IS NOT NULL LIMIT 1";
+const SUBJECT: &str = "SELECT version, statement_row FROM subject WHERE id = ?1";
+const SET_VERSION: &str = "UPDATE statement SET version = ?2 WHERE id = ?1";
+const SET_CURRENT: &str = "UPDATE subject SET version = ?2, statement_row = ?3 WHERE id = ?1";
+const BODY: &str = "SELECT body FROM statement WHERE id = ?1";
+const UNDECIDED: &str = "SELECT DISTINCT subject_row FROM statement WHERE version IS NULL LIMIT ?1";
+
+#[cfg(test)]
+pub(super) fn hot() -> Vec<&'static str> {
+    let own = [FIND, UNDECIDED_OF, ALL_OF, DECIDED_AFTER, SUBJECT, SET_VERSION, SET_CURRENT, BODY];
+    [&own[..], list::HOT, withdrawal::HOT, served::HOT, link::HOT, legal_hold::HOT].concat()
+}
+
+/// Takes a statement in. Unless it is left for `later`, what counts is decided at the end of the batch.
+pub(super) fn note(
+    session: &Session<'_>,
+    statement: &Statement,
+    later: bool,
+    touched: &mut Touched,
+) -> Result<(), DbError> {
+    let key = params![statement.subject.kind.number(), statement.subject.key];
+    let subject = match session.row(FIND, key, |row| row.get(0))? {
+        Some(id) => id,
+        None => session.insert(INSERT_SUBJECT, key)?,
+    };
+    let body = statement.to_json().map_err(|_| DbError::Invalid("statement"))?;
+    let params = params![
+        subject,
+        statement.time.packed(),
+        statement.writer,
+        statement.id,
+        statement.based_on.map(|version| version as i64),
+        body,
+    ];
+    if session.execute(INSERT, params)? > 0 && !later {
+        touched.subjects.insert(subject);
+    }
+    Ok(())
+}
+
+/// Subjects with statements that were left for later, at most `limit`.
+pub(super) fn undecided(session: &Session<'_>, limit: u32) -> Result<Vec<i64>, DbError> {
+    session.rows(UNDECIDED, [limit], |row| row.get(0))
+}
+
+/// Decides what counts of a subject, and applies it where that changed.
+pub(super) fn settle(session: &Session<'_>, subject: i64, touched: &mut Touched) -> Result<(), DbError> {
+    let new = session.rows(UNDECIDED_OF, [subject], |row| {
+        let order: (i64, u32, String) = (row.get(1)?, row.get(2)?, row.get(3)?);
+        Ok((row.get::<_, i64>(0)?, order, row.get::<_, Option<i64>>(4)?))
+    })?;
+    let Some((_, (time, writer, name), _)) = new.first() else { return Ok(()) };
+    let (version, counted) = session
+        .row(SUBJECT, [subject], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, Option<i64>>(1)?)))?
+        .ok_or(DbError::Invalid("subject"))?;
+    let in_between = session.row(DECIDED_AFTER, params![subject, time, writer, name], |_| Ok(()))?.is_some();
+    let (mut fold, to_decide) = if in_between {
+        // One came that was said before others that were decided: all of them are decided again.
+        let all = session.rows(ALL_OF, [subject], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        (Fold::default(), all)
+    } else {
+        let known = u64::try_from(version).ok().filter(|version| *version > 0);
+        (Fold::from(known), new.into_iter().map(|(id, _, based_on)| (id, based_on)).collect())
+    };
+    let mut current = (version, counted);
+    for (id, based_on) in to_decide {
+        let based_on = based_on.and_then(|version| u64::try_from(version).ok());
+        let made = fold.take(based_on).map(|version| version as i64);
+        session.execute(SET_VERSION, params![id, made.unwrap_or(0)])?;
+        if let Some(made) = made {
+            current = (made, Some(id));
+        }
+    }
+    if current == (version, counted) {
+        return Ok(());
+    }
+    session.execute(SET_CURRENT, params![subject, current.0, current.1])?;
+    let body: String =
+        session.row(BODY, [current.1], |row| row.get(0))?.ok_or(DbError::Invalid("subject"))?;
+    let statement = Statement::from_json(body.as_bytes()).map_err(|_| DbError::Invalid("statement"))?;
+    apply(session, subject, &statement, touched)
+}
+
+/// Makes other rows what the current statement of a subject says. A kind's function looks at this statement and at
+/// instances, never at other statements.
+fn apply(
+    session: &Session<'_>,
+    subject: i64,
+    statement: &Statement,
+    touched: &mut Touched,
+) -> Result<(), DbError> {
+    match &statement.state {
+        State::Facility(state) => facility::apply(session, &statement.subject.key, state),
+        State::Withdrawal(state) => withdrawal::apply(session, subject, statement.time, state, touched),
+        State::ServedVersion(state) => served::apply(session, subject, state, touched),
+        State::PatientLink(state) => link::apply(session, subject, state),
+        State::LegalHold(state) => legal_hold::apply(session, subject, &statement.subject.key, state),
+    }
+}

@@ -1,0 +1,129 @@
+//! [`Db`] as far as it is about statements.
+
+use storage_config::{ContentHash, Uid};
+
+use super::statement::{self, RejectedArrival, Stated, SubjectRow};
+use super::{Conflict, Db, DbError, FacilityId, apply, conflict, patient, study};
+use crate::query::GroupKey;
+use crate::statement::{Kind, LegalHold, State};
+
+/// Subjects that one transaction decides at most.
+const SUBJECTS: u32 = 1000;
+
+impl Db {
+    /// Decides all statements that were left for later, in small transactions.
+    ///
+    /// # Errors
+    /// When the database fails; what was decided before stays.
+    pub fn decide_statements(&self) -> Result<(), DbError> {
+        while self.write(|session| apply::decide_statements(session, SUBJECTS))? > 0 {}
+        Ok(())
+    }
+
+    /// The statement with an id; of several, by nodes that did not know of each other, the first.
+    ///
+    /// # Errors
+    /// When the database fails, as all reads below.
+    pub fn statement(&self, id: &str) -> Result<Option<Stated>, DbError> {
+        self.read(|session| statement::by_id(session, id))
+    }
+
+    /// What counts of a subject; none where nothing was said of it.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn subject(&self, kind: Kind, key: &str) -> Result<Option<SubjectRow>, DbError> {
+        self.read(|session| statement::subject(session, kind, key))
+    }
+
+    /// The current statements of all subjects of a kind, the latest first; at most `limit` after the first `offset`.
+    /// Reads all subjects of the kind: for kinds with few.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn statements_of(&self, kind: Kind, limit: u32, offset: u32) -> Result<Vec<Stated>, DbError> {
+        self.read(|session| statement::of_kind(session, kind, limit, offset))
+    }
+
+    /// Withdrawals as they stand, the latest first; at most `limit` after the first `offset`.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn withdrawals(&self, limit: u32, offset: u32) -> Result<Vec<Stated>, DbError> {
+        self.read(|session| statement::withdrawals(session, limit, offset))
+    }
+
+    /// What a withdrawal would hide: digests in order, and the latest arrival of any of them in milliseconds since
+    /// 1970-01-01 UTC. At most `limit` served instances and as many other versions.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn coverable(
+        &self,
+        of: (&Uid, Option<&Uid>, Option<&Uid>),
+        facility: Option<FacilityId>,
+        limit: usize,
+    ) -> Result<(Vec<ContentHash>, i64), DbError> {
+        self.read_snapshot(|session| statement::coverable(session, of, facility, limit))
+    }
+
+    /// Instances that were sent again after they were withdrawn for patient safety, the latest first; at most `limit`
+    /// after the first `offset`.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn arrived_after_rejection(&self, limit: u32, offset: u32) -> Result<Vec<RejectedArrival>, DbError> {
+        self.read(|session| statement::arrived_after_rejection(session, limit, offset))
+    }
+
+    /// Conflicts that somebody resolved, by study; at most `limit` after the first `offset`.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn resolved_conflicts(&self, limit: u32, offset: u32) -> Result<Vec<Conflict>, DbError> {
+        self.read(|session| conflict::list(session, true, limit, offset))
+    }
+
+    /// Whether a study is under legal hold: nothing of it may be removed.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn is_held(&self, study: &Uid) -> Result<bool, DbError> {
+        let subject = self.subject(Kind::LegalHold, study.as_str())?;
+        let state = subject.and_then(|subject| subject.current).map(|statement| statement.state);
+        Ok(matches!(state, Some(State::LegalHold(LegalHold { held: true }))))
+    }
+
+    /// Studies under legal hold; at most `limit` after the first `offset`.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn legal_holds(&self, limit: u32, offset: u32) -> Result<Vec<Stated>, DbError> {
+        self.read(|session| statement::legal_holds(session, limit, offset))
+    }
+
+    /// Whether anything of a study was ever stored, withdrawn or not.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn has_study(&self, uid: &Uid) -> Result<bool, DbError> {
+        self.read(|session| study::is_known(session, uid))
+    }
+
+    /// Whether a patient with this key has a study.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn has_patient(&self, key: &GroupKey) -> Result<bool, DbError> {
+        self.read(|session| patient::is_known(session, key))
+    }
+
+    /// The keys of all patients that are linked with a patient, and its own; at most
+    /// [`GROUP_PATIENTS_MAX`](super::GROUP_PATIENTS_MAX).
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn linked_patients(&self, key: GroupKey) -> Result<Vec<GroupKey>, DbError> {
+        self.read(|session| statement::linked_with(session, &[key], patient::GROUP_PATIENTS_MAX))
+    }
+}

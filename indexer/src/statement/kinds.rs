@@ -1,0 +1,307 @@
+//! The kinds of statements: what each says, as the full new state of its subject.
+//!
+//! A new kind is a variant of [`State`] and of [`Kind`] here, an apply function and a table in `db/statement`.
+
+use serde::{Deserialize, Serialize};
+use storage_config::{ContentHash, Uid};
+
+use super::{StatementError, invalid, text};
+use crate::query::GroupKey;
+
+/// Instances that one withdrawal lists at most.
+pub const INSTANCES_MAX: usize = 100_000;
+/// Versions of one SOP instance that one choice judges at most.
+pub const VERSIONS_MAX: usize = 1000;
+/// Codes that one facility has at most.
+const CODES_MAX: usize = 64;
+/// Characters of a code at most.
+const CODE_CHARS_MAX: usize = 64;
+/// Characters of a free text at most.
+pub(super) const TEXT_CHARS_MAX: usize = 4000;
+
+/// What is stated of a subject: its full new state.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", content = "state", rename_all = "snake_case")]
+pub enum State {
+    /// The codes of a facility; the subject is its internal number.
+    Facility(Facility),
+    /// Instances that are not to be shown; the subject is the withdrawal.
+    Withdrawal(Withdrawal),
+    /// Which version of a SOP instance is served; the subject is [`sop_key`].
+    ServedVersion(ServedVersion),
+    /// Whether two patients are one person; the subject is [`PatientLink::key`].
+    PatientLink(PatientLink),
+    /// Whether a study must be kept; the subject is its Study Instance UID.
+    LegalHold(LegalHold),
+}
+
+/// Names a kind of statement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Kind {
+    /// [`State::Facility`].
+    Facility,
+    /// [`State::Withdrawal`].
+    Withdrawal,
+    /// [`State::ServedVersion`].
+    ServedVersion,
+    /// [`State::PatientLink`].
+    PatientLink,
+    /// [`State::LegalHold`].
+    LegalHold,
+}
+
+impl Kind {
+    /// The number that rows keep; never given to another kind.
+    pub(crate) fn number(self) -> i64 {
+        match self {
+            Kind::Facility => 1,
+            Kind::Withdrawal => 2,
+            Kind::ServedVersion => 3,
+            Kind::PatientLink => 4,
+            Kind::LegalHold => 5,
+        }
+    }
+}
+
+impl State {
+    /// Its kind.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        match self {
+            State::Facility(_) => Kind::Facility,
+            State::Withdrawal(_) => Kind::Withdrawal,
+            State::ServedVersion(_) => Kind::ServedVersion,
+            State::PatientLink(_) => Kind::PatientLink,
+            State::LegalHold(_) => Kind::LegalHold,
+        }
+    }
+
+    /// Internal number of the facility that it belongs to, 0 for none.
+    pub(crate) fn facility(&self, key: &str) -> u32 {
+        match self {
+            State::Facility(_) => key.parse().unwrap_or(0),
+            State::Withdrawal(withdrawal) => withdrawal.facility.unwrap_or(0),
+            _ => 0,
+        }
+    }
+
+    /// Checks what can be seen from the statement alone.
+    pub(super) fn check(&self, key: &str) -> Result<(), StatementError> {
+        let fits = match self {
+            State::Facility(facility) => {
+                facility.check()?;
+                key.parse::<u32>().is_ok_and(|number| number.to_string() == key)
+            }
+            State::Withdrawal(withdrawal) => {
+                withdrawal.check()?;
+                true
+            }
+            State::ServedVersion(chosen) => {
+                chosen.check()?;
+                key.split('/').count() == 3
+            }
+            State::PatientLink(link) => {
+                if link.a >= link.b {
+                    return Err(invalid("b", "the same patient, or the two not in order"));
+                }
+                key == link.key()
+            }
+            State::LegalHold(_) => Uid::parse(key).is_ok_and(|uid| uid.as_str() == key),
+        };
+        if fits { Ok(()) } else { Err(invalid("subject", "does not fit the state")) }
+    }
+}
+
+/// The codes of a facility; codes change when hospitals merge.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Facility {
+    /// All its codes.
+    pub codes: Vec<DatedCode>,
+}
+
+/// A code from a day on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DatedCode {
+    /// The code (MA_CSKCB).
+    pub code: String,
+    /// The first day, as YYYYMMDD.
+    pub from: String,
+}
+
+impl Facility {
+    fn check(&self) -> Result<(), StatementError> {
+        if self.codes.is_empty() || self.codes.len() > CODES_MAX {
+            return Err(invalid("codes", format!("1 to {CODES_MAX} codes")));
+        }
+        for DatedCode { code, from } in &self.codes {
+            if code.is_empty() || code.len() > CODE_CHARS_MAX {
+                return Err(invalid("code", format!("1 to {CODE_CHARS_MAX} characters")));
+            }
+            if from.len() != 8 || !from.bytes().all(|b| b.is_ascii_digit()) {
+                return Err(invalid("from", "a date is YYYYMMDD"));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Why instances are withdrawn (compare PS3.16 CID 7011, Rejected for Quality and Patient Safety Reasons).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// Stored twice.
+    Duplicate,
+    /// Not what it says it is.
+    WrongObject,
+    /// Of another person than it says.
+    WrongPatient,
+    /// Not good enough to be read.
+    Quality,
+    /// Nobody may see it, also when it is sent again.
+    PatientSafety,
+    /// As the text says.
+    Other,
+}
+
+impl Reason {
+    /// All reasons.
+    pub const ALL: [Reason; 6] = [
+        Reason::Duplicate,
+        Reason::WrongObject,
+        Reason::WrongPatient,
+        Reason::Quality,
+        Reason::PatientSafety,
+        Reason::Other,
+    ];
+
+    /// Its name in records and requests.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Reason::Duplicate => "duplicate",
+            Reason::WrongObject => "wrong_object",
+            Reason::WrongPatient => "wrong_patient",
+            Reason::Quality => "quality",
+            Reason::PatientSafety => "patient_safety",
+            Reason::Other => "other",
+        }
+    }
+
+    /// The reason of a name.
+    #[must_use]
+    pub fn of_name(name: &str) -> Option<Reason> {
+        Reason::ALL.into_iter().find(|reason| reason.name() == name)
+    }
+}
+
+/// Instances that are not to be shown any more, or again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Withdrawal {
+    /// Whether they were given back: the withdrawal has no effect any more.
+    pub restored: bool,
+    /// The study they are of.
+    pub study: Uid,
+    /// Their digests.
+    pub instances: Vec<ContentHash>,
+    /// Internal number of the facility whose holding is meant; none: everybody's.
+    pub facility: Option<u32>,
+    /// Holdings whose latest arrival is not after this are hidden: milliseconds since 1970-01-01 UTC.
+    pub through_ms: i64,
+    /// Why.
+    pub reason: Reason,
+    /// What the reason is, where it is [`Reason::Other`].
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub text: String,
+}
+
+impl Withdrawal {
+    fn check(&self) -> Result<(), StatementError> {
+        if self.instances.is_empty() || self.instances.len() > INSTANCES_MAX {
+            return Err(invalid("instances", format!("1 to {INSTANCES_MAX} instances")));
+        }
+        if self.reason == Reason::PatientSafety && self.facility.is_some() {
+            return Err(invalid("facility", "what is withdrawn for patient safety is hidden for everybody"));
+        }
+        if self.reason == Reason::Other && self.text.trim().is_empty() {
+            return Err(invalid("text", "the reason other needs a text"));
+        }
+        text("text", &self.text, 0, TEXT_CHARS_MAX)
+    }
+}
+
+/// What two versions of one SOP instance were found to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Resolution {
+    /// One corrects the other.
+    Correction,
+    /// They are of different people, or do not belong together.
+    MixUp,
+}
+
+impl Resolution {
+    /// Its name in records and requests.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Resolution::Correction => "correction",
+            Resolution::MixUp => "mix_up",
+        }
+    }
+}
+
+/// Which version of a SOP instance is served.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServedVersion {
+    /// Digest of the version that is served.
+    pub digest: ContentHash,
+    /// Digests of the others that were looked at: a version that comes later is a conflict again.
+    pub others: Vec<ContentHash>,
+    /// What they are to each other.
+    pub resolution: Resolution,
+}
+
+impl ServedVersion {
+    fn check(&self) -> Result<(), StatementError> {
+        let fits = self.others.len() <= VERSIONS_MAX && !self.others.contains(&self.digest);
+        if fits { Ok(()) } else { Err(invalid("others", format!("at most {VERSIONS_MAX} other versions"))) }
+    }
+}
+
+/// The key of a SOP instance as a subject.
+#[must_use]
+pub fn sop_key(study: &Uid, series: &Uid, sop_instance: &Uid) -> String {
+    format!("{study}/{series}/{sop_instance}")
+}
+
+/// Whether two patients are one person.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PatientLink {
+    /// The lesser key.
+    pub a: GroupKey,
+    /// The greater key.
+    pub b: GroupKey,
+    /// Whether they are one person.
+    pub linked: bool,
+}
+
+impl PatientLink {
+    /// A link, or none, between two patients in any order.
+    #[must_use]
+    pub fn between(one: GroupKey, other: GroupKey, linked: bool) -> PatientLink {
+        PatientLink { a: one.min(other), b: one.max(other), linked }
+    }
+
+    /// The key of the subject.
+    #[must_use]
+    pub fn key(&self) -> String {
+        format!("{}-{}", self.a, self.b)
+    }
+}
+
+/// Whether a study must be kept whatever else is said of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LegalHold {
+    /// Whether it must.
+    pub held: bool,
+}

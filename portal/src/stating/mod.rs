@@ -1,0 +1,94 @@
+//! What people say about what is stored, under `/api/v1`: withdrawing and giving back, choosing a version, linking
+//! patients, holding a study.
+//!
+//! Each request becomes one statement. The header `Idempotency-Key` names it: the same request under the same key again
+//! has the same answer and does nothing. Who says it is decided in [`who`] and nowhere else.
+
+mod body;
+mod legal_hold;
+mod patients;
+mod versions;
+mod who;
+mod withdrawals;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::http::HeaderMap;
+use axum::routing::{get, post};
+use indexer::archive::{Archive, StateError, StateErrorKind};
+use indexer::db::Stated;
+use serde_json::{Value, json};
+
+use crate::Portal;
+use crate::problem::Problem;
+
+/// Most bytes of a request.
+const REQUEST_BYTES: usize = 64 * 1024;
+
+/// The routes of this module.
+pub(crate) fn routes() -> Router<Portal> {
+    Router::new()
+        .route("/api/v1/withdrawals", get(withdrawals::list).post(withdrawals::withdraw))
+        .route("/api/v1/withdrawals/sent-again", get(withdrawals::sent_again))
+        .route("/api/v1/withdrawals/{id}", get(withdrawals::one))
+        .route("/api/v1/withdrawals/{id}/restore", post(withdrawals::restore))
+        .route("/api/v1/conflicts/{study}/{series}/{sop_instance}/served", post(versions::serve))
+        .route("/api/v1/patients/links", post(patients::link))
+        .route("/api/v1/patients/unlinks", post(patients::unlink))
+        .route("/api/v1/patients/{key}/links", get(patients::links))
+        .route("/api/v1/legal-holds", get(legal_hold::list))
+        .route(
+            "/api/v1/studies/{study}/legal-hold",
+            get(legal_hold::one).post(legal_hold::set).delete(legal_hold::clear),
+        )
+        .layer(DefaultBodyLimit::max(REQUEST_BYTES))
+}
+
+/// States something on a thread where waiting is allowed.
+async fn say<T: Send + 'static>(
+    archive: &Archive,
+    what: impl FnOnce(&Archive) -> Result<T, StateError> + Send + 'static,
+) -> Result<T, Problem> {
+    let archive = archive.clone();
+    match tokio::task::spawn_blocking(move || what(&archive)).await {
+        Ok(answer) => answer.map_err(problem),
+        Err(error) => Err(Problem::failed(error)),
+    }
+}
+
+fn problem(error: StateError) -> Problem {
+    match error {
+        StateError::Invalid(error) => Problem::Invalid(error.field, error.reason),
+        StateError::NotFound(what) => Problem::NotFound(what),
+        StateError::Version { .. } => Problem::Conflict("based_on", error.to_string()),
+        StateError::IdTaken => Problem::Conflict("Idempotency-Key", error.to_string()),
+        error if error.kind() == StateErrorKind::Unavailable => Problem::Unavailable(error.to_string()),
+        error => Problem::failed(error),
+    }
+}
+
+/// The client's idempotency key.
+fn key_of(headers: &HeaderMap) -> Result<Option<String>, Problem> {
+    let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
+    let text = value.to_str().map_err(|_| Problem::Invalid("Idempotency-Key", "is not plain text".into()))?;
+    Ok(Some(text.to_owned()))
+}
+
+/// What every statement tells of itself.
+fn told(stated: &Stated) -> Value {
+    let statement = &stated.statement;
+    json!({
+        "id": statement.id, "subject": statement.subject.key, "version": stated.version,
+        "superseded": stated.version.is_none(), "time_ms": statement.time.ms(),
+        "who": statement.who, "why": statement.why,
+    })
+}
+
+/// The same with what its kind adds.
+fn told_with(stated: &Stated, more: Value) -> Value {
+    let mut all = told(stated);
+    if let (Some(all), Value::Object(more)) = (all.as_object_mut(), more) {
+        all.extend(more);
+    }
+    all
+}
