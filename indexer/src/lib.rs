@@ -6,6 +6,7 @@
 //! | [`record`] | bodies of records and the digest of an instance; pure |
 //! | [`db`] | all SQL |
 //! | [`query`] | the typed query behind QIDO-RS and C-FIND |
+//! | [`principal`] | who asks and what they may; pure |
 //! | [`archive`] | storing and reading: the one place where bytes meet rows |
 //!
 //! This crate knows no HTTP, no DIMSE and no sockets.
@@ -13,5 +14,6 @@
 pub mod archive;
 pub mod dataset;
 pub mod db;
+pub mod principal;
 pub mod query;
 pub mod record;

@@ -8,8 +8,9 @@ use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
 use storage_config::Config;
 
+use crate::account::{self, Account};
 use crate::import::ImportJob;
-use crate::{control, import, serve, setup, telemetry};
+use crate::{control, http, import, serve, setup, telemetry};
 
 /// DICOM imaging store and reuse archive.
 #[derive(Parser)]
@@ -32,6 +33,9 @@ enum Command {
     Import(Import),
     /// Make the index again from the packs.
     Rebuild,
+    /// Make and change the accounts of people.
+    #[command(subcommand)]
+    Account(Account),
 }
 
 #[derive(Args)]
@@ -91,11 +95,17 @@ fn run(cli: Cli) -> Result<ExitCode> {
             telemetry::log_to_stderr("warn");
             rebuild(&config)
         }
+        Command::Account(what) => {
+            telemetry::log_to_stderr("warn");
+            account::run(&config, what)
+        }
     }
 }
 
 #[expect(clippy::print_stdout, reason = "the command's answer")]
 fn check_config(config: &Config) -> Result<ExitCode> {
+    http::Tls::load(config)?;
+    setup::somebody_signs_in(config, &setup::accounts(config)?)?;
     println!("The configuration is valid. Keys with the values in force:\n");
     println!("{}", toml::to_string_pretty(config).context("the configuration cannot be shown")?);
     println!("# stores: {:?} may associate", config.dimse_accept());

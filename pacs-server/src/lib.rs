@@ -10,6 +10,7 @@ pub mod http;
 pub mod import;
 pub mod serve;
 
+mod account;
 mod peer_log;
 mod setup;
 mod telemetry;

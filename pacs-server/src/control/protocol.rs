@@ -1,5 +1,6 @@
 //! What is said over the control socket, a line of JSON each.
 
+use portal::accounts::AccountJob;
 use serde::{Deserialize, Serialize};
 
 use crate::import::ImportJob;
@@ -21,6 +22,8 @@ pub enum Request {
     Rebuild,
     /// Say how the server is.
     Status,
+    /// Change the accounts of people, or list them.
+    Account(AccountJob),
 }
 
 impl Request {
@@ -31,7 +34,7 @@ impl Request {
             Request::Import(_) => Some("import"),
             Request::Verify => Some("verify"),
             Request::Rebuild => Some("rebuild"),
-            Request::Status => None,
+            Request::Status | Request::Account(_) => None,
         }
     }
 }

@@ -1,11 +1,14 @@
 //! The HTTP listener: one port for DICOMweb, pages, the interface of programs, health and metrics.
 //!
 //! Connections are bounded in number, headers in size and time, silence in time. Who may do what is decided in
-//! [`guard`] before a request reaches a router.
+//! [`guard`] before a request reaches a router, by the table in [`need`].
 
 mod guard;
 mod io;
 mod listener;
+mod need;
+mod tls;
+mod viewed;
 
 use std::sync::Arc;
 
@@ -19,6 +22,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 
 pub(crate) use guard::{Guard, KnownToken};
 pub(crate) use listener::HttpServer;
+pub(crate) use tls::{Tls, keep_up};
 
 /// What health and metrics are read from.
 #[derive(Clone)]
