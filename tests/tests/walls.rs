@@ -109,7 +109,7 @@ const OWNERS: [(&str, &[&str]); 18] = [
     ("sqlx", &[]),
     ("argon2", &["portal"]),
     ("tokio-rustls", &["pacs-server"]),
-    ("rustls", &[]),
+    ("rustls", &["pacs-server"]),
     ("rcgen", &["pacs-server"]),
 ];
 
