@@ -6,7 +6,7 @@
 //! | store and import | | yes | yes | yes | | | yes |
 //! | see the state of the system | yes | yes | yes | yes | yes | yes | |
 //! | allow machines | | | yes | yes | | | |
-//! | withdraw and restore | | yes | | yes | | | |
+//! | withdraw, restore, link patients | | yes | | yes | | | |
 //! | manage accounts | | | | yes | | | |
 //! | see the log | | | | yes | yes | | |
 //! | change the own password | yes | yes | yes | yes | yes | | |
@@ -104,7 +104,7 @@ pub enum Action {
     SeeState,
     /// Take a machine into the known ones, or out.
     AllowMachines,
-    /// Hide an instance or a study, and show it again.
+    /// Correct what is shown: withdraw and restore, choose the version that is served, link and unlink patients.
     Withdraw,
     /// Add and disable accounts, give roles, set passwords of others.
     ManageAccounts,

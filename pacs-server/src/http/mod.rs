@@ -42,6 +42,9 @@ pub(crate) fn router(
     let operation = Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
+        .with_state(Operation { archive: archive.clone(), metrics: metrics.clone() });
+    // Metrics name machines: they are for whoever may see the state of the system.
+    let figures = Router::new()
         .route("/metrics", get(show_metrics))
         .with_state(Operation { archive: archive.clone(), metrics });
     Router::new()
@@ -49,6 +52,7 @@ pub(crate) fn router(
         .merge(dicomweb::patient_router(dicom_web))
         .merge(portal::router(portal))
         .merge(portal::viewer::router(viewer))
+        .merge(figures)
         .layer(axum::middleware::from_fn_with_state(Arc::new(guard), guard::check))
         .merge(operation)
 }

@@ -16,7 +16,7 @@ pub(super) struct Need {
 }
 
 /// Beginnings of paths, and what reading and changing below them needs; the first that fits counts.
-const TABLE: [(&str, Option<Action>, Option<Action>); 17] = [
+const TABLE: [(&str, Option<Action>, Option<Action>); 26] = [
     ("/sign-in", None, None),
     ("/sign-out", None, None),
     ("/language", None, None),
@@ -26,12 +26,21 @@ const TABLE: [(&str, Option<Action>, Option<Action>); 17] = [
     ("/log", Some(Action::SeeLog), Some(Action::SeeLog)),
     ("/api/v1/views", Some(Action::SeeLog), Some(Action::SeeLog)),
     ("/api/v1/views.csv", Some(Action::SeeLog), Some(Action::SeeLog)),
+    ("/metrics", Some(Action::SeeState), Some(Action::AllowMachines)),
     ("/state", Some(Action::SeeState), Some(Action::AllowMachines)),
+    ("/damaged", Some(Action::SeeState), Some(Action::AllowMachines)),
     ("/api/v1/state", Some(Action::SeeState), Some(Action::AllowMachines)),
     ("/api/v1/peers", Some(Action::SeeState), Some(Action::AllowMachines)),
     ("/api/v1/clocks", Some(Action::SeeState), Some(Action::AllowMachines)),
-    ("/api/v1/conflicts", Some(Action::SeeState), Some(Action::AllowMachines)),
+    ("/api/v1/damaged", Some(Action::SeeState), Some(Action::AllowMachines)),
+    ("/api/v1/backups", Some(Action::SeeState), Some(Action::AllowMachines)),
     ("/api/v1/unindexable", Some(Action::SeeState), Some(Action::AllowMachines)),
+    ("/api/v1/conflicts", Some(Action::SeeState), Some(Action::Withdraw)),
+    ("/api/v1/withdrawals", Some(Action::SeeStudies), Some(Action::Withdraw)),
+    ("/api/v1/patients", Some(Action::SeeStudies), Some(Action::Withdraw)),
+    ("/api/v1/legal-holds", Some(Action::SeeStudies), Some(Action::Withdraw)),
+    ("/import", Some(Action::Store), Some(Action::Store)),
+    ("/api/v1/imports", Some(Action::Store), Some(Action::Store)),
     ("/dicom-web", Some(Action::SeeStudies), Some(Action::Store)),
     ("/patients", Some(Action::SeeStudies), Some(Action::Store)),
 ];
@@ -76,6 +85,9 @@ mod tests {
         assert_eq!(of(Method::POST, "/accounts/an"), (Some(Action::ManageAccounts), true));
         assert_eq!(of(Method::GET, "/api/v1/views.csv"), (Some(Action::SeeLog), false));
         assert_eq!(of(Method::GET, "/api/v1/peers/unknown"), (Some(Action::SeeState), false));
+        assert_eq!(of(Method::GET, "/metrics"), (Some(Action::SeeState), false));
+        assert_eq!(of(Method::POST, "/api/v1/imports/7/files"), (Some(Action::Store), true));
+        assert_eq!(of(Method::POST, "/api/v1/withdrawals/7/restore"), (Some(Action::Withdraw), true));
         assert_eq!(of(Method::POST, "/api/v1/something-new"), (Some(Action::AllowMachines), true));
         assert_eq!(of(Method::DELETE, "/assets-of-others"), (Some(Action::AllowMachines), true));
     }

@@ -44,6 +44,7 @@ fn loopback_is_open_until_the_first_account_then_one_signs_in() {
         assert_eq!(answer.header("www-authenticate"), "Bearer");
     }
     assert_eq!(site.get("/healthz", "").status, 200);
+    assert_eq!(site.get("/metrics", "").status, 401, "metrics name machines");
     assert_eq!(site.page("/sign-in", "").status, 200);
 
     let answer = site.try_sign_in("an", PASSWORD);
@@ -72,6 +73,10 @@ fn loopback_is_open_until_the_first_account_then_one_signs_in() {
     let foreign = site.ask("POST /sign-in", &form_head("http://evil.example", ""), form.as_bytes());
     assert_eq!(foreign.status, 403);
     assert_eq!(foreign.header("set-cookie"), "");
+
+    let again = site.form("/sign-in", &cookie, &form).cookie();
+    assert_eq!(site.page("/", &cookie).status, 303, "who sat here before has left");
+    let cookie = again;
 
     let out = site.form("/sign-out", &cookie, "");
     assert_eq!((out.status, out.header("location")), (303, "/sign-in"));

@@ -297,6 +297,11 @@ impl Accounts {
         found.filter(|(_, disabled, _)| right && !disabled).map(|(_, _, epoch)| epoch)
     }
 
+    /// Whether there is an account of this name, disabled or not.
+    pub(crate) fn is_known(&self, name: &str) -> bool {
+        self.table().contains_key(name)
+    }
+
     /// What an account that may sign in is now.
     pub(crate) fn current(&self, name: &str) -> Option<Current> {
         let table = self.table();

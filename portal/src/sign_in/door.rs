@@ -89,11 +89,14 @@ pub(super) async fn enter(
     State(portal): State<Portal>,
     language: Language,
     who: Who,
+    headers: HeaderMap,
     Form(typed): Form<Typed>,
 ) -> Response {
     let Some(gate) = portal.site.gate.clone() else { return StatusCode::NOT_FOUND.into_response() };
     match gate.sign_in(&typed.account, typed.password, who.from).await {
         Ok(cookie) => {
+            // Whoever sat here before has left.
+            let _ = gate.end(&headers);
             let mut response = go_to(&after(&gate, &cookie, &typed.next));
             response.headers_mut().insert(header::SET_COOKIE, cookie);
             response

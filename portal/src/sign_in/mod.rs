@@ -116,6 +116,9 @@ impl Gate {
     ) -> Result<HeaderValue, Refused> {
         let name = name_of(name).unwrap_or_default();
         let right = self.slowly(&name, from, move |gate, name| gate.accounts.check(name, &password)).await?;
+        // A name that is no account may be a password in the wrong field: it is not written down.
+        let known = if right.is_some() || self.accounts.is_known(&name) { &name } else { "unknown" };
+        tracing::info!(account = known, %from, right = right.is_some(), "somebody signs in");
         let epoch = right.ok_or(Refused::Wrong)?;
         self.begin(&name, epoch)
     }
