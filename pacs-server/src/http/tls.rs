@@ -65,9 +65,11 @@ impl Tls {
         if !always && self.current.read().unwrap_or_else(PoisonError::into_inner).1 == now {
             return;
         }
+        // Before the lock: connections do not wait for a disk.
+        let read = read(&self.files);
         let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
         current.1 = now;
-        match read(&self.files) {
+        match read {
             Ok(config) => {
                 current.0 = config;
                 tracing::info!("the certificate was read again");
