@@ -7,6 +7,7 @@
 //! | [`db`] | all SQL |
 //! | [`query`] | the typed query behind QIDO-RS and C-FIND |
 //! | [`statement`] | what people and systems said, and which of it counts; pure |
+//! | [`principal`] | who asks and what they may; pure |
 //! | [`archive`] | storing and reading: the one place where bytes meet rows |
 //! | [`picture`] | pictures of frames, made by child processes |
 //!
@@ -16,6 +17,7 @@ pub mod archive;
 pub mod dataset;
 pub mod db;
 pub mod picture;
+pub mod principal;
 pub mod query;
 pub mod record;
 pub mod statement;

@@ -10,9 +10,10 @@ use indexer::archive::{Archive, StateError};
 use indexer::statement::Reason;
 use storage_config::{Config, Uid};
 
+use crate::account::{self, Account};
 use crate::import::ImportJob;
 use crate::withdrawal::{RestoreJob, WithdrawJob, Withdrawn};
-use crate::{control, decode_worker, import, serve, setup, telemetry, withdrawal};
+use crate::{control, decode_worker, http, import, serve, setup, telemetry, withdrawal};
 
 /// DICOM imaging store and reuse archive.
 #[derive(Parser)]
@@ -35,6 +36,9 @@ enum Command {
     Import(Import),
     /// Make the index again from the packs.
     Rebuild,
+    /// Make and change the accounts of people.
+    #[command(subcommand)]
+    Account(Account),
     /// Decode frames for the server that started this process.
     #[command(name = decode_worker::COMMAND, hide = true)]
     DecodeWorker,
@@ -156,11 +160,17 @@ fn run(cli: Cli) -> Result<ExitCode> {
                 withdrawal::restore(archive, &job)
             })
         }
+        Command::Account(what) => {
+            telemetry::log_to_stderr("warn");
+            account::run(&config, what)
+        }
     }
 }
 
 #[expect(clippy::print_stdout, reason = "the command's answer")]
 fn check_config(config: &Config) -> Result<ExitCode> {
+    http::Tls::load(config)?;
+    setup::somebody_signs_in(config, &setup::accounts(config)?)?;
     println!("The configuration is valid. Keys with the values in force:\n");
     println!("{}", toml::to_string_pretty(config).context("the configuration cannot be shown")?);
     println!("# stores: {:?} may associate", config.dimse_accept());

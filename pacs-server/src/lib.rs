@@ -12,6 +12,7 @@ pub mod import;
 pub mod serve;
 pub mod withdrawal;
 
+mod account;
 mod peer_log;
 mod setup;
 mod telemetry;

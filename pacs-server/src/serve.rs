@@ -8,12 +8,14 @@ use anyhow::{Context, Result};
 use indexer::archive::Archive;
 use indexer::db::FacilityId;
 use indexer::picture::Pictures;
+use portal::sign_in::Gate;
+use portal::views::ViewLog;
 use storage_config::Config;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::dimse::{DimseConfig, DimseServer, KnownPeer};
-use crate::http::{Guard, HttpServer, KnownToken};
+use crate::http::{Guard, HttpServer, KnownToken, Tls};
 use crate::peer_log::PeerLog;
 use crate::{control, decode_worker, http, setup, telemetry};
 
@@ -28,13 +30,15 @@ pub fn run(config: Config) -> Result<()> {
     raise_descriptor_limit();
     let metrics = telemetry::metrics();
     let (archive, lock) = setup::open_archive(&config)?;
+    let people = People::open(&config).inspect_err(|_| archive.close())?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .thread_name("net")
         .build()
         .context("the runtime cannot be started")?;
-    let served = runtime.block_on(serve(&config, &archive, metrics));
+    let served = runtime.block_on(serve(&config, &archive, &people, metrics));
     runtime.shutdown_timeout(Duration::from_secs(1));
+    people.views.close();
     archive.close();
     drop(lock);
     served
@@ -43,6 +47,7 @@ pub fn run(config: Config) -> Result<()> {
 async fn serve(
     config: &Config,
     archive: &Archive,
+    people: &People,
     metrics: metrics_exporter_prometheus::PrometheusHandle,
 ) -> Result<()> {
     let facilities = Facilities::of(config, archive)?;
@@ -53,16 +58,18 @@ async fn serve(
         DimseServer::bind(&dimse_config(config, &facilities), Arc::new(archive.clone()), on_peer)
             .context("the DIMSE listener")?
     };
-    let web = HttpServer::bind(config.http.listen, config.http.limits)
+    let web = HttpServer::bind(config.http.listen, config.http.limits, people.tls.clone())
         .await
         .with_context(|| format!("HTTP on {}", config.http.listen))?;
     let (http_at, dimse_at) = (web.address()?, dimse.addresses().to_vec());
-    let router = routes(config, archive, metrics.clone(), &facilities, &dimse_at, http_at);
+    let router = routes(config, (archive, people), metrics.clone(), &facilities, &dimse_at, http_at);
     let (stop, stopped) = watch::channel(false);
-    let control = control::Server::start(&config.data_dir, config, archive).context("the control socket")?;
+    let control = control::Server::start(&config.data_dir, config, archive, people.gate.clone())
+        .context("the control socket")?;
     let web = tokio::spawn(web.run(router, stopped.clone()));
     let dimse = tokio::spawn(dimse.run(until(stopped)));
     tokio::spawn(telemetry::keep_up(metrics));
+    people.tls.clone().map(|tls| tokio::spawn(http::keep_up(tls)));
     tokio::spawn(keep_peer_log(peer_log.clone(), archive.clone()));
     announce(config, &dimse_at, http_at);
 
@@ -77,9 +84,28 @@ async fn serve(
     Ok(())
 }
 
+/// Who may ask over HTTP, and what is noted of it.
+struct People {
+    gate: Arc<Gate>,
+    views: ViewLog,
+    tls: Option<Arc<Tls>>,
+}
+
+impl People {
+    fn open(config: &Config) -> Result<People> {
+        let accounts = setup::accounts(config)?;
+        setup::somebody_signs_in(config, &accounts)?;
+        let tls = Tls::load(config)?;
+        let secure = tls.is_some() || config.http.public_url.starts_with("https://");
+        let gate = Arc::new(Gate::new(accounts, config.sign_in, secure));
+        let views = ViewLog::open(&config.data_dir).context("the log of views")?;
+        Ok(People { gate, views, tls })
+    }
+}
+
 fn routes(
     config: &Config,
-    archive: &Archive,
+    (archive, people): (&Archive, &People),
     metrics: metrics_exporter_prometheus::PrometheusHandle,
     facilities: &Facilities,
     dimse_at: &[SocketAddr],
@@ -107,10 +133,14 @@ fn routes(
     });
     let portal = portal::Portal::new(archive.clone(), addresses)
         .with_packs_in(config.packs_dir())
-        .with_machines(machines.collect());
+        .with_machines(machines.collect())
+        .with_gate(people.gate.clone())
+        .with_views(people.views.clone());
     let viewer = portal::viewer::Viewer::new(config.http.viewer_dir.clone(), config.dimse.ae_title.as_str())
         .with_patients_of(archive.clone());
-    http::router(archive, metrics, dicom_web, (portal, viewer), Guard::new(config, facilities.tokens.clone()))
+    let guard =
+        Guard::new(config, facilities.tokens.clone(), people.gate.clone()).with_views(people.views.clone());
+    http::router(archive, metrics, dicom_web, (portal, viewer), guard)
 }
 
 /// Facilities of the configuration with their internal numbers.
@@ -195,6 +225,7 @@ async fn wait_for_signal() -> Result<()> {
 
 fn http_url(config: &Config, at: SocketAddr) -> String {
     match config.http.public_url.trim_end_matches('/') {
+        "" if config.http_is_encrypted() => format!("https://{at}"),
         "" => format!("http://{at}"),
         url => url.to_owned(),
     }

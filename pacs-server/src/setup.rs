@@ -5,6 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use anyhow::{Context, Result};
 use indexer::archive::{Archive, ArchiveOptions};
 use indexer::db::{Db, DbOptions};
+use portal::accounts::Accounts;
 use storage_config::Config;
 use storage_config::disk::{DirLock, Disk};
 
@@ -14,11 +15,40 @@ pub(crate) fn now_ms() -> i64 {
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
+/// Makes the data folder and takes its lock, which is held until it is dropped.
+pub(crate) fn own_data_folder(config: &Config) -> Result<DirLock> {
+    let data = &config.data_dir;
+    std::fs::create_dir_all(data).with_context(|| format!("the data folder {}", data.display()))?;
+    DirLock::acquire(data).with_context(|| format!("the data folder {}", data.display()))
+}
+
+/// Reads the accounts of the data folder.
+pub(crate) fn accounts(config: &Config) -> Result<Accounts> {
+    Accounts::open(&config.data_dir, config.sign_in.password_characters).context("the accounts of people")
+}
+
+/// Whether HTTP may start: beyond this machine there is somebody who can sign in, or the operator gave that up.
+///
+/// # Errors
+/// With what to do, when it may not.
+pub(crate) fn somebody_signs_in(config: &Config, accounts: &Accounts) -> Result<()> {
+    let open = config.http_is_local() || config.http_is_given_up();
+    if open || accounts.any() || !config.token.is_empty() {
+        return Ok(());
+    }
+    anyhow::bail!(
+        "HTTP is reached from beyond this machine (http.listen = {}, http.public_url = {:?}) and nobody could sign in: \
+         make the first account with `pacs-server account add NAME --role administrator`, or add a [[token]], or set \
+         http.insecure_non_loopback = \"I accept\" to let everybody see everything",
+        config.http.listen,
+        config.http.public_url
+    )
+}
+
 /// Makes the data folder, takes its lock and opens the archive in it. The lock is held until it is dropped.
 pub(crate) fn open_archive(config: &Config) -> Result<(Archive, DirLock)> {
     let data = &config.data_dir;
-    std::fs::create_dir_all(data).with_context(|| format!("the data folder {}", data.display()))?;
-    let lock = DirLock::acquire(data).with_context(|| format!("the data folder {}", data.display()))?;
+    let lock = own_data_folder(config)?;
     let db = Db::open(&config.index_path(), DbOptions::default())?;
     let options = ArchiveOptions {
         disk: Disk::Real,

@@ -23,6 +23,9 @@
         const html = await answer.text();
         etag = answer.headers.get("ETag") || "";
         replace(html);
+      } else if (answer.status === 401) {
+        // The session has ended: the page leads to where one signs in.
+        location.reload();
       } else if (answer.status !== 304) {
         throw new Error(String(answer.status));
       }

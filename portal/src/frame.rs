@@ -8,12 +8,15 @@ use crate::assets;
 use crate::html::{Escaped, Html, percent};
 use crate::language::Language;
 use crate::problem::Problem;
+use crate::sign_in::Who;
 
 /// Which entry of the navigation is the page's own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Place {
     Studies,
     System,
+    Accounts,
+    Log,
     /// Below the study list.
     Inside,
 }
@@ -28,6 +31,8 @@ pub(crate) struct Frame<'a> {
     pub here: &'a str,
     /// Why stores are refused, as text.
     pub refused: Option<String>,
+    /// Who asks, where the page tells it.
+    pub reader: Option<&'a Who>,
 }
 
 impl<'a> Frame<'a> {
@@ -40,12 +45,23 @@ impl<'a> Frame<'a> {
         here: &'a str,
     ) -> Frame<'a> {
         let refused = portal.archive.refuses().map(|error| error.to_string());
-        Frame { language, place, title, here, refused }
+        Frame { language, place, title, here, refused, reader: None }
+    }
+
+    /// Tells who asks, and shows the ways that are theirs.
+    pub(crate) fn asked_by(mut self, reader: &'a Who) -> Frame<'a> {
+        self.reader = Some(reader);
+        self
     }
 
     /// The page with `content`.
     pub(crate) fn around(&self, content: &Html) -> Response {
         html(StatusCode::OK, self.whole(content))
+    }
+
+    /// The page with `content` and a status of its own.
+    pub(crate) fn answering(&self, status: StatusCode, content: &Html) -> Response {
+        html(status, self.whole(content))
     }
 
     fn whole(&self, content: &Html) -> String {
@@ -73,9 +89,13 @@ impl<'a> Frame<'a> {
             let current = if place == self.place { " aria-current=\"page\"" } else { "" };
             page.put(format_args!("<a href=\"{address}\"{current}>{name}</a>"));
         }
+        if let Some(reader) = self.reader {
+            crate::sign_in::ways(&mut page, self.language, self.place, reader);
+        }
         let other = self.language.other().tag();
         page.put(format_args!(
-            "</nav><a class=\"language\" lang=\"{other}\" hreflang=\"{other}\" href=\"/language/{other}?to={}\">{}</a></header>\n",
+            "</nav>{}<a class=\"language\" lang=\"{other}\" hreflang=\"{other}\" href=\"/language/{other}?to={}\">{}</a></header>\n",
+            crate::sign_in::corner(self.language, self.reader),
             percent(self.here),
             words.other_language,
         ));
@@ -143,6 +163,7 @@ impl IntoResponse for Failure {
             title: self.what,
             here: "/",
             refused: None,
+            reader: None,
         };
         html(self.status, frame.whole(&content))
     }

@@ -106,7 +106,7 @@ pub(crate) async fn choose(Path(tag): Path<String>, Query(back): Query<Back>) ->
 }
 
 /// Whether an address is a path of this server: anything else would let a link send the reader elsewhere.
-fn is_ours(to: &str) -> bool {
+pub(crate) fn is_ours(to: &str) -> bool {
     to.starts_with('/')
         && !to[1..].starts_with(['/', '\\'])
         && to.len() <= 2_000

@@ -3,6 +3,7 @@
 //! Pages are HTML that the server makes; a small script keeps the study list fresh and gives it keys, and nothing
 //! needs it. This crate knows no SQL text, no DIMSE and no PS3.18; who asks was decided before a request gets here.
 
+pub mod accounts;
 mod api;
 mod arrival;
 mod assets;
@@ -17,10 +18,12 @@ mod problem;
 mod search;
 mod security;
 mod shown;
+pub mod sign_in;
 mod state;
 mod stating;
 mod study;
 pub mod viewer;
+pub mod views;
 mod words;
 mod zip;
 
@@ -34,6 +37,8 @@ use indexer::archive::Archive;
 
 use arrival::Arrivals;
 use search::Searches;
+use sign_in::Gate;
+use views::ViewLog;
 
 /// Most bytes of a posted form.
 const FORM_BYTES: usize = 16 * 1024;
@@ -68,10 +73,12 @@ pub struct Portal {
 }
 
 /// What is known of the site beside its archive.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 struct Site {
     packs_dir: Option<PathBuf>,
     machines: Vec<Machine>,
+    gate: Option<Arc<Gate>>,
+    views: Option<ViewLog>,
 }
 
 /// What pages remember from one request to the next.
@@ -106,6 +113,20 @@ impl Portal {
         Arc::make_mut(&mut self.site).machines = machines;
         self
     }
+
+    /// With people who sign in, and the pages for it.
+    #[must_use]
+    pub fn with_gate(mut self, gate: Arc<Gate>) -> Portal {
+        Arc::make_mut(&mut self.site).gate = Some(gate);
+        self
+    }
+
+    /// With the log of who looked at what, and the page that shows it.
+    #[must_use]
+    pub fn with_views(mut self, views: ViewLog) -> Portal {
+        Arc::make_mut(&mut self.site).views = Some(views);
+        self
+    }
 }
 
 /// The routes, to be merged at the root.
@@ -127,9 +148,12 @@ pub fn router(portal: Portal) -> Router {
         .route("/api/v1/unindexable", get(api::unindexable))
         .route("/api/v1/instances/{sop_instance}/versions", get(api::versions))
         .route("/api/v1/instances/{sop_instance}/versions/{digest}", get(api::version));
-    pages
-        .merge(programs)
-        .merge(stating::routes())
-        .layer(axum::middleware::map_response(security::headers))
-        .with_state(portal)
+    let mut all = pages.merge(programs).merge(stating::routes());
+    if portal.site.gate.is_some() {
+        all = all.merge(sign_in::router());
+    }
+    if portal.site.views.is_some() {
+        all = all.merge(views::router());
+    }
+    all.layer(axum::middleware::map_response(security::headers)).with_state(portal)
 }

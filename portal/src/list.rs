@@ -20,6 +20,7 @@ use crate::frame::{Failure, Frame, Place, html};
 use crate::html::{Html, percent};
 use crate::language::Language;
 use crate::search::{self, Asked, MODALITIES, PAGES};
+use crate::sign_in::Who;
 
 mod form;
 pub(crate) mod rows;
@@ -100,6 +101,7 @@ impl Wanted {
 pub(crate) async fn list(
     State(portal): State<Portal>,
     language: Language,
+    who: Who,
     Query(address): Query<Address>,
     headers: HeaderMap,
 ) -> Result<Response, Failure> {
@@ -130,7 +132,7 @@ pub(crate) async fn list(
     content.put(format_args!("<div id=\"live\" data-etag=\"{etag}\" data-seconds=\"5\">{}</div>", part.0));
     form::keys(&mut content, language);
     let here = wanted.address(wanted.asked.page);
-    Ok(Frame::new(&portal, language, Place::Studies, words.study_list, &here).around(&content))
+    Ok(Frame::new(&portal, language, Place::Studies, words.study_list, &here).asked_by(&who).around(&content))
 }
 
 /// The part that changes, or that it has not.

@@ -18,6 +18,7 @@ use crate::html::{Escaped, Html};
 use crate::language::Language;
 use crate::list::rows::{counts, description, kinds, n_images, state, viewer};
 use crate::shown;
+use crate::sign_in::Who;
 use crate::words::with;
 
 /// Most series that a page shows.
@@ -63,6 +64,7 @@ fn others(db: &Db, row: &QueryRow) -> Result<Vec<QueryRow>, DbError> {
 pub(crate) async fn study(
     State(portal): State<Portal>,
     language: Language,
+    who: Who,
     Path(uid): Path<String>,
 ) -> Result<Response, Failure> {
     let uid = Uid::parse(&uid).map_err(|_| Failure::no_study(language))?;
@@ -78,7 +80,7 @@ pub(crate) async fn study(
     facts(&mut content, language, &study);
     let title = format!("{} – {}", name(language, &study.row), description(language, &study.row));
     let here = format!("/studies/{uid}");
-    Ok(Frame::new(&portal, language, Place::Inside, &title, &here).around(&content))
+    Ok(Frame::new(&portal, language, Place::Inside, &title, &here).asked_by(&who).around(&content))
 }
 
 fn name(language: Language, row: &QueryRow) -> String {

@@ -14,6 +14,8 @@ macro_rules! words {
     };
 }
 
+pub(crate) use words;
+
 words! {
     product: "Kho ảnh DICOM", "DICOM archive";
     skip: "Đến nội dung chính", "Skip to the content";

@@ -92,7 +92,7 @@ fn none(what: &str, found: &[String]) {
 }
 
 /// A library, as manifests write it, and the crates that may name it.
-const OWNERS: [(&str, &[&str]); 14] = [
+const OWNERS: [(&str, &[&str]); 18] = [
     ("rusqlite", &["indexer"]),
     ("dicom-ul", &["pacs-server"]),
     ("dicom-core", &["indexer", "dicomweb"]),
@@ -107,6 +107,10 @@ const OWNERS: [(&str, &[&str]); 14] = [
     ("clap", &["pacs-server", "fixtures"]),
     ("metrics-exporter-prometheus", &["pacs-server"]),
     ("sqlx", &[]),
+    ("argon2", &["portal"]),
+    ("tokio-rustls", &["pacs-server"]),
+    ("rustls", &["pacs-server"]),
+    ("rcgen", &["pacs-server"]),
 ];
 
 #[test]

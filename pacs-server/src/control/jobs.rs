@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use indexer::archive::{Archive, StateError, StateErrorKind};
+use portal::sign_in::Gate;
 use serde_json::Value;
 use storage_config::Config;
 use storage_config::config::ScanLimits;
@@ -18,15 +19,17 @@ struct Jobs {
     archive: Archive,
     data_dir: PathBuf,
     scan: ScanLimits,
+    gate: Arc<Gate>,
 }
 
 impl Server {
-    /// Makes the socket of `data_dir`, whose lock the caller holds, and does what clients ask for with `archive`.
+    /// Makes the socket of `data_dir`, whose lock the caller holds, and does what clients ask for with `archive` and
+    /// the accounts of `gate`.
     ///
     /// # Errors
     /// When the folder does not take a socket, or a thread cannot be started.
-    pub fn start(data_dir: &Path, config: &Config, archive: &Archive) -> io::Result<Server> {
-        let jobs = Jobs { archive: archive.clone(), data_dir: data_dir.to_owned(), scan: config.scan };
+    pub fn start(data_dir: &Path, config: &Config, archive: &Archive, gate: Arc<Gate>) -> io::Result<Server> {
+        let jobs = Jobs { archive: archive.clone(), data_dir: data_dir.to_owned(), scan: config.scan, gate };
         Server::with_handler(data_dir, Arc::new(move |request, talk| jobs.run(request, talk)))
     }
 }
@@ -63,6 +66,13 @@ impl Jobs {
             }),
             Request::Withdraw(job) => said(withdrawal::withdraw(&self.archive, job)),
             Request::Restore(job) => said(withdrawal::restore(&self.archive, job)),
+            Request::Account(job) => match self.gate.accounts().run(job) {
+                Ok(accounts) => {
+                    tracing::info!(?job, "accounts, by command");
+                    value(&accounts)
+                }
+                Err(error) => Err(Failure::new(FailureKind::Job, error.to_string())),
+            },
             Request::Verify | Request::Rebuild => {
                 let message = "the running server does not do that; stop it first";
                 Err(Failure::new(FailureKind::Unsupported, message))

@@ -1,5 +1,6 @@
 //! What is said over the control socket, a line of JSON each.
 
+use portal::accounts::AccountJob;
 use serde::{Deserialize, Serialize};
 
 use crate::import::ImportJob;
@@ -26,6 +27,8 @@ pub enum Request {
     Restore(RestoreJob),
     /// Say how the server is.
     Status,
+    /// Change the accounts of people, or list them.
+    Account(AccountJob),
 }
 
 impl Request {
@@ -36,7 +39,7 @@ impl Request {
             Request::Import(_) => Some("import"),
             Request::Verify => Some("verify"),
             Request::Rebuild => Some("rebuild"),
-            Request::Withdraw(_) | Request::Restore(_) | Request::Status => None,
+            Request::Withdraw(_) | Request::Restore(_) | Request::Status | Request::Account(_) => None,
         }
     }
 }

@@ -13,11 +13,15 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use storage_config::config::HttpLimits;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 use tower::ServiceExt;
 
 use super::io::PatientStream;
+use super::tls::Tls;
 
 /// Bytes that one connection may have read ahead; headers are bounded further by `HttpLimits::header_bytes`.
 const READ_AHEAD: usize = 256 * 1024;
@@ -28,15 +32,20 @@ const DRAIN: Duration = Duration::from_secs(30);
 pub(crate) struct HttpServer {
     listener: TcpListener,
     limits: HttpLimits,
+    tls: Option<Arc<Tls>>,
 }
 
 impl HttpServer {
-    /// Binds `address`; port 0 takes a free one.
+    /// Binds `address`; port 0 takes a free one. Connections are encrypted with `tls`, if there is one.
     ///
     /// # Errors
     /// When the address is taken or not ours.
-    pub(crate) async fn bind(address: SocketAddr, limits: HttpLimits) -> std::io::Result<HttpServer> {
-        Ok(HttpServer { listener: TcpListener::bind(address).await?, limits })
+    pub(crate) async fn bind(
+        address: SocketAddr,
+        limits: HttpLimits,
+        tls: Option<Arc<Tls>>,
+    ) -> std::io::Result<HttpServer> {
+        Ok(HttpServer { listener: TcpListener::bind(address).await?, limits, tls })
     }
 
     /// The address in use.
@@ -69,10 +78,20 @@ impl HttpServer {
                 metrics::counter!("http_connections_refused_total").increment(1);
                 continue;
             };
-            let connection = graceful.watch(serve(stream, peer, router.clone(), self.limits));
+            let (router, limits, watcher) = (router.clone(), self.limits, graceful.watcher());
+            let tls = self.tls.as_ref().map(|tls| tls.acceptor());
             tokio::spawn(async move {
+                let _ = stream.set_nodelay(true);
+                let stream = PatientStream::new(stream, Duration::from_secs(limits.idle_seconds));
                 // A peer that breaks the protocol or goes away is its own affair.
-                let _ = connection.await;
+                match tls {
+                    None => drop(watcher.watch(serve(stream, peer, router, limits)).await),
+                    Some(tls) => {
+                        if let Some(stream) = shake_hands(&tls, stream, limits).await {
+                            drop(watcher.watch(serve(stream, peer, router, limits)).await);
+                        }
+                    }
+                }
                 drop(slot);
             });
         }
@@ -82,13 +101,29 @@ impl HttpServer {
     }
 }
 
-fn serve(
-    stream: TcpStream,
+/// Agrees on keys, within the time that headers have too.
+async fn shake_hands(
+    tls: &TlsAcceptor,
+    stream: PatientStream,
+    limits: HttpLimits,
+) -> Option<TlsStream<PatientStream>> {
+    let shaking = tls.accept(stream);
+    match tokio::time::timeout(Duration::from_secs(limits.header_seconds), shaking).await {
+        Ok(Ok(stream)) => Some(stream),
+        Ok(Err(_)) | Err(_) => {
+            metrics::counter!("http_handshakes_failed_total").increment(1);
+            None
+        }
+    }
+}
+
+fn serve<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: S,
     peer: SocketAddr,
     router: Router,
     limits: HttpLimits,
 ) -> http1::Connection<
-    TokioIo<PatientStream>,
+    TokioIo<S>,
     impl hyper::service::Service<
         Request<Incoming>,
         Response = axum::response::Response,
@@ -96,8 +131,7 @@ fn serve(
         Future: Send,
     >,
 > {
-    let _ = stream.set_nodelay(true);
-    let io = TokioIo::new(PatientStream::new(stream, Duration::from_secs(limits.idle_seconds)));
+    let io = TokioIo::new(stream);
     let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
         let router = router.clone();
         async move {

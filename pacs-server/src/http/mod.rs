@@ -1,11 +1,14 @@
 //! The HTTP listener: one port for DICOMweb, pages, the interface of programs, health and metrics.
 //!
 //! Connections are bounded in number, headers in size and time, silence in time. Who may do what is decided in
-//! [`guard`] before a request reaches a router.
+//! [`guard`] before a request reaches a router, by the table in [`need`].
 
 mod guard;
 mod io;
 mod listener;
+mod need;
+mod tls;
+mod viewed;
 
 use std::sync::Arc;
 
@@ -19,6 +22,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 
 pub(crate) use guard::{Guard, KnownToken};
 pub(crate) use listener::HttpServer;
+pub(crate) use tls::{Tls, keep_up};
 
 /// What health and metrics are read from.
 #[derive(Clone)]
@@ -38,6 +42,9 @@ pub(crate) fn router(
     let operation = Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
+        .with_state(Operation { archive: archive.clone(), metrics: metrics.clone() });
+    // Metrics name machines: they are for whoever may see the state of the system.
+    let figures = Router::new()
         .route("/metrics", get(show_metrics))
         .with_state(Operation { archive: archive.clone(), metrics });
     Router::new()
@@ -45,6 +52,7 @@ pub(crate) fn router(
         .merge(dicomweb::patient_router(dicom_web))
         .merge(portal::router(portal))
         .merge(portal::viewer::router(viewer))
+        .merge(figures)
         .layer(axum::middleware::from_fn_with_state(Arc::new(guard), guard::check))
         .merge(operation)
 }

@@ -13,6 +13,7 @@ use storage_config::disk::{Disk, Space};
 use crate::api::ask;
 use crate::frame::{Failure, Frame, Place};
 use crate::language::Language;
+use crate::sign_in::Who;
 use crate::{Machine, Portal, Site};
 use growth::Growth;
 
@@ -112,12 +113,17 @@ impl Condition {
     }
 }
 
-pub(crate) async fn state(State(portal): State<Portal>, language: Language) -> Result<Response, Failure> {
+pub(crate) async fn state(
+    State(portal): State<Portal>,
+    language: Language,
+    who: Who,
+) -> Result<Response, Failure> {
     let site = portal.site.clone();
     let seen = ask(&portal.archive, move |archive| Seen::look(archive, &site, crate::calendar::now_ms()))
         .await
         .map_err(Failure::of(language))?;
-    let frame = Frame::new(&portal, language, Place::System, language.words().system_status, "/state");
+    let frame =
+        Frame::new(&portal, language, Place::System, language.words().system_status, "/state").asked_by(&who);
     let content = page::page(&portal, language, &seen, frame.refused.is_some());
     Ok(frame.around(&content))
 }

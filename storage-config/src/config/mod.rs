@@ -6,9 +6,11 @@
 
 mod limits;
 mod load;
+mod sign_in;
 
 pub use limits::{DecodeLimits, DimseLimits, HttpLimits, ScanLimits, StoreLimits};
 pub use load::{ConfigError, load};
+pub use sign_in::{SignIn, SignInRequired};
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -27,6 +29,8 @@ pub struct Config {
     pub dimse: Dimse,
     /// HTTP listener.
     pub http: Http,
+    /// How people sign in over HTTP.
+    pub sign_in: SignIn,
     /// The index.
     pub database: Database,
     /// The packs.
@@ -49,6 +53,7 @@ impl Default for Config {
             data_dir: "data".into(),
             dimse: Dimse::default(),
             http: Http::default(),
+            sign_in: SignIn::default(),
             database: Database::default(),
             store: Store::default(),
             scan: ScanLimits::default(),
@@ -116,8 +121,15 @@ pub struct Http {
     pub public_url: String,
     /// Folder of the viewer that is served at `/ohif/`, relative to the working directory.
     pub viewer_dir: PathBuf,
+    /// File of the certificate chain (PEM) with which HTTP is encrypted, relative to the working directory; empty: plain
+    /// HTTP.
+    pub tls_certificate: PathBuf,
+    /// File of the certificate's private key (PEM).
+    pub tls_key: PathBuf,
     /// Exactly `I accept` to listen beyond loopback although nobody signs in.
     pub insecure_non_loopback: String,
+    /// Exactly `I accept` to listen beyond loopback without encryption; people and tokens sign in all the same.
+    pub unencrypted_non_loopback: String,
     /// Bounds in size, number and time.
     pub limits: HttpLimits,
 }
@@ -128,7 +140,10 @@ impl Default for Http {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
             public_url: String::new(),
             viewer_dir: "build/viewer".into(),
+            tls_certificate: PathBuf::new(),
+            tls_key: PathBuf::new(),
             insecure_non_loopback: String::new(),
+            unencrypted_non_loopback: String::new(),
             limits: HttpLimits::default(),
         }
     }
@@ -331,16 +346,7 @@ impl Config {
     #[must_use]
     pub fn problems(&self) -> Vec<String> {
         let mut found = self.limit_problems();
-        if !self.http.listen.ip().is_loopback()
-            && self.http.insecure_non_loopback != "I accept"
-            && self.token.is_empty()
-        {
-            found.push(format!(
-                "http.listen = {} is beyond loopback and nobody signs in: add a [[token]], or set \
-                 http.insecure_non_loopback = \"I accept\"",
-                self.http.listen
-            ));
-        }
+        found.extend(self.sign_in_problems());
         if !self.dimse_is_loopback() && self.dimse_accept() == Accept::Known && self.peer.is_empty() {
             found.push(
                 "dimse.listen is beyond loopback and no [[peer]] is known: nobody could associate".into(),
