@@ -6,6 +6,8 @@
 //! | [`record`] | bodies of records and the digest of an instance; pure |
 //! | [`db`] | all SQL |
 //! | [`query`] | the typed query behind QIDO-RS and C-FIND |
+//! | [`identity`] | when two records are of one person; pure |
+//! | [`reuse`] | the reuse decision and its policy; pure |
 //! | [`archive`] | storing and reading: the one place where bytes meet rows |
 //!
 //! This crate knows no HTTP, no DIMSE and no sockets.
@@ -13,5 +15,7 @@
 pub mod archive;
 pub mod dataset;
 pub mod db;
+pub mod identity;
 pub mod query;
 pub mod record;
+pub mod reuse;
