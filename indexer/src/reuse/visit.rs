@@ -1,7 +1,6 @@
 //! Visits: which studies are taken together, and in which sets they are tried.
 
-use super::checks::{Case, Member, Standing, believed, standing};
-use super::prior::Prior;
+use super::checks::{Case, Member, believed};
 
 const HOUR_MS: u64 = 3_600_000;
 /// Up to so many studies of a visit every set is tried; beyond, single studies, pairs, triples and the whole.
@@ -11,11 +10,10 @@ const TRIPLES_UP_TO: usize = 24;
 /// Up to so many studies pairs are tried.
 const PAIRS_UP_TO: usize = 100;
 
-/// Whether two studies can be of one visit: same identity group and standing, same facility, and the same episode or
+/// Whether two studies can be of one visit: same identity group, same facility, and the same episode or
 /// performed within the hours of the policy.
 pub(super) fn together(case: &Case, one: &Member, other: &Member) -> bool {
     let (one, other) = (one.prior, other.prior);
-    let same = one.identity.status == other.identity.status || both_confirmed(one, other);
     let facility = one.facility.is_some() && one.facility == other.facility;
     let episode = one.episode.is_some() && one.episode == other.episode;
     let near = || {
@@ -23,12 +21,7 @@ pub(super) fn together(case: &Case, one: &Member, other: &Member) -> bool {
         let hours = case.policy.visit_hours * HOUR_MS;
         one.zip(other).is_some_and(|(one, other)| one.distance_ms(other) <= hours)
     };
-    same && one.patient_group == other.patient_group && facility && (episode || near())
-}
-
-fn both_confirmed(one: &Prior, other: &Prior) -> bool {
-    let confirmed = |prior: &Prior| standing(prior.identity.status) == Standing::Confirmed;
-    confirmed(one) && confirmed(other)
+    one.patient_group == other.patient_group && facility && (episode || near())
 }
 
 /// Studies that are connected by being together; a set is later taken from one such group only.
