@@ -97,6 +97,15 @@ fn the_personal_number_links_with_full_birth_date_and_sex() {
     assert_eq!(status(&one, &no_sex), Some(IdentityStatus::Candidate));
     let temporary = Person { temporary: true, ..other.clone() };
     assert_eq!(status(&one, &temporary), Some(IdentityStatus::Candidate));
+    let another_year = Person { birth: Birth::read("19860317"), ..other.clone() };
+    assert_eq!(status(&one, &another_year), Some(IdentityStatus::Collision));
+    let another_sex = Person { sex: Some(Sex::Male), ..other.clone() };
+    assert_eq!(status(&one, &another_sex), Some(IdentityStatus::Collision));
+    assert_eq!(
+        status(&another_sex, &Person { issuer: Some("3".into()), ..another_sex.clone() }),
+        Some(IdentityStatus::Candidate),
+        "the number tells another sex than both records"
+    );
     let renamed = Person { name: Some("LE THI HOA".into()), ..other };
     assert_eq!(status(&one, &renamed), Some(IdentityStatus::Collision), "never a silent merge");
 }
@@ -111,14 +120,14 @@ fn a_number_without_evidence_or_of_a_parent_links_nothing() {
         numbered(person(issuer, name, name, "20240512", Some(Sex::Female)), NUMBER)
     };
     assert_eq!(
-        child("NGUYEN THI AN", "01001").personal_numbers().count(),
+        child("NGUYEN THI AN", "01001").personal_numbers(14).count(),
         0,
         "the number tells another year"
     );
     assert_eq!(status(&one, &child("NGUYEN THI BONG", "79001")), None);
     let mut told = numbered(an("79001", "Q9"), NUMBER);
     told.identifiers[0].whose = Whose::Parent;
-    assert_eq!(told.personal_numbers().count(), 0);
+    assert_eq!(told.personal_numbers(14).count(), 0);
 }
 
 #[test]

@@ -1,229 +1,15 @@
 //! Removing evidence that speaks for a prior never improves its verdict.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "tests")]
 
+mod reuse_world;
+
 use indexer::reuse::prior::{
-    CompletenessFacts, Expected, ExpectedSource, Holding, IdentityFacts, IdentityStatus, ImageFacts,
-    IntegrityFacts, LicenceFacts, Lossy, Mark, PerformedFacts, PriorExam, QualityFacts, QualityMark,
-    ReportStatus, ReportVersion, SeriesFacts, Signature, Source, Stamp, Verification, Withdrawal,
+    Holding, IdentityStatus, Lossy, Mark, ReportStatus, ReportVersion, SeriesFacts, Signature, Source,
+    Verification,
 };
-use indexer::reuse::{
-    CheckName, Date, ExamAxes, Moment, Order, OrderedExam, Outcome, Policy, Prior, Side, Verdict, decide,
-};
+use indexer::reuse::{CheckName, Date, Order, Outcome, Policy, Prior, Verdict, decide};
 use proptest::prelude::*;
-use proptest::sample::select;
-
-const TODAY: &str = "2026-11-21";
-
-fn policy() -> Policy {
-    let list = "\n[[version.window_list]]\nfrom = \"2026-11-01\"\nsource = \"made-up list\"\ndays = { \"18.149\" = 30, \"18.119\" = 20 }\n";
-    let limit = "[version.lossy_ratio_limit]\nCT = 10.0";
-    let text = indexer::reuse::policy::SHIPPED.replace("[version.lossy_ratio_limit]", limit) + list;
-    Policy::from_toml(&text).unwrap()
-}
-
-/// A moment `hours` before the noon of today.
-fn before(hours: i64) -> Moment {
-    let noon: Moment = format!("{TODAY}T12:00:00+07:00").parse().unwrap();
-    Moment { ms: noon.ms - hours * 3_600_000 }
-}
-
-fn any_order() -> impl Strategy<Value = Order> {
-    let exam = (
-        select(vec!["18.149", "18.119", "18.119", "18.120", "18.150", "18.112", "18.153"]),
-        any::<Option<bool>>(),
-    );
-    let exams = prop::collection::vec(exam, 1..3);
-    (exams, any::<bool>(), any::<Option<bool>>()).prop_map(|(exams, urgent, changed)| Order {
-        exams: exams
-            .into_iter()
-            .map(|(technique, left)| OrderedExam {
-                technique: Some(technique.to_owned()),
-                axes: ExamAxes { side: left.map(side), ..ExamAxes::default() },
-                ..OrderedExam::default()
-            })
-            .collect(),
-        urgency: if urgent { indexer::reuse::Urgency::Urgent } else { indexer::reuse::Urgency::Routine },
-        clinical_state_changed: changed,
-        ..Order::default()
-    })
-}
-
-fn side(left: bool) -> Side {
-    if left { Side::Left } else { Side::Right }
-}
-
-fn any_exam() -> impl Strategy<Value = PriorExam> {
-    let technique =
-        select(vec!["18.149", "18.119", "18.119", "18.120", "18.150", "18.112", "18.153", "18.155"]);
-    let source = select(vec![Source::Order, Source::Person, Source::Header, Source::Derived]);
-    (technique, source, any::<Option<bool>>(), any::<[bool; 4]>()).prop_map(
-        |(technique, source, left, said)| {
-            let of = |said: bool| if said { [Source::Header].into() } else { Default::default() };
-            PriorExam {
-                technique: Some(technique.to_owned()),
-                codes: Vec::new(),
-                source,
-                axes: ExamAxes { side: left.map(side), ..ExamAxes::default() },
-                evidenced: indexer::reuse::prior::AxisSources {
-                    region: of(said[0]),
-                    side: of(said[1]),
-                    view: of(said[2]),
-                    contrast: of(said[3]),
-                },
-                stamp: Stamp::default(),
-            }
-        },
-    )
-}
-
-fn any_image() -> impl Strategy<Value = ImageFacts> {
-    let view = prop::option::of(select(vec!["pa", "ap", "lateral", "ap_bedside"]));
-    (view, any::<Option<bool>>(), any::<Option<bool>>()).prop_map(|(view, left, contrast)| ImageFacts {
-        images: 1,
-        view: view.map(str::to_owned),
-        side: left.map(side),
-        contrast,
-        ..ImageFacts::default()
-    })
-}
-
-fn any_series() -> impl Strategy<Value = SeriesFacts> {
-    let verification =
-        prop::option::weighted(0.9, (prop::bool::weighted(0.95), select(vec![2u64, 2, 2, 2, 2, 1])));
-    let image_type = prop::option::weighted(
-        0.9,
-        select(vec!["ORIGINAL\\PRIMARY", "ORIGINAL\\PRIMARY", "DERIVED\\SECONDARY"]),
-    );
-    let lossy =
-        (prop::option::weighted(0.9, prop::bool::weighted(0.2)), prop::option::of(select(vec![5.0, 20.0])));
-    (verification, image_type, prop::option::weighted(0.9, prop::bool::weighted(0.1)), lossy, any::<bool>())
-        .prop_map(|(verification, image_type, capture, (was_lossy, ratio), ct)| SeriesFacts {
-            series: "1.2".into(),
-            modality: Some(if ct { "CT" } else { "DX" }.into()),
-            generation: 2,
-            verification: verification.map(|(intact, generation)| Verification {
-                intact,
-                generation,
-                at: before(10),
-            }),
-            image_type: image_type.map(str::to_owned),
-            secondary_capture: capture.map(|capture| capture && !ct),
-            lossy: was_lossy.filter(|was| *was).map(|_| Lossy { ratio }),
-            was_lossy,
-        })
-}
-
-fn any_report() -> impl Strategy<Value = ReportVersion> {
-    let status = prop::option::weighted(
-        0.9,
-        select(vec![
-            ReportStatus::Final,
-            ReportStatus::Final,
-            ReportStatus::Final,
-            ReportStatus::Amended,
-            ReportStatus::Draft,
-            ReportStatus::Cancelled,
-        ]),
-    );
-    let signature = select(vec![
-        Signature::Declared,
-        Signature::Verified,
-        Signature::Declared,
-        Signature::Unsigned,
-        Signature::NotTold,
-    ]);
-    (1..3u32, status, prop::bool::weighted(0.9), signature, select(vec!["R1", "R2"])).prop_map(
-        |(version, status, reader, signature, report)| ReportVersion {
-            report: report.to_owned(),
-            version,
-            status,
-            reader: reader.then(|| "reader".to_owned()),
-            signature,
-            stamp: Stamp::default(),
-        },
-    )
-}
-
-/// A prior of which much is well, so that removing something can be seen.
-fn any_prior() -> impl Strategy<Value = Prior> {
-    let status = select(vec![
-        IdentityStatus::SameHospitalNumber,
-        IdentityStatus::ConfirmedByPerson,
-        IdentityStatus::LinkedAutomatically,
-        IdentityStatus::Candidate,
-    ]);
-    let who = (status, prop::option::of(select(vec!["LK1", "LK2"])), prop::bool::weighted(0.9));
-    let what = (prop::collection::vec(any_exam(), 1..3), prop::collection::vec(any_image(), 0..3));
-    let when = (
-        prop::option::of(select(vec![1i64, 20, 26, 300, 700, 9_000])),
-        prop::option::weighted(0.9, Just(true)),
-    );
-    let counted = (
-        prop::option::weighted(0.9, select(vec![4u32, 9, 10, 10, 10, 10])),
-        any::<bool>(),
-        prop::option::weighted(0.9, select(vec![0u32, 0, 0, 0, 1])),
-        prop::option::weighted(0.9, select(vec![0u32, 0, 0, 0, 0, 0, 1])),
-    );
-    let rest = (
-        prop::collection::vec(any_series(), 1..3),
-        prop::collection::vec(any_report(), 1..3),
-        prop::option::of(select(vec![
-            Mark::Adequate,
-            Mark::Adequate,
-            Mark::Adequate,
-            Mark::Limited,
-            Mark::NonDiagnostic,
-        ])),
-        any::<Option<bool>>(),
-        prop::collection::vec(prop::option::weighted(0.1, Just("duplicate")), 1..3),
-    );
-    (who, what, when, counted, rest).prop_map(|(who, what, when, counted, rest)| {
-        let (series, reports, mark, licensed, holdings) = rest;
-        Prior {
-            study: String::new(),
-            facility: who.2.then(|| "01001".to_owned()),
-            episode: who.1.map(str::to_owned),
-            patient_group: Some("G1".into()),
-            identity: IdentityFacts { status: who.0, grounds: Vec::new(), stamp: Stamp::default() },
-            modalities: Default::default(),
-            exams: what.0,
-            images: what.1,
-            performed: PerformedFacts {
-                at: when.0.map(before),
-                clock_believable: when.1,
-                stamp: Stamp::default(),
-            },
-            completeness: CompletenessFacts {
-                received_images: counted.0,
-                expected: counted
-                    .1
-                    .then_some(Expected { images: 10, source: ExpectedSource::Mpps })
-                    .into_iter()
-                    .collect(),
-                slice_gaps: counted.2,
-                undecodable_frames: counted.3,
-                ..CompletenessFacts::default()
-            },
-            integrity: IntegrityFacts { series, stamp: Stamp::default() },
-            holdings: holdings
-                .into_iter()
-                .map(|reason| Holding {
-                    facility: "01001".into(),
-                    withdrawn: reason.map(|reason| Withdrawal { reason: reason.into(), at: None }),
-                })
-                .collect(),
-            reports,
-            quality: QualityFacts {
-                marks: mark
-                    .map(|mark| QualityMark { mark, reader: None, at: before(5) })
-                    .into_iter()
-                    .collect(),
-                ..QualityFacts::default()
-            },
-            licence: LicenceFacts { licensed, ..LicenceFacts::default() },
-        }
-    })
-}
+use reuse_world::{TODAY, any_order, any_prior, before, policy};
 
 /// What a removal needs to know: how the prior stands now, because the same value can speak for or against.
 struct Now<'a> {
@@ -236,13 +22,21 @@ impl Now<'_> {
     }
 }
 
-/// Every way of removing evidence that speaks for a prior. Each returns whether there was something to remove.
-fn removals() -> Vec<(&'static str, fn(&mut Prior, &Now) -> bool)> {
-    fn set<T: PartialEq>(place: &mut T, value: T) -> bool {
-        let changed = *place != value;
-        *place = value;
-        changed
-    }
+/// A way of removing evidence, which says whether there was something to remove.
+type Removal = (&'static str, fn(&mut Prior, &Now) -> bool);
+
+/// Every way of removing evidence that speaks for a prior.
+fn removals() -> Vec<Removal> {
+    [of_person_and_exam(), of_images_and_time(), of_bytes(), of_report_and_rest()].concat()
+}
+
+fn set<T: PartialEq>(place: &mut T, value: T) -> bool {
+    let changed = *place != value;
+    *place = value;
+    changed
+}
+
+fn of_person_and_exam() -> Vec<Removal> {
     vec![
         ("identity is a candidate", |p, _| set(&mut p.identity.status, IdentityStatus::Candidate)),
         ("identity is a collision", |p, _| set(&mut p.identity.status, IdentityStatus::Collision)),
@@ -250,20 +44,25 @@ fn removals() -> Vec<(&'static str, fn(&mut Prior, &Now) -> bool)> {
         ("episode", |p, _| p.episode.take().is_some()),
         // A code that promises views speaks against a prior without them too: only its source is weakened.
         ("source of codes", |p, _| {
-            p.exams.iter_mut().fold(false, |any, e| set(&mut e.source, Source::Derived) || any)
+            p.exams.iter_mut().fold(false, |any, e| any | set(&mut e.source, Source::Derived))
         }),
         ("evidenced regions", |p, _| {
-            p.exams.iter_mut().fold(false, |any, e| set(&mut e.evidenced.region, Default::default()) || any)
+            p.exams.iter_mut().fold(false, |any, e| any | set(&mut e.evidenced.region, Default::default()))
         }),
         ("evidenced sides", |p, _| {
-            p.exams.iter_mut().fold(false, |any, e| set(&mut e.evidenced.side, Default::default()) || any)
+            p.exams.iter_mut().fold(false, |any, e| any | set(&mut e.evidenced.side, Default::default()))
         }),
         ("evidenced views", |p, _| {
-            p.exams.iter_mut().fold(false, |any, e| set(&mut e.evidenced.view, Default::default()) || any)
+            p.exams.iter_mut().fold(false, |any, e| any | set(&mut e.evidenced.view, Default::default()))
         }),
         ("evidenced contrast", |p, _| {
-            p.exams.iter_mut().fold(false, |any, e| set(&mut e.evidenced.contrast, Default::default()) || any)
+            p.exams.iter_mut().fold(false, |any, e| any | set(&mut e.evidenced.contrast, Default::default()))
         }),
+    ]
+}
+
+fn of_images_and_time() -> Vec<Removal> {
+    vec![
         // A side or contrast in the images that contradicts the code, or a view that fails, speaks against.
         ("images", |p, now| {
             !now.fails(CheckName::Coverage) && !now.fails(CheckName::Completeness) && p.images.pop().is_some()
@@ -271,16 +70,16 @@ fn removals() -> Vec<(&'static str, fn(&mut Prior, &Now) -> bool)> {
         ("views of images", |p, now| {
             let well = !now.fails(CheckName::Coverage) && !now.fails(CheckName::Completeness);
             well && (now.outcome)(CheckName::Coverage) == Some(Outcome::Pass)
-                && p.images.iter_mut().fold(false, |any, i| i.view.take().is_some() || any)
+                && p.images.iter_mut().fold(false, |any, i| any | i.view.take().is_some())
         }),
         ("sides of images", |p, now| {
             (now.outcome)(CheckName::Coverage) == Some(Outcome::Pass)
                 && !now.fails(CheckName::Completeness)
-                && p.images.iter_mut().fold(false, |any, i| i.side.take().is_some() || any)
+                && p.images.iter_mut().fold(false, |any, i| any | i.side.take().is_some())
         }),
         ("contrast of images", |p, now| {
             (now.outcome)(CheckName::Coverage) == Some(Outcome::Pass)
-                && p.images.iter_mut().fold(false, |any, i| i.contrast.take().is_some() || any)
+                && p.images.iter_mut().fold(false, |any, i| any | i.contrast.take().is_some())
         }),
         // A time that is too old speaks against; one that lowers nothing speaks for.
         ("believable clock", |p, now| {
@@ -291,6 +90,11 @@ fn removals() -> Vec<(&'static str, fn(&mut Prior, &Now) -> bool)> {
             let old = p.performed.at.is_none_or(|at| at.ms < before(365 * 24).ms);
             !now.fails(CheckName::Age) && !old && p.performed.at.take().is_some()
         }),
+    ]
+}
+
+fn of_bytes() -> Vec<Removal> {
+    vec![
         ("received count", |p, now| {
             !now.fails(CheckName::Completeness) && p.completeness.received_images.take().is_some()
         }),
@@ -307,7 +111,7 @@ fn removals() -> Vec<(&'static str, fn(&mut Prior, &Now) -> bool)> {
                 .series
                 .iter_mut()
                 .filter(|s| intact(s))
-                .fold(false, |any, s| s.verification.take().is_some() || any)
+                .fold(false, |any, s| any | s.verification.take().is_some())
         }),
         ("generation of the verification", |p, _| {
             let intact = |s: &&mut SeriesFacts| {
@@ -325,7 +129,7 @@ fn removals() -> Vec<(&'static str, fn(&mut Prior, &Now) -> bool)> {
                 .series
                 .iter_mut()
                 .filter(original)
-                .fold(false, |any, s| s.image_type.take().is_some() || any)
+                .fold(false, |any, s| any | s.image_type.take().is_some())
         }),
         ("no secondary capture", |p, _| {
             let known = |s: &&mut SeriesFacts| s.secondary_capture == Some(false);
@@ -333,15 +137,11 @@ fn removals() -> Vec<(&'static str, fn(&mut Prior, &Now) -> bool)> {
                 .series
                 .iter_mut()
                 .filter(known)
-                .fold(false, |any, s| s.secondary_capture.take().is_some() || any)
+                .fold(false, |any, s| any | s.secondary_capture.take().is_some())
         }),
         ("not lossy", |p, _| {
             let not = |s: &&mut SeriesFacts| s.was_lossy == Some(false);
-            p.integrity
-                .series
-                .iter_mut()
-                .filter(not)
-                .fold(false, |any, s| s.was_lossy.take().is_some() || any)
+            p.integrity.series.iter_mut().filter(not).fold(false, |any, s| any | s.was_lossy.take().is_some())
         }),
         ("ratio within the limit", |p, _| {
             let within = |s: &&mut SeriesFacts| s.lossy.as_ref().is_some_and(|l| l.ratio == Some(5.0));
@@ -350,6 +150,11 @@ fn removals() -> Vec<(&'static str, fn(&mut Prior, &Now) -> bool)> {
                 true
             })
         }),
+    ]
+}
+
+fn of_report_and_rest() -> Vec<Removal> {
+    vec![
         ("holding", |p, _| {
             let before = p.holdings.len();
             p.holdings.retain(|holding| holding.withdrawn.is_some());
@@ -365,18 +170,18 @@ fn removals() -> Vec<(&'static str, fn(&mut Prior, &Now) -> bool)> {
         }),
         ("status of a valid report", |p, now| {
             (now.outcome)(CheckName::Report) == Some(Outcome::Pass)
-                && p.reports.iter_mut().fold(false, |any, r| r.status.take().is_some() || any)
+                && p.reports.iter_mut().fold(false, |any, r| any | r.status.take().is_some())
         }),
-        ("reader", |p, _| p.reports.iter_mut().fold(false, |any, r| r.reader.take().is_some() || any)),
+        ("reader", |p, _| p.reports.iter_mut().fold(false, |any, r| any | r.reader.take().is_some())),
         ("signature", |p, _| {
-            p.reports.iter_mut().fold(false, |any, r| set(&mut r.signature, Signature::NotTold) || any)
+            p.reports.iter_mut().fold(false, |any, r| any | set(&mut r.signature, Signature::NotTold))
         }),
         ("signature verified", |p, _| {
             let verified = |r: &&mut ReportVersion| r.signature == Signature::Verified;
             p.reports
                 .iter_mut()
                 .filter(verified)
-                .fold(false, |any, r| set(&mut r.signature, Signature::Declared) || any)
+                .fold(false, |any, r| any | set(&mut r.signature, Signature::Declared))
         }),
         ("adequate mark", |p, _| {
             let before = p.quality.marks.len();

@@ -27,6 +27,8 @@ pub struct IdentityPolicy {
     pub placeholder_beginnings: Vec<String>,
     /// Words that make any name stand for nobody.
     pub placeholder_words: Vec<String>,
+    /// A personal number of somebody born at least so many years before the record's birth date is a guardian's.
+    pub guardian_years: i64,
     /// Points from which two records are offered as possibly one person.
     pub candidate_points: u32,
     /// Points by [`Ground`].

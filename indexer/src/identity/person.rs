@@ -107,15 +107,17 @@ pub struct Person {
 }
 
 impl Person {
-    /// The evidenced personal numbers that are the person's own. A number whose digits tell another year of birth or
-    /// another sex than the record is somebody else's, usually a parent's, and is left out.
-    pub fn personal_numbers(&self) -> impl Iterator<Item = &str> {
-        self.identifiers.iter().filter_map(|identifier| {
-            let own = identifier.kind == IdentifierKind::PersonalNumber
+    /// The evidenced personal numbers that are the person's own. A number whose digits tell a birth so many years
+    /// before the record's is a parent's or guardian's, and is left out.
+    pub fn personal_numbers(&self, guardian_years: i64) -> impl Iterator<Item = &str> {
+        self.identifiers.iter().filter_map(move |identifier| {
+            let evidenced = identifier.kind == IdentifierKind::PersonalNumber
                 && identifier.whose == Whose::Own
                 && identifier.evidence != IdentifierEvidence::LooksLike;
             let number = identifier.value.trim();
-            (own && is_personal_number(number) && self.can_have(number)).then_some(number)
+            let (year, _) = told_by(number).filter(|_| evidenced && is_personal_number(number))?;
+            let guardian = self.birth.year().is_some_and(|told| told >= year + guardian_years);
+            (!guardian).then_some(number)
         })
     }
 
@@ -125,16 +127,13 @@ impl Person {
         cards.map(|card| card.value.trim().to_uppercase()).filter(|card| matches!(card.len(), 10 | 12 | 15))
     }
 
-    /// Whether a personal number can be this person's: its fourth digit tells century and sex, the next two the year.
-    fn can_have(&self, number: &str) -> bool {
-        let digit = |at: usize| number.as_bytes().get(at).map(|byte| i64::from(byte.wrapping_sub(b'0')));
-        let (Some(century_and_sex), Some(tens), Some(ones)) = (digit(3), digit(4), digit(5)) else {
-            return false;
-        };
-        let year = 1900 + century_and_sex / 2 * 100 + tens * 10 + ones;
-        let sex = if century_and_sex % 2 == 0 { Sex::Male } else { Sex::Female };
-        self.birth.year().is_none_or(|told| told == year)
-            && self.sex.is_none_or(|told| told == sex || told == Sex::Other)
+    /// Whether a personal number tells this person's year of birth and sex, as far as they are known.
+    #[must_use]
+    pub fn agrees_with(&self, number: &str) -> bool {
+        told_by(number).is_some_and(|(year, sex)| {
+            self.birth.year().is_none_or(|told| told == year)
+                && self.sex.is_none_or(|told| told == sex || told == Sex::Other)
+        })
     }
 
     /// The birth date to the day, where it is known so.
@@ -145,6 +144,15 @@ impl Person {
             _ => None,
         }
     }
+}
+
+/// Year of birth and sex by a personal number: its fourth digit tells century and sex, the next two the year.
+fn told_by(number: &str) -> Option<(i64, Sex)> {
+    let digit = |at: usize| number.as_bytes().get(at).filter(|byte| byte.is_ascii_digit());
+    let value = |at: usize| digit(at).map(|byte| i64::from(byte - b'0'));
+    let century_and_sex = value(3)?;
+    let sex = if century_and_sex % 2 == 0 { Sex::Male } else { Sex::Female };
+    Some((1900 + century_and_sex / 2 * 100 + value(4)? * 10 + value(5)?, sex))
 }
 
 fn is_personal_number(number: &str) -> bool {

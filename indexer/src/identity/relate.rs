@@ -103,7 +103,7 @@ pub fn relate(one: &Person, other: &Person, said: Said, policy: &IdentityPolicy)
     if placeholder(one) || placeholder(other) {
         return Relation::NotListed(IdentityStatus::PlaceholderName);
     }
-    let clashes = clashes(one, other);
+    let clashes = clashes(one, other, policy);
     let temporary = one.temporary || other.temporary;
     if !temporary && same_hospital_number(one, other) {
         if !clashes.is_empty() {
@@ -114,8 +114,8 @@ pub fn relate(one: &Person, other: &Person, said: Said, policy: &IdentityPolicy)
     if clashes.contains(&Clash::PersonalNumber) {
         return Relation::NotListed(IdentityStatus::DifferentPerson);
     }
-    if shares_personal_number(one, other) {
-        return by_personal_number(one, other, clashes, temporary);
+    if let Some(number) = shared_personal_number(one, other, policy) {
+        return by_personal_number(one, other, number, clashes, temporary);
     }
     by_points(one, other, &clashes, policy)
 }
@@ -131,19 +131,28 @@ fn same_hospital_number(one: &Person, other: &Person) -> bool {
     key(one).is_some_and(|one| Some(one) == key(other))
 }
 
-fn shares_personal_number(one: &Person, other: &Person) -> bool {
-    one.personal_numbers().any(|number| other.personal_numbers().any(|theirs| theirs == number))
+fn shared_personal_number<'a>(one: &'a Person, other: &Person, policy: &IdentityPolicy) -> Option<&'a str> {
+    let years = policy.guardian_years;
+    one.personal_numbers(years).find(|number| other.personal_numbers(years).any(|theirs| theirs == *number))
 }
 
-/// The automatic link, and what an equal number is without it.
-fn by_personal_number(one: &Person, other: &Person, clashes: Vec<Clash>, temporary: bool) -> Relation {
+/// The automatic link, and what an equal number is without it. A number that tells another year or sex than both
+/// records is nobody's proof.
+fn by_personal_number(
+    one: &Person,
+    other: &Person,
+    number: &str,
+    clashes: Vec<Clash>,
+    temporary: bool,
+) -> Relation {
     if !clashes.is_empty() {
         return Relation::Collision(clashes);
     }
     let sex = one.sex.is_some() && one.sex == other.sex;
     let mut grounds = vec![Ground::PersonalNumber];
     grounds.extend(agreeing(one, other));
-    if one.birth.agrees_fully(other.birth) && sex && !temporary {
+    let proves = one.agrees_with(number) && other.agrees_with(number);
+    if one.birth.agrees_fully(other.birth) && sex && proves && !temporary {
         Relation::Same(IdentityStatus::LinkedAutomatically, grounds)
     } else {
         Relation::Candidate(grounds)
@@ -178,7 +187,7 @@ fn agreeing(one: &Person, other: &Person) -> impl Iterator<Item = Ground> {
     found.into_iter().filter_map(|(holds, ground)| holds.then_some(ground))
 }
 
-fn clashes(one: &Person, other: &Person) -> Vec<Clash> {
+fn clashes(one: &Person, other: &Person, policy: &IdentityPolicy) -> Vec<Clash> {
     let told =
         |person: &Person| person.name.clone().filter(|name| !crate::dataset::fold::fold(name).is_empty());
     let name = told(one).zip(told(other)).is_some_and(|(one, other)| !same_name(&one, &other));
@@ -186,8 +195,8 @@ fn clashes(one: &Person, other: &Person) -> Vec<Clash> {
         (Some(one), Some(other)) => one != other && one != Sex::Other && other != Sex::Other,
         _ => false,
     };
-    let has = |person: &Person| person.personal_numbers().next().is_some();
-    let numbers = has(one) && has(other) && !shares_personal_number(one, other);
+    let has = |person: &Person| person.personal_numbers(policy.guardian_years).next().is_some();
+    let numbers = has(one) && has(other) && shared_personal_number(one, other, policy).is_none();
     let found = [
         (name, Clash::Name),
         (one.birth.clashes(other.birth), Clash::BirthDate),

@@ -79,74 +79,15 @@ pub fn check(name: CheckName) -> Words {
 /// The sentence of a reason, with places for its values.
 #[must_use]
 pub fn reason(reason: Reason) -> Words {
-    use Reason as R;
+    // The codes stand in the order of their checks.
     match reason {
-        R::WithdrawnForSafety
-        | R::Withdrawn
-        | R::IdentityCollision
-        | R::IdentityCandidate
-        | R::IdentityHospitalNumber
-        | R::IdentityPersonalNumber
-        | R::IdentityConfirmed => of_person(reason),
-        R::HashMismatch
-        | R::NoOriginalSeries
-        | R::FramesDoNotDecode
-        | R::LossyBeyondLimit
-        | R::NoSeries
-        | R::NotVerified
-        | R::ChangedSinceVerification
-        | R::OriginalityUnknown
-        | R::DecodingNotExamined
-        | R::LossyNotExamined
-        | R::LossyRatioNotTold
-        | R::LossyNoLimit
-        | R::Verified
-        | R::OriginalSeries
-        | R::FramesDecode
-        | R::NotLossy
-        | R::LossyWithinLimit => of_integrity(reason),
-        R::ReceivedBelowHalf
-        | R::ReceivedFewer
-        | R::SliceGaps
-        | R::UndecodableFrames
-        | R::PromisedViewMissing
-        | R::ReceivedNotCounted
-        | R::ExpectedNotTold
-        | R::GapsNotExamined
-        | R::PromisedViewNotEvidenced
-        | R::DuplicatePositions
-        | R::ReceivedAll
-        | R::NoGaps => of_completeness(reason),
-        R::ReportCancelled
-        | R::ReportDraft
-        | R::ReportUnsigned
-        | R::ReportReaderMissing
-        | R::ReportNone
-        | R::ReportStatusNotTold
-        | R::ReportSignatureNotTold
-        | R::ReportSignatureNotVerified
-        | R::ReportSignedVerified
-        | R::ReportSignedDeclared => of_report(reason),
-        R::MarkedNonDiagnostic
-        | R::MarkedLimited
-        | R::BelowFloor
-        | R::FloorValueNotTold
-        | R::NoFloor
-        | R::MarkedAdequate
-        | R::FloorMet
-        | R::TooOld
-        | R::ClockNotBelievableWindowInForce
-        | R::ClockNotBelievable
-        | R::NoWindowAndOld
-        | R::NoWindow
-        | R::InsideWindow
-        | R::NotLicensed
-        | R::LicenceUnknown
-        | R::Licensed
-        | R::ClinicalStateHasChanged
-        | R::ClinicalStateNotAsked
-        | R::ClinicalStateUnchanged => of_rest(reason),
-        _ => of_coverage(reason),
+        known if known <= Reason::IdentityConfirmed => of_person(reason),
+        known if known <= Reason::RouteDiffers => of_coverage_failed(reason),
+        known if known <= Reason::FieldStrength => of_coverage(reason),
+        known if known <= Reason::LossyWithinLimit => of_integrity(reason),
+        known if known <= Reason::NoGaps => of_completeness(reason),
+        known if known <= Reason::ReportSignedDeclared => of_report(reason),
+        _ => of_rest(reason),
     }
 }
 
@@ -177,7 +118,7 @@ fn of_person(reason: Reason) -> Words {
     }
 }
 
-fn of_coverage(reason: Reason) -> Words {
+fn of_coverage_failed(reason: Reason) -> Words {
     match reason {
         Reason::ModalityDiffers => words(
             "Loại máy khác: chỉ định {ordered}, đã có {there}",
@@ -203,10 +144,15 @@ fn of_coverage(reason: Reason) -> Words {
         Reason::UnenhancedMissing => {
             words("Không có chuỗi ảnh trước tiêm thuốc", "There is no series without contrast medium")
         }
-        Reason::RouteDiffers => words(
+        _ => words(
             "Đường dùng thuốc khác: chỉ định {ordered}, đã có {there}",
             "Other route of the contrast medium: {ordered} ordered, {there} there",
         ),
+    }
+}
+
+fn of_coverage(reason: Reason) -> Words {
+    match reason {
         Reason::OrderNotUnderstood => {
             words("Chưa rõ chỉ định: thiếu mã hoặc vùng khảo sát", "The order names no known exam")
         }
@@ -417,5 +363,29 @@ mod tests {
         let values = BTreeMap::from([("days".to_owned(), Value::Number(12))]);
         assert_eq!(filled(reason(Reason::NoWindow).en, &values), "12 days ago; no window is in force");
         assert_eq!(filled("{reader} {", &values), "– {");
+    }
+
+    #[test]
+    fn each_reason_has_its_own_sentence() {
+        let mut seen = std::collections::BTreeSet::new();
+        let source = include_str!("answer.rs");
+        let (_, list) = source.split_once("pub enum Reason {").unwrap();
+        for name in list.lines().filter_map(|line| line.trim().strip_suffix(',')) {
+            let snake: String = name.chars().enumerate().fold(String::new(), |mut snake, (at, letter)| {
+                if letter.is_uppercase() && at > 0 {
+                    snake.push('_');
+                }
+                snake.extend(letter.to_lowercase());
+                snake
+            });
+            let code: Reason = serde_json::from_value(snake.clone().into()).unwrap();
+            let words = reason(code);
+            assert!(
+                seen.insert(words.en) && seen.insert(words.vi),
+                "{snake} has the sentence of another: {}",
+                words.en
+            );
+        }
+        assert!(seen.len() > 150, "only {} sentences", seen.len());
     }
 }
