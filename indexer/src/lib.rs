@@ -8,6 +8,8 @@
 //! | [`query`] | the typed query behind QIDO-RS and C-FIND |
 //! | [`statement`] | what people and systems said, and which of it counts; pure |
 //! | [`principal`] | who asks and what they may; pure |
+//! | [`identity`] | when two records are of one person; pure |
+//! | [`reuse`] | the reuse decision and its policy; pure |
 //! | [`archive`] | storing and reading: the one place where bytes meet rows |
 //! | [`picture`] | pictures of frames, made by child processes |
 //!
@@ -16,8 +18,10 @@
 pub mod archive;
 pub mod dataset;
 pub mod db;
+pub mod identity;
 pub mod picture;
 pub mod principal;
 pub mod query;
 pub mod record;
+pub mod reuse;
 pub mod statement;

@@ -1,0 +1,33 @@
+//! The reuse decision: is there a prior that can be used in place of an ordered exam?
+//!
+//! | module | what |
+//! | --- | --- |
+//! | [`order`], [`prior`], [`exam`] | what is asked, what is known about a study, the axes of an exam |
+//! | [`policy`] | every number, list and "what counts", as dated data |
+//! | [`techniques`] | the axes of the techniques of the catalogue |
+//! | `coverage`, `checks`, `visit` | the rules |
+//! | [`answer`] | verdicts, checks, reason codes |
+//! | [`words`] | a sentence for each reason code, Vietnamese and English |
+//!
+//! [`decide`] is a pure function: no store, no clock. `docs/REUSE.md` describes its rules.
+
+pub mod answer;
+mod checks;
+mod coverage;
+pub mod day;
+mod decide;
+pub mod exam;
+pub mod order;
+pub mod policy;
+pub mod prior;
+pub mod techniques;
+mod visit;
+pub mod words;
+
+pub use answer::{Answer, Check, CheckName, Effect, Outcome, Reason, Verdict};
+pub use day::{Date, Moment};
+pub use decide::decide;
+pub use exam::{Contrast, ExamAxes, Side};
+pub use order::{Order, OrderedExam, Purpose, Urgency};
+pub use policy::{Policy, PolicyError};
+pub use prior::Prior;
