@@ -3,13 +3,15 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
 use storage_config::Config;
+use storage_config::config::Accept;
 
 use crate::import::ImportJob;
-use crate::{control, import, serve, setup, telemetry};
+use crate::{control, import, serve, setup, status, telemetry};
 
 /// DICOM imaging store and reuse archive.
 #[derive(Parser)]
@@ -32,6 +34,12 @@ enum Command {
     Import(Import),
     /// Make the index again from the packs.
     Rebuild,
+    /// Ask the running server how it is. Exit code 0: it takes images; 2: it runs and takes none; 1: it does not run.
+    Status {
+        /// Wait up to so many seconds for a server that takes images.
+        #[arg(long, default_value_t = 0)]
+        wait_seconds: u32,
+    },
 }
 
 #[derive(Args)]
@@ -91,6 +99,9 @@ fn run(cli: Cli) -> Result<ExitCode> {
             telemetry::log_to_stderr("warn");
             rebuild(&config)
         }
+        Command::Status { wait_seconds } => {
+            status::show(&config.data_dir, Duration::from_secs(wait_seconds.into()))
+        }
     }
 }
 
@@ -99,6 +110,9 @@ fn check_config(config: &Config) -> Result<ExitCode> {
     println!("The configuration is valid. Keys with the values in force:\n");
     println!("{}", toml::to_string_pretty(config).context("the configuration cannot be shown")?);
     println!("# stores: {:?} may associate", config.dimse_accept());
+    if config.dimse_accept() == Accept::Known && config.peer.is_empty() {
+        println!("# no [[peer]] is known yet: machines that call are refused and listed on the state page");
+    }
     Ok(ExitCode::SUCCESS)
 }
 

@@ -12,4 +12,5 @@ pub mod serve;
 
 mod peer_log;
 mod setup;
+mod status;
 mod telemetry;

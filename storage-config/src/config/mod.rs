@@ -338,11 +338,6 @@ impl Config {
                 self.http.listen
             ));
         }
-        if !self.dimse_is_loopback() && self.dimse_accept() == Accept::Known && self.peer.is_empty() {
-            found.push(
-                "dimse.listen is beyond loopback and no [[peer]] is known: nobody could associate".into(),
-            );
-        }
         if !self.database.url.starts_with("sqlite:") {
             found.push(format!("database.url = {:?}: only sqlite:FILE is known", self.database.url));
         }
