@@ -107,7 +107,8 @@ valid_listen() {
     "Write ADDRESS:PORT, such as 0.0.0.0:11112."
 }
 valid_peer() {
-  [[ $1 =~ ^([^@]+)@([0-9A-Fa-f.:/\[\]]+)$ && -z $(valid_ae_title "${BASH_REMATCH[1]}") ]] || \
+  local address='^[]0-9A-Fa-f.:/[]+$'
+  [[ $1 == *@* && ${1#*@} =~ $address && -z $(valid_ae_title "${1%%@*}") ]] || \
     t "Ghi dạng AE@ĐỊA-CHỈ, ví dụ CT1@192.168.1.20." "Write AE@ADDRESS, such as CT1@192.168.1.20."
 }
 
@@ -131,7 +132,9 @@ ask() {
 }
 
 ask_everything() {
-  t "Cài đặt lần đầu. Ấn Enter để nhận giá trị trong [ ]." "First installation. Enter takes the value in [ ]."
+  if [ "$yes" = 0 ]; then
+    t "Cài đặt lần đầu. Ấn Enter để nhận giá trị trong [ ]." "First installation. Enter takes the value in [ ]."
+  fi
   ask facility_code valid_facility_code "" "Mã cơ sở khám bệnh, chữa bệnh (MA_CSKCB, 5 ký tự)" "Facility code (MA_CSKCB, 5 characters)"
   ask facility_name valid_facility_name "$facility_code" "Tên cơ sở" "Name of the facility"
   if [ "$yes" = 0 ] && [ -z "$data_dir" ]; then
@@ -151,7 +154,7 @@ ask_everything() {
   fi
   local peer
   for peer in "${peers[@]}"; do
-    [ -z "$(valid_peer "$peer")" ] || die "$(language=vi valid_peer "$peer") ($peer)" "$(language=en valid_peer "$peer") ($peer)"
+    [ -z "$(valid_peer "$peer")" ] || die "$peer: $(valid_peer "$peer")" "$peer: $(valid_peer "$peer")"
   done
   ask_web
 }
@@ -212,7 +215,7 @@ as_service() { # folder, configuration, arguments
 }
 
 # The data folder that a configuration means.
-data_dir_of() { as_service "$1" "$2" check-config | sed -n 's/^data_dir = "\(.*\)"$/\1/p' | head -n 1; }
+data_dir_of() { as_service "$1" "$2" check-config | sed -n 's/^data_dir = "\(.*\)"$/\1/p'; }
 
 check_config() { # folder, configuration
   local said
