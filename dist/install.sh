@@ -21,6 +21,10 @@ ae_title=${INSTALL_AE_TITLE:-}
 dimse_listen=${INSTALL_DIMSE_LISTEN:-}
 http_listen=${INSTALL_HTTP_LISTEN:-}
 insecure_web=0
+unencrypted_web=0
+tls_certificate=
+tls_key=
+administrator=
 peers=()
 yes=0
 start=1
@@ -39,6 +43,9 @@ Lần đầu sẽ hỏi những gì chưa có; khi nâng cấp thì không hỏi
   --dimse-listen IP:PORT   where modalities send to / địa chỉ nhận ảnh (0.0.0.0:11112)
   --peer AE@IP             a machine that may send; again for each / máy chụp được phép gửi; lặp lại được
   --http-listen IP:PORT    where the web page is / địa chỉ trang web (127.0.0.1:8080)
+  --tls-certificate FILE --tls-key FILE   encrypt the web page (PEM) / chứng thư cho HTTPS
+  --unencrypted-web        people sign in, but what they send can be read on the network / HTTP không mã hóa
+  --administrator NAME     first account; its password from INSTALL_ADMINISTRATOR_PASSWORD / tài khoản quản trị đầu tiên
   --insecure-web           the web page is open to everybody who reaches it, without sign-in
                            cho mở trang web trong mạng mà không cần đăng nhập
   --language vi|en         language of this program / ngôn ngữ
@@ -58,6 +65,7 @@ parse() {
       --yes) yes=1; shift; continue ;;
       --no-start) start=0; shift; continue ;;
       --insecure-web) insecure_web=1; shift; continue ;;
+      --unencrypted-web) unencrypted_web=1; shift; continue ;;
     esac
     [ $# -ge 2 ] || { usage >&2; die "tùy chọn không hợp lệ hoặc thiếu giá trị: $1" "unknown option or no value: $1"; }
     case $1 in
@@ -68,6 +76,9 @@ parse() {
       --dimse-listen) dimse_listen=$2 ;;
       --http-listen) http_listen=$2 ;;
       --peer) peers+=("$2") ;;
+      --tls-certificate) tls_certificate=$2 ;;
+      --tls-key) tls_key=$2 ;;
+      --administrator) administrator=$2 ;;
       --language) language=$2 ;;
       *) usage >&2; die "tùy chọn không có: $1" "unknown option: $1" ;;
     esac
@@ -159,20 +170,70 @@ ask_everything() {
   ask_web
 }
 
-# Where the web page listens, and who may see it: the one place to change when there is another way to sign in.
+# Where the web page listens and how it is protected there. In a version without accounts the only choices are this
+# server alone, or open to everybody.
 ask_web() {
-  local answer
+  local answer=
   if [ "$yes" = 0 ] && [ -z "$http_listen" ]; then
-    t "Trang web mặc định chỉ mở được trên chính máy chủ này (an toàn). Mở cho cả mạng nội bộ khi CHƯA có đăng nhập
-nghĩa là ai trong mạng cũng xem được ảnh của người bệnh." \
-      "The web page answers on this server alone (safe). To open it to the network WITHOUT sign-in means that everybody
-in the network can see the patients' images."
-    printf '%s' "$(t "Mở cho cả mạng? Gõ nguyên văn I accept để đồng ý, hoặc ấn Enter để không mở: " \
-      "Open it to the network? Type I accept, or press Enter to keep it closed: ")"
-    read -r answer || answer=
-    if [ "$answer" = "I accept" ]; then http_listen=0.0.0.0:8080 insecure_web=1; else http_listen=127.0.0.1:8080; fi
+    http_listen=127.0.0.1:8080
+    t "Trang web mặc định chỉ mở được trên chính máy chủ này." "The web page answers on this server alone."
+    if has_accounts; then
+      printf '%s' "$(t "Mở cho mạng nội bộ, có đăng nhập? [c/K] " "Open it to the network, with sign-in? [y/N] ")"
+      read -r answer || answer=
+      case $answer in [cCyY]*) http_listen=0.0.0.0:8080; ask_tls; ask administrator valid_account admin \
+        "Tên tài khoản quản trị" "Name of the administrator's account" ;; esac
+    else
+      t "Phiên bản này chưa có đăng nhập: mở cho mạng nghĩa là ai trong mạng cũng xem được ảnh của người bệnh." \
+        "This version has no sign-in: open to the network means that everybody there can see the patients' images."
+      printf '%s' "$(t "Gõ nguyên văn I accept để mở, hoặc ấn Enter để không mở: " "Type I accept to open it, or press Enter: ")"
+      read -r answer || answer=
+      if [ "$answer" = "I accept" ]; then http_listen=0.0.0.0:8080 insecure_web=1; fi
+    fi
   fi
   ask http_listen valid_listen 127.0.0.1:8080 "Địa chỉ trang web" "Address of the web page"
+  for answer in "$tls_certificate" "$tls_key"; do
+    [ -z "$answer" ] || [ -r "$answer" ] || die "không đọc được $answer" "$answer cannot be read"
+  done
+}
+
+ask_tls() {
+  local answer=
+  if [ -n "$tls_certificate" ] || [ "$unencrypted_web" = 1 ]; then return; fi
+  printf '%s' "$(t "Tệp chứng thư HTTPS (PEM), trống nếu chưa có: " "File of the HTTPS certificate (PEM), empty if there is none: ")"
+  read -r tls_certificate || tls_certificate=
+  if [ -n "$tls_certificate" ]; then
+    printf '%s' "$(t "Tệp khóa riêng (PEM): " "File of its private key (PEM): ")"
+    read -r tls_key || tls_key=
+    return
+  fi
+  t "Không có chứng thư thì mật khẩu và ảnh đi trong mạng không được mã hóa." \
+    "Without a certificate passwords and images can be read on the network."
+  printf '%s' "$(t "Gõ nguyên văn I accept để đồng ý, hoặc ấn Enter để không mở: " "Type I accept to go on, or press Enter to keep the page closed: ")"
+  read -r answer || answer=
+  if [ "$answer" = "I accept" ]; then unencrypted_web=1; else http_listen=127.0.0.1:8080; fi
+}
+
+valid_account() {
+  [[ $1 =~ ^[a-z0-9._-]{1,64}$ ]] || t "Chỉ gồm a-z, 0-9 và . _ -" "Only a-z, 0-9 and . _ -"
+}
+
+has_accounts() { "$here/pacs-server" account --help >/dev/null 2>&1; }
+
+# Makes the account that --administrator or the answers name. The password never stands in an argument.
+first_account() { # folder, configuration
+  local password=${INSTALL_ADMINISTRATOR_PASSWORD:-} again
+  if [ -z "$administrator" ]; then return; fi
+  has_accounts || die "phiên bản này chưa có tài khoản" "this version has no accounts"
+  while [ -z "$password" ]; do
+    if [ "$yes" = 1 ]; then die "thiếu INSTALL_ADMINISTRATOR_PASSWORD" "INSTALL_ADMINISTRATOR_PASSWORD is not set"; fi
+    read -r -s -p "$(t "Mật khẩu của $administrator: " "Password of $administrator: ")" password || die "không có mật khẩu" "no password"
+    echo
+    read -r -s -p "$(t "Nhập lại: " "Again: ")" again
+    echo
+    if [ "$password" != "$again" ]; then password=; fi
+  done
+  printf '%s\n' "$password" | as_service "$1" "$2" account add "$administrator" --role administrator --password-stdin || \
+    die "chưa tạo được tài khoản; hãy chạy lại" "the account was not made; run this again"
 }
 
 # --- configuration ---------------------------------------------------------------------------------------------------
@@ -199,6 +260,10 @@ ae_title = $(quoted "$ae_title")
 listen = $(quoted "$http_listen")
 viewer_dir = "$prefix/current/viewer"
 TEXT
+  if [ -n "$tls_certificate" ]; then
+    printf 'tls_certificate = "%s/tls/certificate.pem"\ntls_key = "%s/tls/key.pem"\n' "$etc" "$etc"
+  fi
+  if [ "$unencrypted_web" = 1 ]; then echo 'unencrypted_non_loopback = "I accept"'; fi
   if [ "$insecure_web" = 1 ]; then echo 'insecure_non_loopback = "I accept"'; fi
   printf '\n[[facility]]\ncode = %s\nname = %s\n' "$(quoted "$facility_code")" "$(quoted "$facility_name")"
   for peer in "${peers[@]}"; do
@@ -298,10 +363,11 @@ systemd_runs() { [ -d /run/systemd/system ]; }
 
 # The number of a process that runs from a release.
 running() {
-  local exe
-  for exe in /proc/[0-9]*/exe; do
-    case $(readlink "$exe" 2>/dev/null) in
-      "$prefix"/releases/*) exe=${exe#/proc/}; echo "${exe%/exe}"; return 0 ;;
+  local process
+  for process in /proc/[0-9]*; do
+    case $(readlink "$process/exe" 2>/dev/null) in
+      # One of another root, such as a container's, is none of ours.
+      "$prefix"/releases/*) if [ "$process/root/." -ef /. ]; then echo "${process#/proc/}"; return 0; fi ;;
     esac
   done
   return 1
@@ -314,7 +380,9 @@ readiness() { # seconds
     rc=0
     as_service "$prefix/current" "$config" status --wait-seconds $(($1 < 5 ? $1 : 5)) >/dev/null 2>&1 || rc=$?
     if [ $rc = 0 ] || [ $SECONDS -ge $until ]; then return $rc; fi
+    # It ends again and again: no use in waiting.
     if [ $rc = 1 ] && systemctl is-failed --quiet pacs-server.service; then return 1; fi
+    if [ $rc = 1 ] && [ "$(systemctl show --property=NRestarts --value pacs-server.service)" -ge 2 ]; then return 1; fi
   done
 }
 
@@ -333,6 +401,7 @@ take_back() { # former release, readiness before
   log_end
   systemctl stop pacs-server.service || true
   point_to "$1"
+  rm -f "$prefix/former"
   put_unit
   if start_service "$2"; then
     die "phiên bản $version không chạy được; đã quay lại phiên bản $1, kho ảnh đang hoạt động" \
@@ -352,6 +421,13 @@ install_first() {
   chown root:pacs "$etc" "$config.new"
   chmod 750 "$etc"
   chmod 640 "$config.new"
+  if [ -n "$tls_certificate" ]; then
+    install -d -m 750 -o root -g pacs "$etc/tls"
+    install -m 640 -o root -g pacs "$tls_certificate" "$etc/tls/certificate.pem"
+    install -m 640 -o root -g pacs "$tls_key" "$etc/tls/key.pem"
+  fi
+  make_data_dir
+  first_account "$release" "$config.new"
   check_config "$release" "$config.new"
   mv "$config.new" "$config"
 }
@@ -360,14 +436,17 @@ main() {
   parse "$@"
   check_machine
   version=$(cat "$here/VERSION")
-  local former='' before=0
+  local former='' before=0 first=0
   if [ -L "$prefix/current" ]; then former=$(basename "$(readlink "$prefix/current")"); fi
+  # An upgrade that was interrupted after the change left its former release here.
+  if [ "$former" = "$version" ] && [ -L "$prefix/former" ]; then former=$(basename "$(readlink "$prefix/former")"); fi
   if [ -e "$config" ]; then
     t "Giữ nguyên cấu hình $config và ảnh đã lưu." "Configuration $config and images stay as they are."
     make_user
     place_release
     check_config "$release" "$config"
   else
+    first=1
     install_first
   fi
   data_dir=$(data_dir_of "$release" "$config")
@@ -380,7 +459,8 @@ main() {
   elif running >/dev/null; then
     die "kho ảnh đang chạy (tiến trình $(running)); hãy dừng nó rồi chạy lại" "the archive runs (process $(running)); stop it and run this again"
   fi
-  make_data_dir
+  if [ "$first" = 0 ]; then make_data_dir; fi
+  if [ -n "$former" ]; then ln -sfn "releases/$former" "$prefix/former"; fi
   point_to "$version"
   put_unit
   if [ "$start" = 1 ] && systemd_runs && ! start_service "$before"; then
@@ -388,6 +468,7 @@ main() {
     log_end
     die "đã cài nhưng chưa chạy được: xem journalctl -u pacs-server" "installed, but it does not start: see journalctl -u pacs-server"
   fi
+  rm -f "$prefix/former"
   next_steps "$former"
   exit 0
 }

@@ -25,10 +25,11 @@ data_dir_of_service() {
 
 # Whether a process runs from a release; the first one's number.
 running() {
-  local exe
-  for exe in /proc/[0-9]*/exe; do
-    case $(readlink "$exe" 2>/dev/null) in
-      "$prefix"/releases/*) exe=${exe#/proc/}; echo "${exe%/exe}"; return 0 ;;
+  local process
+  for process in /proc/[0-9]*; do
+    case $(readlink "$process/exe" 2>/dev/null) in
+      # One of another root, such as a container's, is none of ours.
+      "$prefix"/releases/*) if [ "$process/root/." -ef /. ]; then echo "${process#/proc/}"; return 0; fi ;;
     esac
   done
   return 1
@@ -74,7 +75,7 @@ main() {
   if [ "$purge" = 1 ]; then purge "$data"; fi
   stop
   rm -rf "$units/pacs-server.service" "$units/pacs-server.service.d"
-  if [ -d /run/systemd/system ]; then systemctl daemon-reload; fi
+  if [ -d /run/systemd/system ]; then systemctl daemon-reload || true; fi
   rm -f /usr/local/bin/pacs-server
   rm -rf "$prefix"
   if [ "$purge" = 1 ]; then
