@@ -5,7 +5,7 @@ CARGO ?= cargo
 TARGET := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),target)
 DEMO := build/demo
 
-.PHONY: help run test demo bench soak lint docs clean-demo
+.PHONY: help run test demo dist bench soak lint docs clean-demo
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -25,6 +25,9 @@ demo: ## generate realistic synthetic studies and load them into the archive of 
 	$(CARGO) build --release --locked -p pacs-server -p fixtures
 	$(TARGET)/release/fixtures demo --out $(DEMO)
 	$(TARGET)/release/pacs-server import $(DEMO) --source demo
+
+dist: ## one archive to install on a server without internet: build/dist/pacs-server-VERSION-linux-ARCH.tar.gz
+	scripts/dist
 
 lint: ## formatting, clippy, dependencies, documentation
 	scripts/lint

@@ -3,17 +3,19 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
 use indexer::archive::{Archive, StateError};
 use indexer::statement::Reason;
+use storage_config::config::Accept;
 use storage_config::{Config, Uid};
 
 use crate::account::{self, Account};
 use crate::import::ImportJob;
 use crate::withdrawal::{RestoreJob, WithdrawJob, Withdrawn};
-use crate::{control, decode_worker, http, import, serve, setup, telemetry, withdrawal};
+use crate::{control, decode_worker, http, import, serve, setup, status, telemetry, withdrawal};
 
 /// DICOM imaging store and reuse archive.
 #[derive(Parser)]
@@ -36,6 +38,12 @@ enum Command {
     Import(Import),
     /// Make the index again from the packs.
     Rebuild,
+    /// Ask the running server how it is. Exit code 0: it takes images; 2: it runs and takes none; 1: it does not run.
+    Status {
+        /// Wait up to so many seconds for a server that takes images.
+        #[arg(long, default_value_t = 0)]
+        wait_seconds: u32,
+    },
     /// Make and change the accounts of people.
     #[command(subcommand)]
     Account(Account),
@@ -164,6 +172,9 @@ fn run(cli: Cli) -> Result<ExitCode> {
             telemetry::log_to_stderr("warn");
             account::run(&config, what)
         }
+        Command::Status { wait_seconds } => {
+            status::show(&config.data_dir, Duration::from_secs(wait_seconds.into()))
+        }
     }
 }
 
@@ -174,6 +185,9 @@ fn check_config(config: &Config) -> Result<ExitCode> {
     println!("The configuration is valid. Keys with the values in force:\n");
     println!("{}", toml::to_string_pretty(config).context("the configuration cannot be shown")?);
     println!("# stores: {:?} may associate", config.dimse_accept());
+    if config.dimse_accept() == Accept::Known && config.peer.is_empty() {
+        println!("# no [[peer]] is known yet: machines that call are refused and listed on the state page");
+    }
     Ok(ExitCode::SUCCESS)
 }
 

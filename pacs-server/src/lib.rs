@@ -15,4 +15,5 @@ pub mod withdrawal;
 mod account;
 mod peer_log;
 mod setup;
+mod status;
 mod telemetry;

@@ -99,6 +99,30 @@ fn what_was_received_stored_and_saved_is_counted_by_depth() -> Result<()> {
 }
 
 #[test]
+fn the_status_tells_how_the_server_is() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let setup = Setup::new(folder.path());
+    let status = |setup: &Setup| -> Result<(Option<i32>, String)> {
+        let said = setup.run(&["status", "--wait-seconds", "1"])?;
+        Ok((said.status.code(), String::from_utf8(said.stdout)? + &String::from_utf8(said.stderr)?))
+    };
+    let (code, said) = status(&setup)?;
+    ensure!(code == Some(1) && said.contains("no server answers"), "{code:?}: {said}");
+    let server = setup.start()?;
+    let (code, said) = status(&setup)?;
+    ensure!(code == Some(0) && said.contains("takes images"), "{code:?}: {said}");
+    ensure!(said.contains(&format!("process {}", server.pid())), "{said}");
+    server.stop()?;
+    let full = setup
+        .with("PACS_STORE__LIMITS__MIN_FREE_PERCENT", "100")
+        .with("PACS_STORE__LIMITS__MIN_FREE_BYTES", "4611686018427387904");
+    let server = full.start()?;
+    let (code, said) = status(&full)?;
+    ensure!(code == Some(2) && said.contains("takes NO images: out of space"), "{code:?}: {said}");
+    server.stop()
+}
+
+#[test]
 fn an_import_is_handed_to_the_running_server() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let setup = Setup::new(folder.path());

@@ -144,6 +144,9 @@ mod tests {
                 .is_ok()
         );
         assert!(with(&[("PACS_STORE__URL", "s3://bucket/x")]).is_err());
+        // A new archive waits for its first machine: callers are refused, and named to the operator.
+        let new = with(&[("PACS_DIMSE__LISTEN", "0.0.0.0:104")]).unwrap();
+        assert_eq!(new.dimse_accept(), Accept::Known);
     }
 
     #[test]

@@ -347,11 +347,6 @@ impl Config {
     pub fn problems(&self) -> Vec<String> {
         let mut found = self.limit_problems();
         found.extend(self.sign_in_problems());
-        if !self.dimse_is_loopback() && self.dimse_accept() == Accept::Known && self.peer.is_empty() {
-            found.push(
-                "dimse.listen is beyond loopback and no [[peer]] is known: nobody could associate".into(),
-            );
-        }
         if !self.database.url.starts_with("sqlite:") {
             found.push(format!("database.url = {:?}: only sqlite:FILE is known", self.database.url));
         }
