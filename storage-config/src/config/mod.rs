@@ -7,7 +7,7 @@
 mod limits;
 mod load;
 
-pub use limits::{DimseLimits, HttpLimits, ScanLimits, StoreLimits};
+pub use limits::{DimseLimits, HttpLimits, ScanLimits, StoreLimits, UploadLimits};
 pub use load::{ConfigError, load};
 
 use std::net::{IpAddr, SocketAddr};
@@ -33,6 +33,10 @@ pub struct Config {
     pub store: Store,
     /// Limits on what a data set may be.
     pub scan: ScanLimits,
+    /// When a study counts as received.
+    pub study: Study,
+    /// Files that come in over the pages.
+    pub upload: UploadLimits,
     /// Known application entities: sources and destinations.
     pub peer: Vec<Peer>,
     /// Facilities whose holdings are kept apart.
@@ -50,6 +54,8 @@ impl Default for Config {
             database: Database::default(),
             store: Store::default(),
             scan: ScanLimits::default(),
+            study: Study::default(),
+            upload: UploadLimits::default(),
             peer: Vec::new(),
             facility: Vec::new(),
             token: Vec::new(),
@@ -169,6 +175,20 @@ impl Default for Store {
 pub enum Ack {
     /// After the sync of the local disk.
     Local,
+}
+
+/// When a study counts as received.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Study {
+    /// Seconds without a new instance after which a study is no longer being received.
+    pub quiet_seconds: u32,
+}
+
+impl Default for Study {
+    fn default() -> Self {
+        Study { quiet_seconds: 10 }
+    }
 }
 
 /// A known application entity.
@@ -337,11 +357,6 @@ impl Config {
                  http.insecure_non_loopback = \"I accept\"",
                 self.http.listen
             ));
-        }
-        if !self.dimse_is_loopback() && self.dimse_accept() == Accept::Known && self.peer.is_empty() {
-            found.push(
-                "dimse.listen is beyond loopback and no [[peer]] is known: nobody could associate".into(),
-            );
         }
         if !self.database.url.starts_with("sqlite:") {
             found.push(format!("database.url = {:?}: only sqlite:FILE is known", self.database.url));
