@@ -28,8 +28,10 @@ pub struct Totals {
     pub data_set_bytes: u64,
     /// Conflicts.
     pub conflicts: u64,
-    /// Records that could not become rows.
+    /// Records that could not become rows, damaged stretches of packs among them.
     pub unindexable: u64,
+    /// Copies of bulk values that are known to be damaged.
+    pub damaged_copies: u64,
 }
 
 const PACKS: &str = "SELECT coalesce(sum(instances), 0), coalesce(sum(data_set_bytes), 0), \
@@ -61,5 +63,6 @@ pub(super) fn read(session: &Session<'_>) -> Result<Totals, DbError> {
         data_set_bytes,
         conflicts: count(CONFLICTS)?,
         unindexable: count(UNINDEXABLE)?,
+        damaged_copies: super::bulk::count_damaged(session)?,
     })
 }

@@ -17,7 +17,7 @@ use tokio::time::timeout;
 use super::association::{Association, Event, Step};
 use super::error::Violation;
 use super::negotiation::{self, Negotiated, negotiate};
-use super::peers::{Caller, Peers, Refusal};
+use super::peers::{Caller, KnownPeers, Peers, Refusal};
 use super::pending::{Pending, Ticket};
 use super::registry::{Registry, Seat};
 use super::service::Conversation;
@@ -103,6 +103,12 @@ impl DimseServer {
     #[must_use]
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
+    }
+
+    /// The list of known application entities, which may be changed while this serves.
+    #[must_use]
+    pub fn known_peers(&self) -> KnownPeers {
+        self.shared.peers.known().clone()
     }
 
     /// Serves until `shutdown` completes, then ends in order: nothing new is accepted, operations under way are
