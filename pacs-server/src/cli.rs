@@ -7,6 +7,8 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
 use storage_config::Config;
+use storage_config::disk::DirLock;
+use storage_config::operator::Backups;
 
 use crate::import::ImportJob;
 use crate::{control, import, serve, setup, telemetry};
@@ -32,6 +34,12 @@ enum Command {
     Import(Import),
     /// Make the index again from the packs.
     Rebuild,
+    /// Note that a backup of the data folder was made, for the page that says how long ago that was.
+    BackupNoted {
+        /// What it is called, such as the disk it is on.
+        #[arg(long, default_value = "")]
+        label: String,
+    },
 }
 
 #[derive(Args)]
@@ -91,7 +99,24 @@ fn run(cli: Cli) -> Result<ExitCode> {
             telemetry::log_to_stderr("warn");
             rebuild(&config)
         }
+        Command::BackupNoted { label } => {
+            telemetry::log_to_stderr("warn");
+            backup_noted(&config, label)
+        }
     }
+}
+
+fn backup_noted(config: &Config, label: String) -> Result<ExitCode> {
+    match control::connect(&config.data_dir) {
+        Some(client) => client.backup_noted(label)?,
+        None => {
+            let data = &config.data_dir;
+            let _lock =
+                DirLock::acquire(data).with_context(|| format!("the data folder {}", data.display()))?;
+            Backups::new(data).note(&label, setup::now_ms()).context("the backup was not noted")?
+        }
+    };
+    Ok(ExitCode::SUCCESS)
 }
 
 #[expect(clippy::print_stdout, reason = "the command's answer")]

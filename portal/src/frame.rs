@@ -4,7 +4,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use crate::Portal;
-use crate::assets;
+use crate::assets::{self, Asset};
 use crate::html::{Escaped, Html, percent};
 use crate::language::Language;
 use crate::problem::Problem;
@@ -13,6 +13,7 @@ use crate::problem::Problem;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Place {
     Studies,
+    Import,
     System,
     /// Below the study list.
     Inside,
@@ -28,6 +29,8 @@ pub(crate) struct Frame<'a> {
     pub here: &'a str,
     /// Why stores are refused, as text.
     pub refused: Option<String>,
+    /// The script of the page.
+    pub script: &'static Asset,
 }
 
 impl<'a> Frame<'a> {
@@ -40,7 +43,8 @@ impl<'a> Frame<'a> {
         here: &'a str,
     ) -> Frame<'a> {
         let refused = portal.archive.refuses().map(|error| error.to_string());
-        Frame { language, place, title, here, refused }
+        let script = if place == Place::Import { &*assets::IMPORT_JS } else { &*assets::JS };
+        Frame { language, place, title, here, refused, script }
     }
 
     /// The page with `content`.
@@ -63,13 +67,15 @@ impl<'a> Frame<'a> {
             words.product,
             assets::ICON.address(),
             assets::CSS.address(),
-            assets::JS.address(),
+            self.script.address(),
             words.skip,
             words.product,
         ));
-        for (place, address, name) in
-            [(Place::Studies, "/", words.study_list), (Place::System, "/state", words.system_status)]
-        {
+        for (place, address, name) in [
+            (Place::Studies, "/", words.study_list),
+            (Place::Import, "/import", words.import),
+            (Place::System, "/state", words.system_status),
+        ] {
             let current = if place == self.place { " aria-current=\"page\"" } else { "" };
             page.put(format_args!("<a href=\"{address}\"{current}>{name}</a>"));
         }
@@ -143,6 +149,7 @@ impl IntoResponse for Failure {
             title: self.what,
             here: "/",
             refused: None,
+            script: &assets::JS,
         };
         html(self.status, frame.whole(&content))
     }

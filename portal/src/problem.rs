@@ -10,6 +10,8 @@ pub(crate) enum Problem {
     Invalid(&'static str, String),
     /// There is no such thing.
     NotFound(&'static str),
+    /// It cannot be done as things are: why.
+    Conflict(String),
     /// The archive failed; the log says more.
     Failed,
 }
@@ -27,6 +29,7 @@ impl IntoResponse for Problem {
         let (status, title, field) = match self {
             Problem::Invalid(field, why) => (StatusCode::BAD_REQUEST, why, Some(field)),
             Problem::NotFound(what) => (StatusCode::NOT_FOUND, format!("there is no such {what}"), None),
+            Problem::Conflict(why) => (StatusCode::CONFLICT, why, None),
             Problem::Failed => (
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "the archive could not answer; its log says why".into(),

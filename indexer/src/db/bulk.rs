@@ -71,11 +71,7 @@ pub(super) fn locations(session: &Session<'_>, hash: &ContentHash) -> Result<Vec
     })
 }
 
-pub(super) fn damaged(
-    session: &Session<'_>,
-    limit: u32,
-    offset: u32,
-) -> Result<Vec<DamagedCopy>, DbError> {
+pub(super) fn damaged(session: &Session<'_>, limit: u32, offset: u32) -> Result<Vec<DamagedCopy>, DbError> {
     let rows = session.rows(DAMAGED_COPIES, params![limit, offset], |row| {
         let place = Place { pack: PackId(row.get(1)?), offset: unsigned(row, 2)?, length: unsigned(row, 3)? };
         Ok((row.get::<_, Vec<u8>>(0)?, place, row.get::<_, bool>(4)?))

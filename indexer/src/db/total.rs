@@ -28,6 +28,8 @@ pub struct Totals {
     pub data_set_bytes: u64,
     /// Conflicts.
     pub conflicts: u64,
+    /// Of them, studies and images that are said to be of different patients.
+    pub identity_conflicts: u64,
     /// Records that could not become rows, damaged stretches of packs among them.
     pub unindexable: u64,
     /// Copies of bulk values that are known to be damaged.
@@ -39,6 +41,8 @@ const PACKS: &str = "SELECT coalesce(sum(instances), 0), coalesce(sum(data_set_b
 const STUDIES: &str = "SELECT count(*), coalesce(sum(n_series), 0), coalesce(sum(n_instances), 0) FROM study";
 const PATIENTS: &str = "SELECT count(*) FROM patient";
 const CONFLICTS: &str = "SELECT count(*) FROM conflict";
+/// The kinds are those of `ConflictKind::Identity` and `ConflictKind::StudyPatients`.
+const IDENTITY_CONFLICTS: &str = "SELECT count(*) FROM conflict WHERE kind IN (1, 4)";
 const UNINDEXABLE: &str = "SELECT count(*) FROM unindexable";
 
 pub(super) fn read(session: &Session<'_>) -> Result<Totals, DbError> {
@@ -62,6 +66,7 @@ pub(super) fn read(session: &Session<'_>) -> Result<Totals, DbError> {
         bulk_bytes,
         data_set_bytes,
         conflicts: count(CONFLICTS)?,
+        identity_conflicts: count(IDENTITY_CONFLICTS)?,
         unindexable: count(UNINDEXABLE)?,
         damaged_copies: super::bulk::count_damaged(session)?,
     })

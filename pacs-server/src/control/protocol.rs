@@ -19,6 +19,11 @@ pub enum Request {
     Verify,
     /// Make the index again from the packs.
     Rebuild,
+    /// Note that a backup was made.
+    BackupNoted {
+        /// What it is called; may be empty.
+        label: String,
+    },
     /// Say how the server is.
     Status,
 }
@@ -31,7 +36,7 @@ impl Request {
             Request::Import(_) => Some("import"),
             Request::Verify => Some("verify"),
             Request::Rebuild => Some("rebuild"),
-            Request::Status => None,
+            Request::BackupNoted { .. } | Request::Status => None,
         }
     }
 }

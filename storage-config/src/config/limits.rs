@@ -204,7 +204,10 @@ impl Config {
             (c.skeleton_bytes <= GIB, "scan.skeleton_bytes is over 1 GiB"),
             (u.files > 0 && u.imports > 0 && u.zips > 0, "upload.files, upload.imports or upload.zips is 0"),
             (u.zip_entries <= 10_000_000, "upload.zip_entries is over 10000000"),
-            ((1..=86_400).contains(&self.study.quiet_seconds), "study.quiet_seconds is not within 1 and 86400"),
+            (
+                (1..=86_400).contains(&self.study.quiet_seconds),
+                "study.quiet_seconds is not within 1 and 86400",
+            ),
         ];
         rules.iter().filter(|(holds, _)| !holds).map(|(_, what)| (*what).to_owned()).collect()
     }

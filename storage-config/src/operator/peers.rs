@@ -162,7 +162,8 @@ mod tests {
         let list = AllowedPeers::open(folder.path()).unwrap();
         let (tell, told) = mpsc::channel();
         list.tell(move |peers| tell.send(peers.len()).unwrap());
-        for one in [peer("CT 1", "192.0.2.7"), peer("CT 1", "2001:db8::/32"), peer("<b>'\"", "192.0.2.8:104")] {
+        for one in [peer("CT 1", "192.0.2.7"), peer("CT 1", "2001:db8::/32"), peer("<b>'\"", "192.0.2.8:104")]
+        {
             list.allow(one).unwrap();
         }
         let other = AllowedPeer { name: String::new(), facility: None, ..peer("CT 1", "192.0.2.7") };
