@@ -161,6 +161,28 @@ impl Http {
         }
     }
 
+    /// A request with a body, over a connection of its own; `headers` are lines such as `Origin: http://...`.
+    ///
+    /// # Errors
+    /// When there is no answer.
+    pub fn send(&self, method: &str, path: &str, headers: &[&str], body: &[u8]) -> Result<Answer> {
+        let mut stream = self.connect()?;
+        let lines: String = headers.iter().map(|line| format!("{line}\r\n")).collect();
+        let length = body.len();
+        let head = format!(
+            "{method} {path} HTTP/1.1\r\nHost: {}\r\n{lines}Content-Length: {length}\r\nConnection: close\r\n\r\n",
+            self.address
+        );
+        stream.write_all(head.as_bytes())?;
+        // A server that has heard enough answers before the end.
+        let written = stream.write_all(body);
+        let answer = read_answer(&mut BufReader::new(stream));
+        if answer.is_err() {
+            written?;
+        }
+        answer
+    }
+
     /// The data set of the served version, by WADO-RS.
     ///
     /// # Errors

@@ -78,7 +78,7 @@ pub struct KnownPeer {
 /// Called on the association's thread or on the runtime: it has to return quickly.
 #[derive(Debug, Clone, Copy)]
 pub struct PeerEvent<'a> {
-    /// Calling AE title. Of a refused peer it is as the peer sent it, with anything but printable ASCII escaped.
+    /// Calling AE title. Of a refused peer it is as the peer sent it, escaped where it is no title.
     pub ae_title: &'a str,
     /// Where it called from.
     pub address: IpAddr,

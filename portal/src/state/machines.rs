@@ -54,20 +54,25 @@ fn machine(out: &mut Html, language: Language, peer: &PeerRow, seen: &Seen) {
     let here = seen.doors.allowed_here(&peer.ae_title, &peer.address);
     let name = here.map_or("", |here| here.name.as_str());
     out.put(format_args!(
-        "<tr><th scope=\"row\">{}<small>{}</small></th><td>{}</td>\
-         <td><span class=\"badge {class}\" title=\"{why}\"><i aria-hidden=\"true\">{sign}</i> {word}</span></td>\
-         <td>{}</td><td>{}</td><td>{}",
+        "<tr><th scope=\"row\">{}<small>{}</small></th><td data-name=\"{}\">{}</td>\
+         <td data-name=\"{}\"><span class=\"badge {class}\" title=\"{why}\"><i aria-hidden=\"true\">{sign}</i> {word}</span></td>\
+         <td data-name=\"{}\">{}</td><td data-name=\"{}\">{}</td><td data-name=\"{}\">{}",
         Escaped(&peer.ae_title),
         Escaped(name),
+        words.address,
         Escaped(&peer.address),
+        words.state,
+        words.last_image,
         time(peer.store_ms),
+        words.last_echo,
         time(peer.echo_ms),
+        words.last_error,
         time(peer.error_ms),
     ));
     if peer.error_ms != 0 {
         out.put(format_args!("<small>{}</small>", Escaped(&peer.error)));
     }
-    out.put(format_args!("</td><td>"));
+    out.put(format_args!("</td><td data-name=\"{}\">", words.allowed_by));
     match here {
         Some(here) => out.put(format_args!(
             "{}<form method=\"post\" action=\"/api/v1/peers/forget\">{}\
@@ -126,9 +131,11 @@ fn caller(
 ) {
     let words = language.words();
     out.put(format_args!(
-        "<tr><th scope=\"row\">{}</th><td>{}</td><td>{}",
+        "<tr><th scope=\"row\">{}</th><td data-name=\"{}\">{}</td><td data-name=\"{}\">{}",
         Escaped(&peer.ae_title),
+        words.address,
         Escaped(&peer.address),
+        words.called,
         Escaped(&peer.called),
     ));
     if !seen.doors.is_ours(&peer.called) {
@@ -136,8 +143,10 @@ fn caller(
         out.put(format_args!("<small class=\"lacks\">! {}</small>", Escaped(&should)));
     }
     out.put(format_args!(
-        "</td><td>{}</td><td><span title=\"{}\">{}</span></td><td>",
+        "</td><td data-name=\"{}\">{}</td><td data-name=\"{}\"><span title=\"{}\">{}</span></td><td>",
+        words.attempts,
         count(language, peer.attempts),
+        words.last_attempt,
         moment(language, peer.last_ms),
         ago(language, peer.last_ms, seen.now_ms),
     ));
