@@ -182,7 +182,7 @@ mod tests {
 
     #[test]
     fn only_an_announced_number_makes_a_study_complete_or_not() {
-        let at = |ago_ms, counts| Arrival::at(1_000_000, 1_000_000 - ago_ms, 10, counts);
+        let at = |ago_ms: i64, counts| Arrival::at(1_000_000, 1_000_000 - ago_ms, 10, counts);
         assert_eq!(at(0, (3, None)), Arrival::Receiving);
         assert_eq!(at(9_999, (3, Some(3))), Arrival::Receiving, "more may come");
         assert_eq!(at(10_000, (3, None)), Arrival::Received);

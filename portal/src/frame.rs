@@ -74,7 +74,7 @@ impl<'a> Frame<'a> {
         for (place, address, name) in [
             (Place::Studies, "/", words.study_list),
             (Place::Import, "/import", words.import),
-            (Place::System, "/state", words.system_status),
+            (Place::System, "/state", words.system),
         ] {
             let current = if place == self.place { " aria-current=\"page\"" } else { "" };
             page.put(format_args!("<a href=\"{address}\"{current}>{name}</a>"));

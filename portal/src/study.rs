@@ -185,8 +185,8 @@ fn one_series(out: &mut Html, language: Language, study: &Study, row: &QueryRow)
 fn thumbnail(out: &mut Html, study: &Study, row: &QueryRow) {
     let Some(uid) = &row.series_uid else { return };
     out.put(format_args!(
-        "<span class=\"picture\" data-kind=\"{}\"><img loading=\"lazy\" decoding=\"async\" width=\"80\" height=\"80\" \
-         alt=\"\" src=\"/dicom-web/studies/{}/series/{uid}/thumbnail?viewport=160,160\"></span>",
+        "<span class=\"picture\"><img loading=\"lazy\" decoding=\"async\" width=\"80\" height=\"80\" \
+         alt=\"{}\" src=\"/dicom-web/studies/{}/series/{uid}/thumbnail?viewport=160,160\"></span>",
         Escaped(&shown::text(&row.attributes, "00080060")),
         study.row.study_uid,
     ));

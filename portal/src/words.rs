@@ -20,6 +20,7 @@ words! {
     other_language: "English", "Tiếng Việt";
     study_list: "Danh sách ca chụp", "Study list";
     import: "Nhập ảnh", "Import";
+    system: "Hệ thống", "System";
     system_status: "Tình trạng hệ thống", "System status";
     offline: "Mất kết nối với máy chủ – danh sách chưa được cập nhật.", "The server cannot be reached – this list is not up to date.";
     not_taking: "Hệ thống KHÔNG nhận ảnh", "The archive is NOT taking images";
@@ -184,7 +185,7 @@ words! {
     backup: "Sao lưu", "Backup";
     backup_last: "Lần sao lưu gần nhất:", "Last backup:";
     backup_never: "Chưa ghi nhận lần sao lưu nào", "No backup was ever noted";
-    backup_label: "Tên bản sao lưu (không bắt buộc)", "Name of the backup (optional)";
+    backup_label: "Tên bản sao lưu", "Name of the backup";
     backup_note: "Ghi nhận vừa sao lưu", "Note a backup";
     backup_hint: "Hệ thống không tự sao lưu; đây chỉ là ghi nhận của người vận hành.", "The archive makes no backups itself; this is the operator's note.";
     nothing_wrong: "Không có việc gì cần xem lại.", "Nothing needs attention.";
