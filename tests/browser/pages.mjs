@@ -71,7 +71,7 @@ export const tests = [
       const { instances } = await state(archive.base);
       assert.ok(instances > 300, `${instances} images`);
       const zip = path.join(archive.folder, 'disc.zip');
-      execFileSync('python3', ['-m', 'zipfile', '-c', zip, path.join(demo(), '00001')]);
+      execFileSync('python3', ['-m', 'zipfile', '-c', zip, path.join(demo(), '00001/xq-nguc')]);
       await page.reload();
       await page.setInputFiles('#files', zip);
       await said(page, 'Đã xong');
