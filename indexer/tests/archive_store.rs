@@ -337,7 +337,7 @@ fn an_index_of_an_earlier_schema_is_filled_again_from_the_packs() {
     let digest = store(world.archive(), 0, &sent).unwrap().digest;
     world.stop();
     let connection = rusqlite::Connection::open(world.index()).unwrap();
-    let older = "DROP INDEX patient_key; ALTER TABLE patient DROP COLUMN key; \
+    let older = "DROP INDEX bulk_location_damaged; DROP INDEX patient_key; ALTER TABLE patient DROP COLUMN key; \
                  ALTER TABLE frame_table DROP COLUMN pixels; PRAGMA user_version = 1;";
     connection.execute_batch(older).unwrap();
     drop(connection);
