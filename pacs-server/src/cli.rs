@@ -10,6 +10,8 @@ use clap::{Args, Parser, Subcommand};
 use indexer::archive::{Archive, StateError};
 use indexer::statement::Reason;
 use storage_config::config::Accept;
+use storage_config::disk::DirLock;
+use storage_config::operator::Backups;
 use storage_config::{Config, Uid};
 
 use crate::account::{self, Account};
@@ -38,6 +40,12 @@ enum Command {
     Import(Import),
     /// Make the index again from the packs.
     Rebuild,
+    /// Note that a backup of the data folder was made, for the page that says how long ago that was.
+    BackupNoted {
+        /// What it is called, such as the disk it is on.
+        #[arg(long, default_value = "")]
+        label: String,
+    },
     /// Ask the running server how it is. Exit code 0: it takes images; 2: it runs and takes none; 1: it does not run.
     Status {
         /// Wait up to so many seconds for a server that takes images.
@@ -175,7 +183,24 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Command::Status { wait_seconds } => {
             status::show(&config.data_dir, Duration::from_secs(wait_seconds.into()))
         }
+        Command::BackupNoted { label } => {
+            telemetry::log_to_stderr("warn");
+            backup_noted(&config, label)
+        }
     }
+}
+
+fn backup_noted(config: &Config, label: String) -> Result<ExitCode> {
+    match control::connect(&config.data_dir) {
+        Some(client) => client.backup_noted(label)?,
+        None => {
+            let data = &config.data_dir;
+            let _lock =
+                DirLock::acquire(data).with_context(|| format!("the data folder {}", data.display()))?;
+            Backups::new(data).note(&label, setup::now_ms()).context("the backup was not noted")?
+        }
+    };
+    Ok(ExitCode::SUCCESS)
 }
 
 #[expect(clippy::print_stdout, reason = "the command's answer")]

@@ -11,11 +11,13 @@ use indexer::picture::Pictures;
 use portal::sign_in::Gate;
 use portal::views::ViewLog;
 use storage_config::Config;
+use storage_config::operator::{AllowedPeers, Backups};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
-use crate::dimse::{DimseConfig, DimseServer, KnownPeer};
+use crate::dimse::{DimseConfig, DimseServer, KnownPeer, KnownPeers};
 use crate::http::{Guard, HttpServer, KnownToken, Tls};
+use crate::import::upload::{self, Uploads};
 use crate::peer_log::PeerLog;
 use crate::{control, decode_worker, http, setup, telemetry};
 
@@ -58,11 +60,14 @@ async fn serve(
         DimseServer::bind(&dimse_config(config, &facilities), Arc::new(archive.clone()), on_peer)
             .context("the DIMSE listener")?
     };
+    let allowed = allowed_peers(config, archive, &facilities, dimse.known_peers())?;
+    let uploads = Uploads::new(archive, config).context("the folder of imports")?;
     let web = HttpServer::bind(config.http.listen, config.http.limits, people.tls.clone())
         .await
         .with_context(|| format!("HTTP on {}", config.http.listen))?;
     let (http_at, dimse_at) = (web.address()?, dimse.addresses().to_vec());
-    let router = routes(config, (archive, people), metrics.clone(), &facilities, &dimse_at, http_at);
+    let portal = portal(config, (archive, people), &dimse_at, http_at).with_allowed_peers(allowed);
+    let router = routes(config, (archive, people), metrics.clone(), &facilities, (portal, &uploads));
     let (stop, stopped) = watch::channel(false);
     let control = control::Server::start(&config.data_dir, config, archive, people.gate.clone())
         .context("the control socket")?;
@@ -79,6 +84,7 @@ async fn serve(
     let drained = dimse.await.context("the DIMSE listener")?;
     tracing::info!(?drained, "DIMSE has stopped");
     web.await.context("the HTTP listener")?;
+    uploads.stop();
     control.stop();
     peer_log.flush(archive);
     Ok(())
@@ -108,8 +114,7 @@ fn routes(
     (archive, people): (&Archive, &People),
     metrics: metrics_exporter_prometheus::PrometheusHandle,
     facilities: &Facilities,
-    dimse_at: &[SocketAddr],
-    http_at: SocketAddr,
+    (portal, uploads): (portal::Portal, &Uploads),
 ) -> axum::Router {
     let sender =
         dicomweb::Sender { facility: FacilityId(0), source: "stow:open".into(), patient_id_is_order: false };
@@ -122,6 +127,21 @@ fn routes(
     let base = format!("{}/dicom-web", config.http.public_url.trim_end_matches('/'));
     let pictures = Pictures::new(archive.clone(), Arc::new(decode_worker::pool(&config.decode)));
     let dicom_web = dicomweb::DicomWeb::new(archive.clone(), &base, sender, limits).with_pictures(pictures);
+    let viewer = portal::viewer::Viewer::new(config.http.viewer_dir.clone(), config.dimse.ae_title.as_str())
+        .with_patients_of(archive.clone());
+    let pages = portal::router(portal).merge(upload::router(uploads.clone()));
+    let guard =
+        Guard::new(config, facilities.tokens.clone(), people.gate.clone()).with_views(people.views.clone());
+    http::router(archive, metrics, dicom_web, (pages, viewer), guard)
+}
+
+/// The pages over `archive`, with what they tell of this site.
+fn portal(
+    config: &Config,
+    (archive, people): (&Archive, &People),
+    dimse_at: &[SocketAddr],
+    http_at: SocketAddr,
+) -> portal::Portal {
     let addresses = portal::Addresses {
         ae_title: config.dimse.ae_title.to_string(),
         dimse: dimse_at.iter().map(ToString::to_string).collect(),
@@ -131,16 +151,45 @@ fn routes(
         ae_title: peer.ae_title.to_string(),
         address: String::from(peer.address.clone()),
     });
-    let portal = portal::Portal::new(archive.clone(), addresses)
+    portal::Portal::new(archive.clone(), addresses)
         .with_packs_in(config.packs_dir())
         .with_machines(machines.collect())
         .with_gate(people.gate.clone())
-        .with_views(people.views.clone());
-    let viewer = portal::viewer::Viewer::new(config.http.viewer_dir.clone(), config.dimse.ae_title.as_str())
-        .with_patients_of(archive.clone());
-    let guard =
-        Guard::new(config, facilities.tokens.clone(), people.gate.clone()).with_views(people.views.clone());
-    http::router(archive, metrics, dicom_web, (portal, viewer), guard)
+        .with_views(people.views.clone())
+        .with_further_titles(config.dimse.also_ae_titles.clone())
+        .with_quiet_seconds(config.study.quiet_seconds)
+        .with_backups(Backups::new(&config.data_dir))
+}
+
+/// The machines that were allowed on the pages, in force for the listener from now on, whatever changes.
+fn allowed_peers(
+    config: &Config,
+    archive: &Archive,
+    facilities: &Facilities,
+    known: KnownPeers,
+) -> Result<AllowedPeers> {
+    let allowed = AllowedPeers::open(&config.data_dir)?;
+    let (archive, configured) = (archive.clone(), facilities.peers.clone());
+    allowed.tell(move |peers| {
+        let further = peers.iter().filter_map(|peer| {
+            let facility = match &peer.facility {
+                Some(code) => archive.facility(code),
+                None => Ok(FacilityId(0)),
+            };
+            let facility = facility
+                .inspect_err(|error| tracing::error!(%error, ae = %peer.ae_title, "a machine is left out"))
+                .ok()?;
+            Some(KnownPeer {
+                ae_title: peer.ae_title.clone(),
+                address: peer.address.clone(),
+                facility,
+                patient_id_is: peer.patient_id_is,
+            })
+        });
+        // Those of the configuration first: of several that fit a caller the first one counts.
+        known.replace(configured.iter().cloned().chain(further));
+    });
+    Ok(allowed)
 }
 
 /// Facilities of the configuration with their internal numbers.

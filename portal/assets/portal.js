@@ -37,8 +37,45 @@
     }
   }
 
+  // All but the rows: where that stays, only rows that changed are touched, and nothing flickers.
+  const around = (html) => html.replace(/<tbody>[^]*<\/tbody>/, "");
+  let shown = around(live.innerHTML);
+  const key = (row) => row.querySelector("a.name").getAttribute("href");
+  const text = (row) => row.innerHTML;
+
   // The reader's place is the study, not its line: it stays where new studies push it.
   function replace(html) {
+    const made = document.createElement("template");
+    made.innerHTML = html;
+    const fresh = made.content.querySelector("table.studies tbody");
+    const body = live.querySelector("table.studies tbody");
+    const same = fresh && body && around(html) === shown;
+    shown = around(html);
+    if (!same) return replaceAll(html);
+    const known = new Map([...body.rows].map((row) => [key(row), row]));
+    let at = body.firstElementChild;
+    for (const row of [...fresh.rows]) {
+      const old = known.get(key(row));
+      if (old && text(old) !== text(row)) old.innerHTML = row.innerHTML;
+      const keep = old || row;
+      if (keep === at) at = at.nextElementSibling;
+      else body.insertBefore(keep, at);
+    }
+    while (at) {
+      const gone = at;
+      at = at.nextElementSibling;
+      gone.remove();
+    }
+    const link = chosen && chosen.getAttribute("href");
+    if (link && !chosen.isConnected) {
+      const again = names().find((name) => name.getAttribute("href") === link);
+      const focused = document.activeElement === document.body;
+      chosen = null;
+      if (again) choose(again, focused);
+    }
+  }
+
+  function replaceAll(html) {
     const at = chosen && chosen.getAttribute("href");
     const focused = at && document.activeElement === chosen;
     live.innerHTML = html;

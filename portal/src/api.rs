@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use storage_config::{ContentHash, Uid};
 
 use crate::Portal;
+use crate::machines::Doors;
 use crate::problem::Problem;
 
 /// Rows of a list when the request names no number, and at most.
@@ -45,24 +46,13 @@ pub(crate) async fn ask<T: Send + 'static>(
     }
 }
 
-pub(crate) async fn state(State(portal): State<Portal>) -> Result<Json<Value>, Problem> {
-    let refused = portal.archive.refuses().map(|e| e.to_string());
-    let t = ask(&portal.archive, |archive| archive.db().totals()).await?;
-    let a = &portal.addresses;
-    Ok(Json(json!({
-        "stores": if refused.is_some() { "refused" } else { "taken" },
-        "refused_because": refused,
-        "patients": t.patients, "studies": t.studies, "series": t.series, "instances": t.instances,
-        "conflicts": t.conflicts, "unindexable": t.unindexable,
-        "withdrawn": t.withdrawn, "sent_after_rejection": t.sent_after_rejection,
-        "ae_title": a.ae_title, "dimse": a.dimse, "dicom_web": a.dicom_web,
-    })))
-}
-
 pub(crate) async fn peers(State(portal): State<Portal>) -> Result<Json<Value>, Problem> {
     let peers = ask(&portal.archive, |archive| archive.db().peers()).await?;
+    let doors = Doors::of(&portal);
     let rows = peers.into_iter().map(|p| {
         json!({
+            "is_configured": doors.is_configured(&p.ae_title, &p.address),
+            "is_allowed_here": doors.allowed_here(&p.ae_title, &p.address).is_some(),
             "ae_title": p.ae_title, "address": p.address, "last_echo_ms": time(p.echo_ms),
             "last_store_ms": time(p.store_ms), "last_error_ms": time(p.error_ms), "last_error": p.error,
         })
@@ -77,10 +67,12 @@ fn time(ms: i64) -> Option<i64> {
 
 pub(crate) async fn unknown_peers(State(portal): State<Portal>) -> Result<Json<Value>, Problem> {
     let peers = ask(&portal.archive, |archive| archive.db().unknown_peers()).await?;
+    let doors = Doors::of(&portal);
     let rows = peers.into_iter().map(|p| {
         json!({
             "ae_title": p.ae_title, "address": p.address, "called": p.called, "first_ms": p.first_ms,
-            "last_ms": p.last_ms, "count": p.attempts,
+            "last_ms": p.last_ms, "count": p.attempts, "called_is_ours": doors.is_ours(&p.called),
+            "is_known": doors.is_known(&p.ae_title, &p.address),
         })
     });
     Ok(Json(rows.collect()))

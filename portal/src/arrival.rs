@@ -1,19 +1,20 @@
-//! Whether a study is still arriving, is quiet, or lacks images, with the evidence.
+//! Whether a study is still arriving, is quiet, is complete or lacks images, with the evidence.
 //!
-//! All of it is read from the rows of its instances: when the last one came, and whether the instance numbers of a
-//! cross-sectional series have holes. What was read is kept until the study's counts change, so that looking at a
-//! list again and again costs nothing.
+//! The state comes from the study's row alone, so that a list costs no more than its rows. Only where a sender
+//! announced how many instances there are does anything count as complete or incomplete. What more is told of one
+//! study (its bytes, interrupted instance numbers) is read from the rows of its instances and kept until the study's
+//! counts change.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use indexer::db::{Db, DbError, InstanceRow, Scope};
+use indexer::query::QueryRow;
 use storage_config::Uid;
 
 use crate::calendar::now_ms;
+use crate::shown;
 
-/// A study is quiet when no instance came for this long, in seconds.
-pub(crate) const QUIET_S: i64 = 10;
 /// Most studies whose facts are kept.
 const KEPT: usize = 20_000;
 /// Rows that are read at once.
@@ -24,19 +25,44 @@ const HOLES_TOLD: usize = 8;
 /// The state of a study.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Arrival {
-    /// An instance came less than [`QUIET_S`] ago.
+    /// An instance came less than the quiet time ago.
     Receiving,
-    /// Quiet. Nobody confirmed how many instances there should be.
+    /// Quiet. Nobody said how many instances there should be.
     Received,
-    /// Quiet, and instance numbers are interrupted.
+    /// Quiet, and all instances are here that its sender announced.
+    Complete,
+    /// Quiet, and fewer instances are here than its sender announced.
     Incomplete,
+}
+
+impl Arrival {
+    /// The state of a study now.
+    pub(crate) fn now(row: &QueryRow, quiet_seconds: u32) -> Arrival {
+        let here = shown::number(&row.attributes, "00201208");
+        Arrival::at(now_ms(), row.changed_ms, quiet_seconds, (here, row.announced))
+    }
+
+    fn at(
+        now_ms: i64,
+        changed_ms: i64,
+        quiet_seconds: u32,
+        (here, announced): (u64, Option<u64>),
+    ) -> Arrival {
+        // A receive time in the future is a clock that was set back: as good as now.
+        if now_ms - changed_ms < i64::from(quiet_seconds) * 1000 {
+            return Arrival::Receiving;
+        }
+        match announced.filter(|announced| *announced > 0) {
+            None => Arrival::Received,
+            Some(announced) if here < announced => Arrival::Incomplete,
+            Some(_) => Arrival::Complete,
+        }
+    }
 }
 
 /// What the rows of a study's instances say.
 #[derive(Debug, Default)]
 pub(crate) struct Facts {
-    /// When the last one came, in milliseconds since 1970-01-01 UTC.
-    pub last_ms: i64,
     /// Bytes of all data sets.
     pub bytes: u64,
     /// The instance numbers that are missing, by series: `12-14, 37`.
@@ -44,18 +70,6 @@ pub(crate) struct Facts {
 }
 
 impl Facts {
-    /// The state at a moment.
-    pub(crate) fn state(&self, now_ms: i64) -> Arrival {
-        // A receive time in the future is a clock that was set back: as good as now.
-        if now_ms - self.last_ms < QUIET_S * 1000 {
-            Arrival::Receiving
-        } else if self.holes.is_empty() {
-            Arrival::Received
-        } else {
-            Arrival::Incomplete
-        }
-    }
-
     fn read(db: &Db, study: &Uid) -> Result<Facts, DbError> {
         let scope = Scope { study: study.clone(), series: None, instance: None };
         let cross_sectional: Vec<Uid> = db
@@ -70,7 +84,6 @@ impl Facts {
         loop {
             let rows = db.instances_of(&scope, after.as_ref(), ROWS)?;
             for row in &rows {
-                facts.last_ms = facts.last_ms.max(row.received_ms);
                 facts.bytes += row.length;
                 if let Some(number) = row.instance_number
                     && cross_sectional.contains(&row.series_uid)
@@ -149,11 +162,6 @@ impl Arrivals {
     }
 }
 
-/// The state of a study now.
-pub(crate) fn now(facts: &Facts) -> Arrival {
-    facts.state(now_ms())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -173,13 +181,15 @@ mod tests {
     }
 
     #[test]
-    fn quiet_comes_after_ten_seconds() {
-        let mut facts = Facts { last_ms: 100_000, ..Facts::default() };
-        assert_eq!(facts.state(100_000), Arrival::Receiving);
-        assert_eq!(facts.state(109_999), Arrival::Receiving);
-        assert_eq!(facts.state(110_000), Arrival::Received);
-        facts.holes.insert(Uid::parse("1.2.3").unwrap(), "3".into());
-        assert_eq!(facts.state(109_999), Arrival::Receiving);
-        assert_eq!(facts.state(110_000), Arrival::Incomplete);
+    fn only_an_announced_number_makes_a_study_complete_or_not() {
+        let at = |ago_ms: i64, counts| Arrival::at(1_000_000, 1_000_000 - ago_ms, 10, counts);
+        assert_eq!(at(0, (3, None)), Arrival::Receiving);
+        assert_eq!(at(9_999, (3, Some(3))), Arrival::Receiving, "more may come");
+        assert_eq!(at(10_000, (3, None)), Arrival::Received);
+        assert_eq!(at(10_000, (3, Some(0))), Arrival::Received);
+        assert_eq!(at(10_000, (3, Some(4))), Arrival::Incomplete);
+        assert_eq!(at(10_000, (4, Some(4))), Arrival::Complete);
+        assert_eq!(at(10_000, (5, Some(4))), Arrival::Complete);
+        assert_eq!(at(-5, (1, None)), Arrival::Receiving, "a clock that was set back");
     }
 }

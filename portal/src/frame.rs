@@ -4,7 +4,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use crate::Portal;
-use crate::assets;
+use crate::assets::{self, Asset};
 use crate::html::{Escaped, Html, percent};
 use crate::language::Language;
 use crate::problem::Problem;
@@ -14,6 +14,7 @@ use crate::sign_in::Who;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Place {
     Studies,
+    Import,
     System,
     Accounts,
     Log,
@@ -33,6 +34,8 @@ pub(crate) struct Frame<'a> {
     pub refused: Option<String>,
     /// Who asks, where the page tells it.
     pub reader: Option<&'a Who>,
+    /// The script of the page.
+    pub script: &'static Asset,
 }
 
 impl<'a> Frame<'a> {
@@ -45,7 +48,8 @@ impl<'a> Frame<'a> {
         here: &'a str,
     ) -> Frame<'a> {
         let refused = portal.archive.refuses().map(|error| error.to_string());
-        Frame { language, place, title, here, refused, reader: None }
+        let script = if place == Place::Import { &*assets::IMPORT_JS } else { &*assets::JS };
+        Frame { language, place, title, here, refused, reader: None, script }
     }
 
     /// Tells who asks, and shows the ways that are theirs.
@@ -79,13 +83,15 @@ impl<'a> Frame<'a> {
             words.product,
             assets::ICON.address(),
             assets::CSS.address(),
-            assets::JS.address(),
+            self.script.address(),
             words.skip,
             words.product,
         ));
-        for (place, address, name) in
-            [(Place::Studies, "/", words.study_list), (Place::System, "/state", words.system_status)]
-        {
+        for (place, address, name) in [
+            (Place::Studies, "/", words.study_list),
+            (Place::Import, "/import", words.import),
+            (Place::System, "/state", words.system),
+        ] {
             let current = if place == self.place { " aria-current=\"page\"" } else { "" };
             page.put(format_args!("<a href=\"{address}\"{current}>{name}</a>"));
         }
@@ -164,6 +170,7 @@ impl IntoResponse for Failure {
             here: "/",
             refused: None,
             reader: None,
+            script: &assets::JS,
         };
         html(self.status, frame.whole(&content))
     }

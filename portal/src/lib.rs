@@ -7,13 +7,17 @@ pub mod accounts;
 mod api;
 mod arrival;
 mod assets;
+mod backups;
 mod calendar;
+mod damage;
 mod download;
 mod figures;
 mod frame;
 mod html;
+mod import;
 mod language;
 mod list;
+mod machines;
 mod problem;
 mod search;
 mod security;
@@ -34,6 +38,9 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, post};
 use indexer::archive::Archive;
+use storage_config::AeTitle;
+use storage_config::config::Study;
+use storage_config::operator::{AllowedPeers, Backups};
 
 use arrival::Arrivals;
 use search::Searches;
@@ -73,12 +80,31 @@ pub struct Portal {
 }
 
 /// What is known of the site beside its archive.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 struct Site {
     packs_dir: Option<PathBuf>,
     machines: Vec<Machine>,
+    further_titles: Vec<AeTitle>,
+    quiet_seconds: u32,
+    allowed: Option<Arc<AllowedPeers>>,
+    backups: Option<Arc<Backups>>,
     gate: Option<Arc<Gate>>,
     views: Option<ViewLog>,
+}
+
+impl Default for Site {
+    fn default() -> Site {
+        Site {
+            packs_dir: None,
+            machines: Vec::new(),
+            further_titles: Vec::new(),
+            quiet_seconds: Study::default().quiet_seconds,
+            allowed: None,
+            backups: None,
+            gate: None,
+            views: None,
+        }
+    }
 }
 
 /// What pages remember from one request to the next.
@@ -104,6 +130,34 @@ impl Portal {
     #[must_use]
     pub fn with_packs_in(mut self, packs_dir: PathBuf) -> Portal {
         Arc::make_mut(&mut self.site).packs_dir = Some(packs_dir);
+        self
+    }
+
+    /// With further AE titles that this archive answers to.
+    #[must_use]
+    pub fn with_further_titles(mut self, titles: Vec<AeTitle>) -> Portal {
+        Arc::make_mut(&mut self.site).further_titles = titles;
+        self
+    }
+
+    /// With the seconds without a new instance after which a study counts as received.
+    #[must_use]
+    pub fn with_quiet_seconds(mut self, seconds: u32) -> Portal {
+        Arc::make_mut(&mut self.site).quiet_seconds = seconds;
+        self
+    }
+
+    /// With the list of machines that people allow on the pages.
+    #[must_use]
+    pub fn with_allowed_peers(mut self, allowed: AllowedPeers) -> Portal {
+        Arc::make_mut(&mut self.site).allowed = Some(Arc::new(allowed));
+        self
+    }
+
+    /// With the notes of backups.
+    #[must_use]
+    pub fn with_backups(mut self, backups: Backups) -> Portal {
+        Arc::make_mut(&mut self.site).backups = Some(Arc::new(backups));
         self
     }
 
@@ -137,15 +191,17 @@ pub fn router(portal: Portal) -> Router {
         .route("/studies/{uid}", get(study::study))
         .route("/studies/{uid}/download.zip", get(download::download))
         .route("/state", get(state::state))
+        .route("/damaged", get(damage::page))
+        .route("/import", get(import::page))
         .route("/language/{tag}", get(language::choose))
         .route("/assets/{name}", get(assets::asset));
     let programs = Router::new()
-        .route("/api/v1/state", get(api::state))
-        .route("/api/v1/peers", get(api::peers))
-        .route("/api/v1/peers/unknown", get(api::unknown_peers))
+        .route("/api/v1/state", get(state::told))
+        .merge(operators())
         .route("/api/v1/clocks", get(api::clocks))
         .route("/api/v1/conflicts", get(api::conflicts))
         .route("/api/v1/unindexable", get(api::unindexable))
+        .route("/api/v1/damaged", get(damage::list))
         .route("/api/v1/instances/{sop_instance}/versions", get(api::versions))
         .route("/api/v1/instances/{sop_instance}/versions/{digest}", get(api::version));
     let mut all = pages.merge(programs).merge(stating::routes());
@@ -156,4 +212,16 @@ pub fn router(portal: Portal) -> Router {
         all = all.merge(views::router());
     }
     all.layer(axum::middleware::map_response(security::headers)).with_state(portal)
+}
+
+/// What operators see of machines and backups, and what they say of them.
+fn operators() -> Router<Portal> {
+    let peers = get(api::peers).post(machines::allow).delete(machines::forget);
+    Router::new()
+        .route("/api/v1/peers", peers)
+        .route("/api/v1/peers/unknown", get(api::unknown_peers))
+        .route("/api/v1/peers/allowed", get(machines::allowed))
+        .route("/api/v1/peers/forget", post(machines::forget_posted))
+        .route("/api/v1/backups", get(backups::list).post(backups::note))
+        .layer(DefaultBodyLimit::max(FORM_BYTES))
 }

@@ -106,19 +106,10 @@ pub(crate) async fn list(
     headers: HeaderMap,
 ) -> Result<Response, Failure> {
     let wanted = Wanted::of(&portal, &address);
-    let (asked, memory) = (wanted.asked.clone(), portal.memory.clone());
-    let found = ask(&portal.archive, move |archive| {
-        let found = search::find(archive.db(), &asked)?;
-        let studies = rows::with_facts(archive.db(), &memory.arrivals, found.rows)?;
-        Ok(rows::Studies {
-            studies,
-            more: found.more,
-            old_left_out: found.old_left_out,
-            too_much: found.too_much,
-        })
-    })
-    .await
-    .map_err(Failure::of(language))?;
+    let asked = wanted.asked.clone();
+    let found = ask(&portal.archive, move |archive| search::find(archive.db(), &asked))
+        .await
+        .map_err(Failure::of(language))?;
     let part = rows::part(&portal, language, &wanted, &found);
     let mut etag = ContentHash::of(part.0.as_bytes()).to_string();
     etag.truncate(24);

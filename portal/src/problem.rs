@@ -12,8 +12,8 @@ pub(crate) enum Problem {
     NotFound(&'static str),
     /// It was there and was withdrawn.
     Withdrawn,
-    /// It contradicts what was said before: the field and why.
-    Conflict(&'static str, String),
+    /// It contradicts what is there or was said before: the field, if it is one, and why.
+    Conflict(Option<&'static str>, String),
     /// Not now; the same request later will do.
     Unavailable(String),
     /// The archive failed; the log says more.
@@ -34,7 +34,7 @@ impl IntoResponse for Problem {
             Problem::Invalid(field, why) => (StatusCode::BAD_REQUEST, why, Some(field)),
             Problem::NotFound(what) => (StatusCode::NOT_FOUND, format!("there is no such {what}"), None),
             Problem::Withdrawn => (StatusCode::GONE, "this was withdrawn".into(), None),
-            Problem::Conflict(field, why) => (StatusCode::CONFLICT, why, Some(field)),
+            Problem::Conflict(field, why) => (StatusCode::CONFLICT, why, field),
             Problem::Unavailable(why) => (StatusCode::SERVICE_UNAVAILABLE, why, None),
             Problem::Failed => (
                 StatusCode::INTERNAL_SERVER_ERROR,

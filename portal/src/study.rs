@@ -74,7 +74,7 @@ pub(crate) async fn study(
         .map_err(Failure::of(language))?
         .ok_or_else(|| Failure::no_study(language))?;
     let mut content = Html::default();
-    head(&mut content, language, &study);
+    head(&mut content, language, portal.site.quiet_seconds, &study);
     series(&mut content, language, &study);
     other_studies(&mut content, language, &study.others);
     facts(&mut content, language, &study);
@@ -89,7 +89,7 @@ fn name(language: Language, row: &QueryRow) -> String {
 }
 
 /// Who, what, when, and what can be done.
-fn head(out: &mut Html, language: Language, study: &Study) {
+fn head(out: &mut Html, language: Language, quiet_seconds: u32, study: &Study) {
     let (words, row) = (language.words(), &study.row);
     let attributes = &row.attributes;
     out.put(format_args!(
@@ -109,7 +109,7 @@ fn head(out: &mut Html, language: Language, study: &Study) {
     let when =
         [day, shown::minute(attributes, "00080030")].into_iter().flatten().collect::<Vec<_>>().join(" ");
     out.put(format_args!("· {} ", if when.is_empty() { words.no_date } else { &when }));
-    state(out, language, row, &study.facts);
+    state(out, language, quiet_seconds, row);
     out.put(format_args!(
         "</p></div><div class=\"acts\"><a class=\"button view\" href=\"{}\">{}</a>\
          <a class=\"button plain\" href=\"/studies/{}/download.zip\" download title=\"{}\">{}</a></div></div>",
@@ -127,12 +127,14 @@ fn head(out: &mut Html, language: Language, study: &Study) {
 fn series(out: &mut Html, language: Language, study: &Study) {
     let words = language.words();
     out.put(format_args!(
-        "<h2>{} <small>{}</small></h2><table class=\"series\"><thead><tr><th scope=\"col\" class=\"no\">{}</th>\
+        "<h2>{} <small>{}</small></h2><table class=\"series\"><thead><tr><th scope=\"col\" class=\"thumb\">\
+         <span class=\"unseen\">{}</span></th><th scope=\"col\" class=\"no\">{}</th>\
          <th scope=\"col\" class=\"what\">{}</th><th scope=\"col\" class=\"part\">{}</th>\
          <th scope=\"col\" class=\"counts\">{}</th><th scope=\"col\" class=\"from\">{}</th>\
          <th scope=\"col\" class=\"act\"><span class=\"unseen\">{}</span></th></tr></thead><tbody>",
         words.series,
         count(language, study.series.len() as u64),
+        words.thumbnail,
         words.number,
         words.description,
         words.body_part,
@@ -150,8 +152,10 @@ fn one_series(out: &mut Html, language: Language, study: &Study, row: &QueryRow)
     let words = language.words();
     let text = |tag| shown::text(&row.attributes, tag);
     let said = ["0008103E", "00181030", "00400254"].map(text).into_iter().find(|text| !text.is_empty());
+    out.put(format_args!("<tr><td class=\"thumb\">"));
+    thumbnail(out, study, row);
     out.put(format_args!(
-        "<tr><td class=\"no\">{}</td><td class=\"what\"><span>",
+        "</td><td class=\"no\">{}</td><td class=\"what\"><span>",
         Escaped(&text("00200011"))
     ));
     kinds(out, &[text("00080060")]);
@@ -179,6 +183,17 @@ fn one_series(out: &mut Html, language: Language, study: &Study, row: &QueryRow)
     out.put(format_args!("</td></tr>"));
 }
 
+/// A picture of a series in a box of a fixed size, which shows the modality where there is no picture.
+fn thumbnail(out: &mut Html, study: &Study, row: &QueryRow) {
+    let Some(uid) = &row.series_uid else { return };
+    out.put(format_args!(
+        "<span class=\"picture\"><img loading=\"lazy\" decoding=\"async\" width=\"80\" height=\"80\" \
+         alt=\"{}\" src=\"/dicom-web/studies/{}/series/{uid}/thumbnail?viewport=160,160\"></span>",
+        Escaped(&shown::text(&row.attributes, "00080060")),
+        study.row.study_uid,
+    ));
+}
+
 fn other_studies(out: &mut Html, language: Language, others: &[QueryRow]) {
     let words = language.words();
     if others.is_empty() {
@@ -204,7 +219,7 @@ fn facts(out: &mut Html, language: Language, study: &Study) {
         (words.issuer, text("00100021")),
         (words.institution, text("00080080")),
         (words.referring, shown::person(attributes, "00080090")),
-        (words.last_received, moment(language, study.facts.last_ms)),
+        (words.last_received, moment(language, study.row.changed_ms)),
         (words.study_uid, study.row.study_uid.to_string()),
     ];
     out.put(format_args!("<dl class=\"facts\">"));

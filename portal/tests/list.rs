@@ -4,7 +4,7 @@
 mod support;
 
 use axum::http::{StatusCode, header};
-use fixtures::writer::{DataSet, Syntax, keyword};
+use fixtures::writer::{Attribute, DataSet, Syntax, Vr, keyword};
 use support::{Rig, between};
 
 const CT: &str = "1.2.840.10008.5.1.4.1.1.2";
@@ -100,7 +100,10 @@ async fn names_that_are_markup_stay_text() {
         let page = rig.get(path).await;
         let text = page.text();
         assert!(text.contains("&lt;script&gt;alert(1)&lt;/script&gt;"), "{text}");
-        assert!(!text.contains("<script>alert") && !text.contains("<img") && !text.contains("<u>"), "{text}");
+        assert!(
+            !text.contains("<script>alert") && !text.contains("<img src=x") && !text.contains("<u>"),
+            "{text}"
+        );
         let policy = page.header(header::CONTENT_SECURITY_POLICY);
         assert!(policy.contains("default-src 'none'") && !policy.contains("unsafe"), "{policy}");
         assert_eq!(page.header(header::X_CONTENT_TYPE_OPTIONS), "nosniff");
@@ -156,6 +159,39 @@ async fn the_part_that_changes_is_sent_only_when_it_did() {
     rig.store("1.2.840.10008.1.2.1", &data_set(2, "LÊ^BA", "P2"));
     let other = rig.get_with("/?part=1", &[(header::IF_NONE_MATCH, &etag)]).await;
     assert_eq!(other.names(), ["LÊ BA", "LÊ AN"]);
+}
+
+#[tokio::test]
+async fn only_an_announced_number_makes_a_study_complete_or_not() {
+    let rig = Rig::new();
+    let announced = Attribute::new(0x0020, 0x1208, Vr::Is);
+    let with = |n: u32, number: &str, sop: u32, told: Option<&str>| {
+        let root = format!("1.2.826.0.1.3680043.9.7433.5.{n}");
+        let mut set = DataSet::new();
+        set.put(keyword::SOP_CLASS_UID, CT)
+            .put(keyword::SOP_INSTANCE_UID, format!("{root}.1.{sop}").as_str())
+            .put(keyword::MODALITY, "CT")
+            .put(keyword::STUDY_INSTANCE_UID, root.as_str())
+            .put(keyword::SERIES_INSTANCE_UID, format!("{root}.1").as_str())
+            .put(keyword::INSTANCE_NUMBER, number);
+        if let Some(told) = told {
+            set.put(announced, told);
+        }
+        rig.store("1.2.840.10008.1.2.1", &set.encode(Syntax::EXPLICIT_LITTLE));
+    };
+    for (sop, number) in ["1", "2", "3", "4", "9"].iter().enumerate() {
+        with(1, number, sop as u32 + 1, None);
+    }
+    let list = rig.get("/").await.text();
+    assert!(list.contains("Đã nhận</span>") && !list.contains("Thiếu ảnh"), "holes are no number: {list}");
+    let study = rig.get("/studies/1.2.826.0.1.3680043.9.7433.5.1").await.text();
+    assert!(study.contains("Thiếu số ảnh: 5–8"), "{study}");
+    with(2, "1", 1, Some("2"));
+    let list = rig.get("/").await.text();
+    assert!(list.contains("Thiếu ảnh</span>") && list.contains("1/2 ảnh"), "{list}");
+    with(2, "2", 2, Some("2"));
+    let list = rig.get("/").await.text();
+    assert!(list.contains("Đã nhận đủ</span>") && !list.contains("Thiếu ảnh"), "{list}");
 }
 
 #[tokio::test]

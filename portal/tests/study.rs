@@ -121,7 +121,8 @@ async fn the_state_page_tells_what_the_archive_is_and_lacks() {
         tokio::task::yield_now().await;
     }
     assert!(text.contains("Máy lạ chờ cho phép"));
-    assert!(text.contains("[[peer]]\nae_title = &quot;CT&lt;2&gt;&quot;\naddress = &quot;192.0.2.7&quot;\n"));
+    assert!(text.contains("name=\"ae_title\" value=\"CT&lt;2&gt;\"") && text.contains(">Cho phép</button>"));
+    assert!(text.contains("Chưa ghi nhận lần sao lưu nào"));
     assert!(text.contains(">XQ1<"), "a machine of the configuration that never called");
     for word in ["Đang nhận ảnh", "<meter", "PACS", "127.0.0.1:11112", "/dicom-web", "Người bệnh"] {
         assert!(text.contains(word), "{word}");
@@ -151,4 +152,36 @@ async fn a_large_file_is_streamed_and_a_damaged_one_never_completed() {
     assert_eq!(files, [("series-001/00001.dcm".to_owned(), want)]);
     rig.damage_packs(&data_set[data_set.len() / 2..][..64]);
     assert!(rig.try_get(path).await.is_err(), "a browser must see that the answer was cut");
+}
+
+#[tokio::test]
+async fn a_damaged_copy_is_counted_and_listed() {
+    let rig = Rig::new();
+    let pixels: Vec<u8> = (0..200_000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    let mut set = DataSet::new();
+    set.put(keyword::SOP_CLASS_UID, "1.2.840.10008.5.1.4.1.1.7")
+        .put(keyword::SOP_INSTANCE_UID, "1.2.826.0.1.3680043.9.7433.4.1.1")
+        .put(keyword::STUDY_INSTANCE_UID, "1.2.826.0.1.3680043.9.7433.4")
+        .put(keyword::SERIES_INSTANCE_UID, "1.2.826.0.1.3680043.9.7433.4.1")
+        .put(keyword::PIXEL_DATA.with_vr(Vr::Ob), pixels);
+    let data_set = set.encode(Syntax::EXPLICIT_LITTLE);
+    rig.store("1.2.840.10008.1.2.1", &data_set);
+    assert!(rig.get("/damaged").await.text().contains("Chưa phát hiện dữ liệu hỏng"));
+    rig.damage_packs(&data_set[data_set.len() / 2..][..64]);
+    assert!(rig.try_get("/studies/1.2.826.0.1.3680043.9.7433.4/download.zip").await.is_err());
+    // The quarantine is noted behind the answer.
+    let mut list = serde_json::Value::Null;
+    for _ in 0..500 {
+        list = serde_json::from_slice(&rig.get("/api/v1/damaged").await.body).unwrap();
+        if list["copies"] == 1 {
+            break;
+        }
+        tokio::task::yield_now().await;
+    }
+    assert_eq!((&list["copies"], &list["damaged"][0]["other_copy"]), (&1.into(), &false.into()), "{list}");
+    assert!(rig.get("/damaged").await.text().contains(list["damaged"][0]["hash"].as_str().unwrap()));
+    let state = rig.get("/state").await.text();
+    assert!(state.contains("Ảnh hỏng, đã cách ly: 1") && state.contains("href=\"/damaged\""), "{state}");
+    let told: serde_json::Value = serde_json::from_slice(&rig.get("/api/v1/state").await.body).unwrap();
+    assert_eq!((&told["damaged_copies"], &told["missing_packs"]), (&1.into(), &0.into()));
 }

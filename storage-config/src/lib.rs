@@ -6,6 +6,7 @@
 pub mod config;
 pub mod disk;
 mod hash;
+pub mod operator;
 pub mod pack;
 mod uid;
 

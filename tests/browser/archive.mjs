@@ -17,8 +17,8 @@ function freePort() {
   });
 }
 
-/** Starts `PACS_BIN` over an empty folder, with the viewer of `viewerFolder`. */
-export async function startArchive(viewerFolder) {
+/** Starts `PACS_BIN` over an empty folder, with the viewer of `viewerFolder` and further variables. */
+export async function startArchive(viewerFolder, settings = {}) {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'archive-'));
   const binary = path.resolve(process.env.PACS_BIN);
   const [dimse, http] = [await freePort(), await freePort()];
@@ -30,28 +30,41 @@ export async function startArchive(viewerFolder) {
     PACS_DIMSE__LISTEN: `127.0.0.1:${dimse}`,
     PACS_HTTP__LISTEN: `127.0.0.1:${http}`,
     PACS_HTTP__VIEWER_DIR: path.resolve(viewerFolder),
+    ...settings,
   };
   const log = fs.openSync(path.join(folder, 'server.log'), 'a');
-  const server = spawn(binary, ['serve'], { env, cwd: folder, stdio: ['ignore', log, log] });
-  const ended = new Promise(resolve => server.once('exit', resolve));
-  const stop = async () => {
+  const said = () => fs.readFileSync(path.join(folder, 'server.log'), 'utf8');
+  let server = null;
+  const end = async () => {
+    const ended = new Promise(resolve => server.once('exit', resolve));
     server.kill('SIGTERM');
     await ended;
+  };
+  const stop = async () => {
+    await end();
     fs.rmSync(folder, { recursive: true, force: true });
   };
-  const said = () => fs.readFileSync(path.join(folder, 'server.log'), 'utf8');
-  for (const begin = Date.now(); ; ) {
-    if (server.exitCode !== null) throw new Error(`the server ended:\n${said()}`);
-    const ready = await fetch(`${base}/readyz`).then(answer => answer.ok, () => false);
-    if (ready) break;
-    if (Date.now() - begin > READY_MS) {
-      await stop();
-      throw new Error(`the server was not ready after ${READY_MS} ms:\n${said()}`);
+  const start = async () => {
+    server = spawn(binary, ['serve'], { env, cwd: folder, stdio: ['ignore', log, log] });
+    for (const begin = Date.now(); ; ) {
+      if (server.exitCode !== null) throw new Error(`the server ended:\n${said()}`);
+      const ready = await fetch(`${base}/readyz`).then(answer => answer.ok, () => false);
+      if (ready) return;
+      if (Date.now() - begin > READY_MS) {
+        await stop();
+        throw new Error(`the server was not ready after ${READY_MS} ms:\n${said()}`);
+      }
+      await new Promise(resolve => setTimeout(resolve, 50));
     }
-    await new Promise(resolve => setTimeout(resolve, 50));
-  }
+  };
+  await start();
+  /** Ends the server and starts it again, over the same folder and on the same ports. */
+  const restart = async () => {
+    await end();
+    await start();
+  };
   const bring = (...paths) => execFileSync(binary, ['import', '--source', 'demo', ...paths], { env, cwd: folder });
-  return { base, folder, bring, stop, said };
+  return { base, folder, dimse, bring, stop, restart, said };
 }
 
 /** Writes the demo studies into `folder`. */

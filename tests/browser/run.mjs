@@ -1,4 +1,4 @@
-// The viewer in a real browser, over demo studies.
+// The viewer and the pages in a real browser, over demo studies.
 //
 //   PACS_BIN=... FIXTURES_BIN=... node tests/browser/run.mjs      starts a server of its own
 //   node tests/browser/run.mjs --at http://127.0.0.1:8080          uses one that holds the same studies
@@ -9,8 +9,11 @@ import path from 'node:path';
 import { makeDemo, makePrior, search, startArchive } from './archive.mjs';
 import { startBrowser } from './browser.mjs';
 import { makeColourClip } from './colour.mjs';
-import { tests } from './viewer.mjs';
+import { tests as ofPages } from './pages.mjs';
+import { tests as ofViewer } from './viewer.mjs';
 
+// Those of the pages start servers of their own.
+const tests = [...ofViewer, ...(process.argv.includes('--at') ? [] : ofPages)];
 const root = path.resolve(new URL('../..', import.meta.url).pathname);
 const at = process.argv.indexOf('--at');
 const running = at > 0 ? process.argv[at + 1] : null;

@@ -161,28 +161,37 @@ impl Http {
         }
     }
 
-    /// A request of `method` with a JSON body and further headers, over a connection of its own.
+    /// A request of `method` with a JSON body and further headers.
     ///
     /// # Errors
     /// When there is no answer.
-    pub fn send(
-        &mut self,
-        method: &str,
-        path: &str,
-        headers: &[(&str, &str)],
-        body: &Value,
-    ) -> Result<Answer> {
+    pub fn say(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &Value) -> Result<Answer> {
+        let mut lines = vec!["Content-Type: application/json".to_owned()];
+        lines.extend(headers.iter().map(|(name, value)| format!("{name}: {value}")));
+        let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+        self.send(method, path, &lines, body.to_string().as_bytes())
+    }
+
+    /// A request with a body, over a connection of its own; `headers` are lines such as `Origin: http://...`.
+    ///
+    /// # Errors
+    /// When there is no answer.
+    pub fn send(&self, method: &str, path: &str, headers: &[&str], body: &[u8]) -> Result<Answer> {
         let mut stream = self.connect()?;
-        let body = body.to_string();
-        let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
-        let request = format!(
-            "{method} {path} HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\
-             {headers}Connection: close\r\n\r\n{body}",
-            self.address,
-            body.len()
+        let lines: String = headers.iter().map(|line| format!("{line}\r\n")).collect();
+        let length = body.len();
+        let head = format!(
+            "{method} {path} HTTP/1.1\r\nHost: {}\r\n{lines}Content-Length: {length}\r\nConnection: close\r\n\r\n",
+            self.address
         );
-        stream.write_all(request.as_bytes())?;
-        read_answer(&mut BufReader::new(stream))
+        stream.write_all(head.as_bytes())?;
+        // A server that has heard enough answers before the end.
+        let written = stream.write_all(body);
+        let answer = read_answer(&mut BufReader::new(stream));
+        if answer.is_err() {
+            written?;
+        }
+        answer
     }
 
     /// The data set of the served version, by WADO-RS.

@@ -94,7 +94,7 @@ fn what_is_withdrawn_by_http_is_gone_and_comes_back_when_it_is_sent_again() -> R
     ensure!(codes(&mut web, &all[0])?.iter().all(|code| *code == 200), "{:?}", codes(&mut web, &all[0])?);
 
     let asked = json!({ "study": uid, "reason": "quality", "why": "motion" });
-    refused(&web.send("POST", "/api/v1/withdrawals", &[], &asked)?, 400, Some("who"))?;
+    refused(&web.say("POST", "/api/v1/withdrawals", &[], &asked)?, 400, Some("who"))?;
     for (body, field) in [
         (json!({ "study": uid, "reason": "boredom" }), "reason"),
         (json!({ "study": "x", "reason": "quality" }), "study"),
@@ -102,17 +102,14 @@ fn what_is_withdrawn_by_http_is_gone_and_comes_back_when_it_is_sent_again() -> R
         (json!({ "study": uid, "reason": "quality", "facility": "1" }), "facility"),
         (json!({ "study": uid, "reason": "quality", "studdy": "1" }), "body"),
     ] {
-        refused(&web.send("POST", "/api/v1/withdrawals", &[WHO], &body)?, 400, Some(field))?;
+        refused(&web.say("POST", "/api/v1/withdrawals", &[WHO], &body)?, 400, Some(field))?;
     }
     let elsewhere = [WHO, ("Origin", "http://elsewhere.example")];
-    ensure!(
-        web.send("POST", "/api/v1/withdrawals", &elsewhere, &asked)?.status == 403,
-        "from a foreign page"
-    );
+    ensure!(web.say("POST", "/api/v1/withdrawals", &elsewhere, &asked)?.status == 403, "from a foreign page");
     ensure!(found(&mut web, &uid)? == [1, 1, 3], "a refused request did something");
 
     let keyed = [WHO, ("Idempotency-Key", "withdraw-1")];
-    let told = created(&web.send("POST", "/api/v1/withdrawals", &keyed, &asked)?)?;
+    let told = created(&web.say("POST", "/api/v1/withdrawals", &keyed, &asked)?)?;
     ensure!(
         told["instances"] == 3 && told["who"]["name"] == "BS. Lê Thị Hạnh" && told["who"]["by"] == "claimed",
         "{told}"
@@ -126,10 +123,10 @@ fn what_is_withdrawn_by_http_is_gone_and_comes_back_when_it_is_sent_again() -> R
     let digest = versions[0]["digest"].as_str().context("no digest")?;
     let bytes = web.get(&format!("/api/v1/instances/{}/versions/{digest}", all[0].sop_instance))?;
     ensure!(bytes.status == 410, "its bytes are given out: {}", bytes.status);
-    let again = created(&web.send("POST", "/api/v1/withdrawals", &keyed, &asked)?)?;
+    let again = created(&web.say("POST", "/api/v1/withdrawals", &keyed, &asked)?)?;
     ensure!(again == told, "{again}");
     let other = json!({ "study": uid, "reason": "duplicate" });
-    refused(&web.send("POST", "/api/v1/withdrawals", &keyed, &other)?, 409, Some("Idempotency-Key"))?;
+    refused(&web.say("POST", "/api/v1/withdrawals", &keyed, &other)?, 409, Some("Idempotency-Key"))?;
 
     ensure!(c_store(&server, &all[1])? == 0, "not taken again");
     ensure!(found(&mut web, &uid)? == [1, 1, 1], "by C-STORE");
@@ -147,10 +144,10 @@ fn what_is_withdrawn_by_http_is_gone_and_comes_back_when_it_is_sent_again() -> R
     let id = list[0]["withdrawal"].as_str().context("no withdrawal")?;
     ensure!(id == "withdraw-1" && list[0]["restored"] == false, "{list}");
     let path = format!("/api/v1/withdrawals/{id}/restore");
-    let told = created(&web.send("POST", &path, &[WHO], &json!({ "why": "it was good" }))?)?;
+    let told = created(&web.say("POST", &path, &[WHO], &json!({ "why": "it was good" }))?)?;
     ensure!(told["restored"] == true && told["version"] == 2, "{told}");
     ensure!(found(&mut web, &uid)? == [1, 1, 3], "not given back");
-    refused(&web.send("POST", "/api/v1/withdrawals/x/restore", &[WHO], &json!({}))?, 404, None)?;
+    refused(&web.say("POST", "/api/v1/withdrawals/x/restore", &[WHO], &json!({}))?, 404, None)?;
     server.stop()
 }
 
@@ -235,7 +232,7 @@ fn two_patients_are_one_person_while_they_are_linked() -> Result<()> {
     both.sort();
     // By key and by study: both name a patient.
     let asked = json!({ "a": a, "b": two.study, "who": "HC. Nga", "why": "the same CCCD" });
-    let told = created(&web.send("POST", "/api/v1/patients/links", &[], &asked)?)?;
+    let told = created(&web.say("POST", "/api/v1/patients/links", &[], &asked)?)?;
     ensure!(told["linked"] == true && told["b"] == b.as_str(), "{told}");
     for restarted in [false, true] {
         for (patient, id) in [(&a, "P-1"), (&b, "P-1"), (&a, "P-2")] {
@@ -253,7 +250,7 @@ fn two_patients_are_one_person_while_they_are_linked() -> Result<()> {
             web = server.web();
         }
     }
-    let told = created(&web.send("POST", "/api/v1/patients/unlinks", &[WHO], &json!({ "a": b, "b": a }))?)?;
+    let told = created(&web.say("POST", "/api/v1/patients/unlinks", &[WHO], &json!({ "a": b, "b": a }))?)?;
     ensure!(told["linked"] == false && told["version"] == 2, "{told}");
     ensure!(studies_of(&mut web, &a, "P-1")? == [one.study.clone()], "not parted");
     ensure!(studies_of(&mut web, &b, "P-1")?.is_empty(), "a stranger's study");
@@ -263,7 +260,7 @@ fn two_patients_are_one_person_while_they_are_linked() -> Result<()> {
         "a stranger's study is readable"
     );
     refused(
-        &web.send("POST", "/api/v1/patients/links", &[WHO], &json!({ "a": "?", "b": b }))?,
+        &web.say("POST", "/api/v1/patients/links", &[WHO], &json!({ "a": "?", "b": b }))?,
         400,
         Some("a"),
     )?;
@@ -284,23 +281,23 @@ fn a_conflict_is_listed_until_somebody_chooses_and_a_study_is_held() -> Result<(
     ensure!(web.instance(&first)? == first.data_set, "the first one is served");
     let path = format!("/api/v1/conflicts/{}/{}/{}/served", first.study, first.series, first.sop_instance);
     let asked = json!({ "digest": open[0]["digest"], "kind": "correction", "why": "name", "based_on": 0 });
-    created(&web.send("POST", &path, &[WHO], &asked)?)?;
+    created(&web.say("POST", &path, &[WHO], &asked)?)?;
     ensure!(web.instance(&second)? == second.data_set, "the chosen one is not served");
     ensure!(web.json("/api/v1/conflicts")? == json!([]), "still open");
     let resolved = web.json("/api/v1/conflicts?resolved=true")?;
     ensure!(resolved[0]["resolved"] == "correction", "{resolved}");
-    refused(&web.send("POST", &path, &[WHO], &asked)?, 409, Some("based_on"))?;
+    refused(&web.say("POST", &path, &[WHO], &asked)?, 409, Some("based_on"))?;
     let wrong = json!({ "digest": open[0]["digest"], "kind": "whatever" });
-    refused(&web.send("POST", &path, &[WHO], &wrong)?, 400, Some("kind"))?;
+    refused(&web.say("POST", &path, &[WHO], &wrong)?, 400, Some("kind"))?;
 
     let hold = format!("/api/v1/studies/{}/legal-hold", first.study);
     refused(&web.get(&hold)?, 404, None)?;
-    let told = created(&web.send("POST", &hold, &[WHO], &json!({ "why": "a complaint" }))?)?;
+    let told = created(&web.say("POST", &hold, &[WHO], &json!({ "why": "a complaint" }))?)?;
     ensure!(told["held"] == true, "{told}");
     ensure!(web.json("/api/v1/legal-holds")?.as_array().is_some_and(|rows| rows.len() == 1), "not listed");
-    let freed = web.send("DELETE", &hold, &[WHO], &json!({}))?;
+    let freed = web.say("DELETE", &hold, &[WHO], &json!({}))?;
     ensure!(freed.status == 200 && freed.json()?["held"] == false, "{freed:?}");
     ensure!(web.json(&hold)?["version"] == 2, "not versioned");
-    refused(&web.send("POST", "/api/v1/studies/1.2.3/legal-hold", &[WHO], &json!({}))?, 404, None)?;
+    refused(&web.say("POST", "/api/v1/studies/1.2.3/legal-hold", &[WHO], &json!({}))?, 404, None)?;
     server.stop()
 }

@@ -17,12 +17,28 @@ pub struct BulkLocation {
     pub damaged: bool,
 }
 
+/// A copy of a bulk value that was found not to match its hash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DamagedCopy {
+    /// Hash of the value.
+    pub hash: ContentHash,
+    /// Where the damaged copy is.
+    pub place: Place,
+    /// Whether another copy is there that is not known to be damaged.
+    pub other_copy: bool,
+}
+
 const INSERT: &str = "INSERT INTO bulk_location (hash, pack_id, record_at, body_length) VALUES (?1, ?2, ?3, ?4) \
      ON CONFLICT (hash, pack_id, record_at) DO NOTHING";
 const DAMAGED: &str =
     "UPDATE bulk_location SET damaged = 1 WHERE hash = ?1 AND pack_id = ?2 AND record_at = ?3";
 const LOCATIONS: &str = "SELECT pack_id, record_at, body_length, damaged FROM bulk_location WHERE hash = ?1 \
      ORDER BY damaged, pack_id, record_at";
+const DAMAGED_COPIES: &str = "SELECT hash, pack_id, record_at, body_length, EXISTS (SELECT 1 FROM bulk_location o \
+     WHERE o.hash = b.hash AND o.damaged = 0) FROM bulk_location b INDEXED BY bulk_location_damaged \
+     WHERE damaged <> 0 ORDER BY pack_id, record_at LIMIT ?1 OFFSET ?2";
+const COUNT_DAMAGED: &str =
+    "SELECT count(*) FROM bulk_location INDEXED BY bulk_location_damaged WHERE damaged <> 0";
 
 #[cfg(test)]
 pub(super) const HOT: &[&str] = &[DAMAGED, LOCATIONS];
@@ -53,4 +69,22 @@ pub(super) fn locations(session: &Session<'_>, hash: &ContentHash) -> Result<Vec
         let place = Place { pack: PackId(row.get(0)?), offset: unsigned(row, 1)?, length: unsigned(row, 2)? };
         Ok(BulkLocation { place, damaged: row.get(3)? })
     })
+}
+
+pub(super) fn damaged(session: &Session<'_>, limit: u32, offset: u32) -> Result<Vec<DamagedCopy>, DbError> {
+    let rows = session.rows(DAMAGED_COPIES, params![limit, offset], |row| {
+        let place = Place { pack: PackId(row.get(1)?), offset: unsigned(row, 2)?, length: unsigned(row, 3)? };
+        Ok((row.get::<_, Vec<u8>>(0)?, place, row.get::<_, bool>(4)?))
+    })?;
+    rows.into_iter()
+        .map(|(hash, place, other_copy)| {
+            let hash = <[u8; 32]>::try_from(hash).map_err(|_| DbError::Invalid("hash"))?;
+            Ok(DamagedCopy { hash: ContentHash(hash), place, other_copy })
+        })
+        .collect()
+}
+
+/// How many copies are known to be damaged.
+pub(super) fn count_damaged(session: &Session<'_>) -> Result<u64, DbError> {
+    Ok(session.row(COUNT_DAMAGED, [], |row| unsigned(row, 0))?.unwrap_or(0))
 }

@@ -40,7 +40,7 @@ use std::path::Path;
 
 use storage_config::{ContentHash, Uid};
 
-pub use bulk::BulkLocation;
+pub use bulk::{BulkLocation, DamagedCopy};
 pub use conflict::{Conflict, Unindexable};
 pub use content::{SeriesMember, SeriesState};
 pub use entry::{
@@ -292,6 +292,14 @@ impl Db {
     /// When the database fails.
     pub fn unindexable(&self, limit: u32, offset: u32) -> Result<Vec<Unindexable>, DbError> {
         self.read(|session| conflict::unindexable(session, limit, offset))
+    }
+
+    /// Copies of bulk values that are known to be damaged, by place; at most `limit` after the first `offset`.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn damaged_copies(&self, limit: u32, offset: u32) -> Result<Vec<DamagedCopy>, DbError> {
+        self.read_snapshot(|session| bulk::damaged(session, limit, offset))
     }
 
     /// The codes of all facilities, by facility and date.

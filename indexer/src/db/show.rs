@@ -10,7 +10,7 @@ use super::session::Session;
 use crate::query::{GroupKey, LIMIT_MAX, Level, OFFSET_MAX, Page, PageKey, PagePart, Query, QueryRow};
 
 const STUDY: &str = "SELECT s.study_uid, v.json, s.modalities, s.n_series, s.n_instances, s.identity_conflict, \
-     p.key FROM study s JOIN study_variant v ON v.id = s.variant_id LEFT JOIN patient p ON p.id = s.patient_row \
+     p.key, s.changed_ms FROM study s JOIN study_variant v ON v.id = s.variant_id LEFT JOIN patient p ON p.id = s.patient_row \
      WHERE s.id = ?1";
 const SERIES: &str = "SELECT r.series_uid, v.json, r.n_instances, r.study_row \
      FROM series r JOIN series_variant v ON v.id = r.variant_id WHERE r.id = ?1";
@@ -18,6 +18,9 @@ const INSTANCE: &str =
     "SELECT sop_uid, json, frames, transfer_syntax, series_row FROM instance WHERE id = ?1";
 const OF_PATIENT: &str = "SELECT count(*), sum(n_series), sum(n_instances) FROM study \
      WHERE patient_row = (SELECT patient_row FROM study WHERE id = ?1) AND n_instances > 0";
+
+/// Number of Study Related Instances: of a header what its sender says, of an answer what is here.
+const ANNOUNCED: &str = "00201208";
 
 #[cfg(test)]
 pub(super) const HOT: &[&str] = &[STUDY, SERIES, INSTANCE, OF_PATIENT];
@@ -63,24 +66,35 @@ struct Parents {
 }
 
 fn study(session: &Session<'_>, id: i64) -> Result<QueryRow, DbError> {
-    let (uid, json, modalities, counts, (identity_conflict, key)) = session
+    let (uid, json, modalities, counts, (identity_conflict, key, changed_ms)) = session
         .row(STUDY, [id], |row| {
             let counts: (i64, i64) = (row.get(3)?, row.get(4)?);
             let texts: (String, String, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
             let key: Option<Vec<u8>> = row.get(6)?;
-            Ok((texts.0, texts.1, texts.2, counts, (row.get(5)?, key)))
+            Ok((texts.0, texts.1, texts.2, counts, (row.get(5)?, key, row.get::<_, i64>(7)?)))
         })?
         .ok_or(DbError::Invalid("study"))?;
     let mut attributes = object(&json)?;
+    let announced = attributes.get(ANNOUNCED).and_then(|a| a.get("Value")?.get(0)?.as_u64());
     let modalities: Vec<&str> = modalities.split('\\').filter(|modality| !modality.is_empty()).collect();
     set(&mut attributes, "0020000D", "UI", json!([uid]));
     set(&mut attributes, "00080056", "CS", json!(["ONLINE"]));
     set(&mut attributes, "00080061", "CS", json!(modalities));
     set(&mut attributes, "00201206", "IS", json!([counts.0]));
-    set(&mut attributes, "00201208", "IS", json!([counts.1]));
+    set(&mut attributes, ANNOUNCED, "IS", json!([counts.1]));
     let study_uid = parse(&uid)?;
     let patient = key.as_deref().and_then(GroupKey::from_bytes);
-    Ok(QueryRow { study_uid, series_uid: None, sop_instance: None, attributes, identity_conflict, patient })
+    let (series_uid, sop_instance) = (None, None);
+    Ok(QueryRow {
+        study_uid,
+        series_uid,
+        sop_instance,
+        attributes,
+        identity_conflict,
+        patient,
+        changed_ms,
+        announced,
+    })
 }
 
 /// A patient as its newest study names it.

@@ -32,8 +32,12 @@ pub struct Totals {
     pub data_set_bytes: u64,
     /// Conflicts that nobody has resolved.
     pub conflicts: u64,
-    /// Records that could not become rows.
+    /// Of them, studies and images that are said to be of different patients.
+    pub identity_conflicts: u64,
+    /// Records that could not become rows, damaged stretches of packs among them.
     pub unindexable: u64,
+    /// Copies of bulk values that are known to be damaged.
+    pub damaged_copies: u64,
 }
 
 const PACKS: &str = "SELECT coalesce(sum(instances), 0), coalesce(sum(data_set_bytes), 0), \
@@ -45,6 +49,8 @@ const REJECTED: &str = "SELECT count(DISTINCT w.digest) FROM withdrawn w JOIN in
      JOIN holding h ON h.instance_id = i.id WHERE w.safety = 1 AND h.last_ms > w.through_ms";
 const PATIENTS: &str = "SELECT count(*) FROM patient";
 const CONFLICTS: &str = "SELECT count(*) FROM conflict WHERE resolved = 0";
+/// The kinds are those of `ConflictKind::Identity` and `ConflictKind::StudyPatients`.
+const IDENTITY_CONFLICTS: &str = "SELECT count(*) FROM conflict WHERE resolved = 0 AND kind IN (1, 4)";
 const UNINDEXABLE: &str = "SELECT count(*) FROM unindexable";
 
 pub(super) fn read(session: &Session<'_>) -> Result<Totals, DbError> {
@@ -71,6 +77,8 @@ pub(super) fn read(session: &Session<'_>) -> Result<Totals, DbError> {
         bulk_bytes,
         data_set_bytes,
         conflicts: count(CONFLICTS)?,
+        identity_conflicts: count(IDENTITY_CONFLICTS)?,
         unindexable: count(UNINDEXABLE)?,
+        damaged_copies: super::bulk::count_damaged(session)?,
     })
 }

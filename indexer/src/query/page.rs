@@ -33,6 +33,11 @@ pub struct QueryRow {
     pub identity_conflict: bool,
     /// Names the patient of the study, and the group it belongs to, in addresses.
     pub patient: Option<GroupKey>,
+    /// When the last instance of the study came, in milliseconds since 1970-01-01 UTC.
+    pub changed_ms: i64,
+    /// How many instances the study has, as its sender announced it in (0020,1208). The attributes hold the number
+    /// that is here.
+    pub announced: Option<u64>,
 }
 
 /// Where a page ended. Opaque to callers, stable while the row it names stays.

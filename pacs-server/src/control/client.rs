@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
+use storage_config::operator::BackupNote;
 
 use super::lines::{Line, Lines};
 use super::protocol::{End, Failure, REPLY_BYTES, Reply, Request, Status, Word};
@@ -87,6 +88,14 @@ impl Client {
     /// [`ControlError`].
     pub fn status(self) -> Result<Status, ControlError> {
         self.run(&Request::Status, &Cancel::new(), &mut |_: serde_json::Value| {})
+    }
+
+    /// Notes that a backup was made.
+    ///
+    /// # Errors
+    /// [`ControlError`].
+    pub fn backup_noted(self, label: String) -> Result<BackupNote, ControlError> {
+        self.run(&Request::BackupNoted { label }, &Cancel::new(), &mut |_: serde_json::Value| {})
     }
 
     /// A server that does not want to hear more has said why, or is gone, which reading finds out.

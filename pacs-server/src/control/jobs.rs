@@ -9,11 +9,12 @@ use portal::sign_in::Gate;
 use serde_json::Value;
 use storage_config::Config;
 use storage_config::config::ScanLimits;
+use storage_config::operator::Backups;
 
 use super::protocol::{Failure, FailureKind, Request, Status};
 use super::server::{Server, Talk};
 use crate::import::{self, Patience, Site};
-use crate::withdrawal;
+use crate::{setup, withdrawal};
 
 struct Jobs {
     archive: Archive,
@@ -57,6 +58,10 @@ impl Jobs {
                     "an import ended"
                 );
                 value(&report)
+            }
+            Request::BackupNoted { label } => {
+                let note = Backups::new(&self.data_dir).note(label, setup::now_ms());
+                value(&note.map_err(|error| Failure::new(FailureKind::Job, error.to_string()))?)
             }
             Request::Status => value(&Status {
                 pid: std::process::id(),

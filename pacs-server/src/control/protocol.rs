@@ -25,6 +25,11 @@ pub enum Request {
     Withdraw(WithdrawJob),
     /// Give back what was withdrawn.
     Restore(RestoreJob),
+    /// Note that a backup was made.
+    BackupNoted {
+        /// What it is called; may be empty.
+        label: String,
+    },
     /// Say how the server is.
     Status,
     /// Change the accounts of people, or list them.
@@ -39,7 +44,8 @@ impl Request {
             Request::Import(_) => Some("import"),
             Request::Verify => Some("verify"),
             Request::Rebuild => Some("rebuild"),
-            Request::Withdraw(_) | Request::Restore(_) | Request::Status | Request::Account(_) => None,
+            Request::Withdraw(_) | Request::Restore(_) | Request::BackupNoted { .. } => None,
+            Request::Status | Request::Account(_) => None,
         }
     }
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use dicom_ul::pdu::{AssociationRJ, AssociationRQ, Pdu};
 use indexer::archive::Archive;
 use socket2::{Domain, Protocol, Socket, Type};
+use storage_config::AeTitle;
 use storage_config::config::DimseLimits;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
@@ -17,7 +18,7 @@ use tokio::time::timeout;
 use super::association::{Association, Event, Step};
 use super::error::Violation;
 use super::negotiation::{self, Negotiated, negotiate};
-use super::peers::{Caller, Peers, Refusal};
+use super::peers::{Caller, KnownPeers, Peers, Refusal};
 use super::pending::{Pending, Ticket};
 use super::registry::{Registry, Seat};
 use super::service::Conversation;
@@ -103,6 +104,12 @@ impl DimseServer {
     #[must_use]
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
+    }
+
+    /// The list of known application entities, which may be changed while this serves.
+    #[must_use]
+    pub fn known_peers(&self) -> KnownPeers {
+        self.shared.peers.known().clone()
     }
 
     /// Serves until `shutdown` completes, then ends in order: nothing new is accepted, operations under way are
@@ -260,7 +267,7 @@ fn consider(shared: &Shared, request: &AssociationRQ, from: SocketAddr) -> Resul
         negotiate(request, shared.limits.pdu_bytes).map_err(|rejection| reject("protocol", rejection))?;
     let (calling, called) = (&request.calling_ae_title, &request.called_ae_title);
     let caller = shared.peers.admit(calling, called, from.ip()).map_err(|refusal| {
-        let (ae_title, called) = (calling.escape_default().to_string(), called.escape_default().to_string());
+        let (ae_title, called) = (printable(calling), printable(called));
         let address = from.ip().to_canonical();
         tracing::warn!(ae = ae_title, called, %address, reason = refusal.label(), "association rejected");
         let action = PeerAction::Refused { called: &called, reason: refusal };
@@ -278,6 +285,11 @@ fn consider(shared: &Shared, request: &AssociationRQ, from: SocketAddr) -> Resul
         return Err(reject("limit", negotiation::local_limit_exceeded()));
     };
     Ok(Agreed { negotiated, caller, seat })
+}
+
+/// A title as it is told: what is no title of an application entity is escaped.
+fn printable(title: &str) -> String {
+    AeTitle::parse(title).map_or_else(|_| title.escape_default().to_string(), |title| title.to_string())
 }
 
 fn reject_counted(label: &'static str) {

@@ -37,7 +37,7 @@ use storage_config::config::{Accept, DimseLimits, PatientIdIs, PeerAddress};
 /// Implementation Class UID of this program (PS3.7 D.3.3.2): the one that stands in the files it writes.
 pub use indexer::dataset::part10::IMPLEMENTATION_CLASS_UID;
 pub use listener::{DimseError, DimseServer, Drained};
-pub use peers::Refusal;
+pub use peers::{KnownPeers, Refusal};
 pub use status::Status;
 
 /// Implementation Version Name of this program (PS3.7 D.3.3.2), at most 16 characters.
@@ -52,7 +52,7 @@ pub struct DimseConfig {
     pub ae_titles: Vec<AeTitle>,
     /// Who may associate.
     pub accept: Accept,
-    /// Known application entities.
+    /// Application entities known at the start; [`DimseServer::known_peers`] changes them.
     pub peers: Vec<KnownPeer>,
     /// Facility of what unknown peers send, with [`Accept::Anyone`].
     pub default_facility: FacilityId,
@@ -60,7 +60,7 @@ pub struct DimseConfig {
     pub limits: DimseLimits,
 }
 
-/// An application entity of the configuration.
+/// An application entity that is known.
 #[derive(Debug, Clone)]
 pub struct KnownPeer {
     /// Its title, the calling AE title of its associations.
@@ -78,7 +78,7 @@ pub struct KnownPeer {
 /// Called on the association's thread or on the runtime: it has to return quickly.
 #[derive(Debug, Clone, Copy)]
 pub struct PeerEvent<'a> {
-    /// Calling AE title. Of a refused peer it is as the peer sent it, with anything but printable ASCII escaped.
+    /// Calling AE title. Of a refused peer it is as the peer sent it, escaped where it is no title.
     pub ae_title: &'a str,
     /// Where it called from.
     pub address: IpAddr,

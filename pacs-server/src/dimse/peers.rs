@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use indexer::db::FacilityId;
 use storage_config::AeTitle;
@@ -48,24 +49,43 @@ pub(super) struct Caller {
     pub patient_id_is: PatientIdIs,
 }
 
-/// The peers of the configuration.
+/// The application entities that are known, which may change while the listener runs. Clones are the same list.
+#[derive(Debug, Clone, Default)]
+pub struct KnownPeers(Arc<RwLock<HashMap<AeTitle, Vec<KnownPeer>>>>);
+
+impl KnownPeers {
+    /// Puts `peers` in the place of those known so far, for associations that are asked for from now on. Of several
+    /// that fit a caller the first one counts.
+    pub fn replace(&self, peers: impl IntoIterator<Item = KnownPeer>) {
+        let mut known: HashMap<AeTitle, Vec<KnownPeer>> = HashMap::new();
+        for peer in peers {
+            known.entry(peer.ae_title.clone()).or_default().push(peer);
+        }
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = known;
+    }
+}
+
+/// Who may associate.
 #[derive(Debug)]
 pub(super) struct Peers {
     accept: Accept,
     ours: Vec<AeTitle>,
-    known: HashMap<AeTitle, Vec<KnownPeer>>,
+    known: KnownPeers,
     default_facility: FacilityId,
 }
 
 impl Peers {
-    /// The peers of `config`.
+    /// The rules of `config`.
     pub fn new(config: &DimseConfig) -> Peers {
-        let mut known: HashMap<AeTitle, Vec<KnownPeer>> = HashMap::new();
-        for peer in &config.peers {
-            known.entry(peer.ae_title.clone()).or_default().push(peer.clone());
-        }
+        let known = KnownPeers::default();
+        known.replace(config.peers.iter().cloned());
         let (accept, ours) = (config.accept, config.ae_titles.clone());
         Peers { accept, ours, known, default_facility: config.default_facility }
+    }
+
+    /// The list of known peers, to be changed.
+    pub fn known(&self) -> &KnownPeers {
+        &self.known
     }
 
     /// Decides about an association by its titles, as they stand in the request, and its source address.
@@ -77,7 +97,8 @@ impl Peers {
     pub fn admit(&self, calling: &str, called: &str, address: IpAddr) -> Result<Caller, Refusal> {
         let address = address.to_canonical();
         let ae_title = AeTitle::parse(calling).map_err(|_| Refusal::NoTitle)?;
-        let entries = self.known.get(&ae_title).map_or(&[][..], Vec::as_slice);
+        let known = self.known.0.read().unwrap_or_else(PoisonError::into_inner);
+        let entries = known.get(&ae_title).map_or(&[][..], Vec::as_slice);
         let here = entries.iter().find(|peer| peer.address.contains(address));
         let peer = match self.accept {
             Accept::Anyone => here.or(entries.first()),
@@ -136,6 +157,24 @@ mod tests {
         assert_eq!(admit("CT1", "pacs", "192.0.2.7"), Err(Refusal::OtherCalled));
         assert_eq!(admit("", "PACS", "192.0.2.7"), Err(Refusal::NoTitle));
         assert_eq!(admit("A\\B", "PACS", "192.0.2.7"), Err(Refusal::NoTitle));
+    }
+
+    #[test]
+    fn the_known_peers_may_change() {
+        let peers = peers(Accept::Known);
+        let admit = |calling: &str| peers.admit(calling, "PACS", "192.0.2.9".parse().unwrap());
+        assert_eq!(admit("MR"), Err(Refusal::UnknownPeer));
+        let of = |facility| KnownPeer {
+            ae_title: AeTitle::parse("MR").unwrap(),
+            address: PeerAddress::try_from("192.0.2.0/24".to_owned()).unwrap(),
+            facility: FacilityId(facility),
+            patient_id_is: PatientIdIs::Order,
+        };
+        let list = peers.known().clone();
+        list.replace([of(4), of(5)]);
+        assert_eq!(admit("MR").unwrap().facility, FacilityId(4), "the first one counts");
+        list.replace([]);
+        assert_eq!(admit("MR"), Err(Refusal::UnknownPeer));
     }
 
     #[test]

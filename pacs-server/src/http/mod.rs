@@ -36,7 +36,7 @@ pub(crate) fn router(
     archive: &Archive,
     metrics: PrometheusHandle,
     dicom_web: dicomweb::DicomWeb,
-    (portal, viewer): (portal::Portal, portal::viewer::Viewer),
+    (pages, viewer): (Router, portal::viewer::Viewer),
     guard: Guard,
 ) -> Router {
     let operation = Router::new()
@@ -50,7 +50,7 @@ pub(crate) fn router(
     Router::new()
         .nest("/dicom-web", dicomweb::router(dicom_web.clone()))
         .merge(dicomweb::patient_router(dicom_web))
-        .merge(portal::router(portal))
+        .merge(pages)
         .merge(portal::viewer::router(viewer))
         .merge(figures)
         .layer(axum::middleware::from_fn_with_state(Arc::new(guard), guard::check))

@@ -1,31 +1,35 @@
 //! Reading one file: is it DICOM, where does its data set begin, and the data set into the archive or, in a dry run,
 //! through the scan only. Never a whole file in memory, and never a change to what is read.
+//!
+//! The same for a file of a disk, of a zip archive and of a request: they differ in their [`Source`] only.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+use std::sync::mpsc;
 
-use indexer::archive::{Archive, Expect, Origin, Store, StoreErrorKind};
+use indexer::archive::{Archive, Expect, Origin, Store, StoreError, StoreErrorKind, Stored};
 use indexer::dataset::attributes::Attributes;
 use indexer::dataset::part10::{Meta, Part10, Part10Error, Ready};
 use indexer::dataset::{DataSet, DataSetError, Event, Scanner};
-use rustix::fs::{Advice, OFlags, fadvise};
+use rustix::fs::OFlags;
 use storage_config::ContentHash;
 use storage_config::config::ScanLimits;
 
 use super::resume::Head;
 use super::run::{Taken, Target};
+use super::source::Source;
 use super::tally::FileOutcome;
 use super::walk::modified_ns;
 
 /// Bytes by which it is decided whether a file is DICOM; few, as on some discs most files are not.
-const FIRST: usize = 4096;
+pub(super) const FIRST: usize = 4096;
 /// Bytes of each further read.
 pub(super) const PIECE: usize = 256 * 1024;
 
 /// Why a file is not stored.
-enum Refusal {
+pub(super) enum Refusal {
     /// It can never be.
     Settled(FileOutcome),
     /// Not now.
@@ -38,8 +42,8 @@ impl From<io::Error> for Refusal {
     }
 }
 
-impl From<indexer::archive::StoreError> for Refusal {
-    fn from(error: indexer::archive::StoreError) -> Self {
+impl From<StoreError> for Refusal {
+    fn from(error: StoreError) -> Self {
         let text = error.to_string();
         match error.kind() {
             StoreErrorKind::OutOfResources => Refusal::ForNow(text),
@@ -64,7 +68,7 @@ pub(super) fn import(mut taken: Taken, piece: &mut [u8]) {
     if let Some(error) = taken.run().target().archive().and_then(Archive::refuses) {
         return taken.again(&error.to_string());
     }
-    let done = open(taken.path()).map_err(Refusal::from).and_then(|file| read(&mut taken, file, piece));
+    let done = open(taken.path()).map_err(Refusal::from).and_then(|file| read_file(&mut taken, file, piece));
     match done {
         Ok(Done::Scanned(outcome)) => taken.settle(&outcome),
         Ok(Done::Read(store, meta)) => finish(*store, taken, meta),
@@ -74,7 +78,7 @@ pub(super) fn import(mut taken: Taken, piece: &mut [u8]) {
 }
 
 /// A file whose bytes were all read.
-enum Done {
+pub(super) enum Done {
     Scanned(FileOutcome),
     Read(Box<Store>, Meta),
 }
@@ -82,16 +86,39 @@ enum Done {
 fn finish(store: Store, taken: Taken, meta: Meta) {
     // A data set counts, not what its file meta says of it: an image must not be lost over a tool that changed the
     // one and not the other. The report says how many there are.
-    store.finish(&Expect::default(), move |result| match result {
-        Ok(stored) => {
-            let differs = meta.media_storage_sop_instance.is_some_and(|named| named != stored.sop_instance);
-            taken.settle(&FileOutcome::Stored { stored: Box::new(stored), meta_differs: differs });
-        }
-        Err(error) => match Refusal::from(error) {
-            Refusal::Settled(outcome) => taken.settle(&outcome),
-            Refusal::ForNow(reason) => taken.again(&reason),
-        },
+    store.finish(&Expect::default(), move |result| match became(result, meta) {
+        Ok(outcome) | Err(Refusal::Settled(outcome)) => taken.settle(&outcome),
+        Err(Refusal::ForNow(reason)) => taken.again(&reason),
     });
+}
+
+fn became(result: Result<Stored, StoreError>, meta: Meta) -> Result<FileOutcome, Refusal> {
+    let stored = Box::new(result?);
+    let meta_differs = meta.media_storage_sop_instance.is_some_and(|named| named != stored.sop_instance);
+    Ok(FileOutcome::Stored { stored, meta_differs })
+}
+
+/// Reads a file that is on no disk, of which `first` bytes are in `piece` already, and waits until it is stored. The
+/// error says why it was refused for now.
+pub(super) fn take_in(
+    source: Source,
+    first: usize,
+    into: (&Target, ScanLimits),
+    piece: &mut [u8],
+) -> Result<FileOutcome, String> {
+    let stored = read(source, first, into, piece, &mut |_| {}).and_then(|done| match done {
+        Done::Scanned(outcome) => Ok(outcome),
+        Done::Read(store, meta) => {
+            let (tell, told) = mpsc::channel();
+            // Who does not hear the answer has gone.
+            store.finish(&Expect::default(), move |result| drop(tell.send(became(result, meta))));
+            told.recv().unwrap_or_else(|_| Err(Refusal::ForNow("the archive is stopping".to_owned())))
+        }
+    });
+    match stored {
+        Ok(outcome) | Err(Refusal::Settled(outcome)) => Ok(outcome),
+        Err(Refusal::ForNow(reason)) => Err(reason),
+    }
 }
 
 /// Opens a file for one reading from start to end, without waiting (it may have become a pipe) and, where that is
@@ -107,7 +134,7 @@ fn open(path: &Path) -> io::Result<File> {
 }
 
 /// Fills `piece` as far as the file goes.
-fn fill(file: &mut File, piece: &mut [u8]) -> io::Result<usize> {
+pub(super) fn fill(file: &mut impl Read, piece: &mut [u8]) -> io::Result<usize> {
     let mut filled = 0;
     while filled < piece.len() {
         match file.read(&mut piece[filled..]) {
@@ -136,13 +163,27 @@ pub(super) fn head_of(path: &Path) -> io::Result<Head> {
     Ok(head(&first[..length]))
 }
 
-fn read(taken: &mut Taken, mut file: File, piece: &mut [u8]) -> Result<Done, Refusal> {
+fn read_file(taken: &mut Taken, mut file: File, piece: &mut [u8]) -> Result<Done, Refusal> {
     let facts = file.metadata()?;
     if !facts.is_file() {
         return Err(io::Error::other("not a regular file any more").into());
     }
     let first = fill(&mut file, &mut piece[..FIRST])?;
     taken.facts(facts.len(), modified_ns(&facts), head(&piece[..first]));
+    let run = taken.run().clone();
+    let into = (run.target(), run.scan_limits());
+    read(Source::File(file), first, into, piece, &mut |bytes| taken.read_bytes(bytes))
+}
+
+/// Reads a source of which `first` bytes are in `piece` already, at least [`FIRST`] where it has as many. `told` hears
+/// how many bytes were read.
+fn read(
+    mut source: Source,
+    first: usize,
+    (target, limits): (&Target, ScanLimits),
+    piece: &mut [u8],
+    told: &mut dyn FnMut(usize),
+) -> Result<Done, Refusal> {
     let mut part10 = Part10::new();
     let mut length = first;
     let ready = loop {
@@ -152,7 +193,7 @@ fn read(taken: &mut Taken, mut file: File, piece: &mut [u8]) -> Result<Done, Ref
             Ok(None) => {}
             Err(error) => return Err(not_begun(error)),
         }
-        length = fill(&mut file, &mut piece[..FIRST])?;
+        length = fill(&mut source, &mut piece[..FIRST])?;
     };
     if ready.meta.is_dicomdir() {
         return Ok(Done::Scanned(FileOutcome::Dicomdir));
@@ -160,22 +201,20 @@ fn read(taken: &mut Taken, mut file: File, piece: &mut [u8]) -> Result<Done, Ref
     // The data set's bytes within the last piece move out of its way.
     let Ready { meta, mut head, rest } = ready;
     head.extend_from_slice(rest);
-    // Only now is the file worth reading ahead; the advice is not needed to be right.
-    let _ = fadvise(&file, 0, None, Advice::Sequential);
-    let run = taken.run().clone();
+    source.will_be_read();
     if meta.guessed {
+        let file = source.keep()?;
         let at = file.stream_position()?;
-        if scan(&run.scan_limits(), &meta, &head, &mut file, piece, &mut |_| {})?.encapsulated {
+        if scan(&limits, &meta, &head, file, piece, &mut |_| {})?.encapsulated {
             let reason = "transfer syntax is not given and Pixel Data is compressed".to_owned();
             return Err(Refusal::Settled(FileOutcome::Refused(reason)));
         }
         file.seek(SeekFrom::Start(at))?;
     }
-    taken.read_bytes(head.len());
-    match run.target() {
+    told(head.len());
+    match target {
         Target::Nothing => {
-            let mut told = |bytes| taken.read_bytes(bytes);
-            scan(&run.scan_limits(), &meta, &head, &mut file, piece, &mut told)?;
+            scan(&limits, &meta, &head, &mut source, piece, told)?;
             Ok(Done::Scanned(FileOutcome::Readable))
         }
         Target::Archive { archive, facility, job } => {
@@ -189,9 +228,9 @@ fn read(taken: &mut Taken, mut file: File, piece: &mut [u8]) -> Result<Done, Ref
             let mut store = archive.begin(origin)?;
             store.push(&head)?;
             loop {
-                let length = fill(&mut file, piece)?;
+                let length = fill(&mut source, piece)?;
                 store.push(&piece[..length])?;
-                taken.read_bytes(length);
+                told(length);
                 if length < piece.len() {
                     return Ok(Done::Read(Box::new(store), meta));
                 }
@@ -217,7 +256,7 @@ fn scan(
     limits: &ScanLimits,
     meta: &Meta,
     head: &[u8],
-    file: &mut File,
+    file: &mut impl Read,
     piece: &mut [u8],
     told: &mut dyn FnMut(usize),
 ) -> Result<Scanned, Refusal> {

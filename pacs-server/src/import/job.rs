@@ -79,6 +79,14 @@ impl ImportJob {
         if let Some(path) = self.paths.iter().find(plain) {
             return Err(JobError::NotAbsolute(super::report::shown(path)));
         }
+        self.check_labels()
+    }
+
+    /// Checks the labels that come from outside.
+    ///
+    /// # Errors
+    /// [`JobError::Label`].
+    pub(super) fn check_labels(&self) -> Result<(), JobError> {
         label("the facility", self.facility.as_deref(), CODE)?;
         label("the issuer", self.issuer.as_deref(), LABEL)?;
         label("the source", self.source.as_deref(), LABEL)

@@ -2,7 +2,8 @@
 //!
 //! A walk finds files, a second one counts them for the progress bar, workers read them into stores, and the
 //! archive's threads tell what became of each. [`run()`] is synchronous; it is used by the process that holds the lock of
-//! the data folder, and by a running server on a thread of its own. This module knows no sockets and no rows.
+//! the data folder, and by a running server on a thread of its own. Files also come one
+//! by one over HTTP ([`upload`]). This module knows no rows.
 
 mod cancel;
 mod event;
@@ -14,10 +15,12 @@ mod queue;
 mod report;
 mod resume;
 mod run;
+mod source;
 mod tally;
 mod terminal;
 #[cfg(test)]
 mod tests;
+pub mod upload;
 mod walk;
 
 use std::path::Path;

@@ -1,40 +1,16 @@
 //! The part of the study list that changes: the studies of a page.
 
-use std::sync::Arc;
-
-use indexer::db::{Db, DbError};
 use indexer::query::QueryRow;
 
 use super::Wanted;
 use crate::Portal;
-use crate::arrival::{self, Arrival, Arrivals, Facts, QUIET_S};
+use crate::arrival::Arrival;
 use crate::figures::count;
 use crate::html::{Escaped, Html};
 use crate::language::Language;
+use crate::search::Found;
 use crate::shown;
 use crate::words::with;
-
-/// What a page of the list shows.
-pub(super) struct Studies {
-    pub studies: Vec<(QueryRow, Arc<Facts>)>,
-    pub more: bool,
-    pub old_left_out: bool,
-    pub too_much: bool,
-}
-
-/// Puts to each study what its instances say.
-pub(super) fn with_facts(
-    db: &Db,
-    arrivals: &Arrivals,
-    rows: Vec<QueryRow>,
-) -> Result<Vec<(QueryRow, Arc<Facts>)>, DbError> {
-    rows.into_iter()
-        .map(|row| {
-            let facts = arrivals.of(db, &row.study_uid, counts(&row))?;
-            Ok((row, facts))
-        })
-        .collect()
-}
 
 /// Series and instances of a study.
 pub(crate) fn counts(row: &QueryRow) -> (u64, u64) {
@@ -52,7 +28,7 @@ pub(crate) fn viewer(language: Language, row: &QueryRow) -> String {
 }
 
 /// The part as HTML.
-pub(super) fn part(portal: &Portal, language: Language, wanted: &Wanted, found: &Studies) -> Html {
+pub(super) fn part(portal: &Portal, language: Language, wanted: &Wanted, found: &Found) -> Html {
     let words = language.words();
     let mut out = Html::default();
     let notes = [
@@ -63,10 +39,10 @@ pub(super) fn part(portal: &Portal, language: Language, wanted: &Wanted, found: 
     for (_, note) in notes.iter().filter(|(shown, _)| *shown) {
         out.put(format_args!("<p class=\"banner\" role=\"status\">{note}</p>"));
     }
-    if found.studies.is_empty() {
+    if found.rows.is_empty() {
         nothing(&mut out, portal, language, wanted);
     } else {
-        table(&mut out, language, &found.studies);
+        table(&mut out, language, portal.site.quiet_seconds, &found.rows);
     }
     pager(&mut out, language, wanted, found.more);
     out
@@ -90,7 +66,7 @@ fn nothing(out: &mut Html, portal: &Portal, language: Language, wanted: &Wanted)
     ));
 }
 
-fn table(out: &mut Html, language: Language, studies: &[(QueryRow, Arc<Facts>)]) {
+fn table(out: &mut Html, language: Language, quiet_seconds: u32, studies: &[QueryRow]) {
     let words = language.words();
     out.put(format_args!("<table class=\"studies\"><thead><tr>"));
     for (class, name) in [
@@ -107,13 +83,13 @@ fn table(out: &mut Html, language: Language, studies: &[(QueryRow, Arc<Facts>)])
         "<th scope=\"col\" class=\"act\"><span class=\"unseen\">{}</span></th></tr></thead><tbody>",
         words.open_viewer
     ));
-    for (row, facts) in studies {
-        study(out, language, row, facts);
+    for row in studies {
+        study(out, language, quiet_seconds, row);
     }
     out.put(format_args!("</tbody></table>"));
 }
 
-fn study(out: &mut Html, language: Language, row: &QueryRow, facts: &Facts) {
+fn study(out: &mut Html, language: Language, quiet_seconds: u32, row: &QueryRow) {
     let (words, attributes) = (language.words(), &row.attributes);
     let text = |tag| shown::text(attributes, tag);
     let day = shown::day(attributes, "00080020").map(|day| day.shown(language));
@@ -145,10 +121,10 @@ fn study(out: &mut Html, language: Language, row: &QueryRow, facts: &Facts) {
     let (series, images) = counts(row);
     out.put(format_args!(
         "</small></td><td class=\"counts\"><span>{}</span><small>{}</small></td><td class=\"state\">",
-        n_images(language, images),
+        images_of(language, row, images),
         with(words.n_series, count(language, series)),
     ));
-    state(out, language, row, facts);
+    state(out, language, quiet_seconds, row);
     out.put(format_args!(
         "</td><td class=\"act\"><a class=\"button view\" href=\"{}\">{}</a></td></tr>",
         Escaped(&viewer(language, row)),
@@ -160,6 +136,17 @@ fn study(out: &mut Html, language: Language, row: &QueryRow, facts: &Facts) {
 pub(crate) fn n_images(language: Language, n: u64) -> String {
     let words = language.words();
     if n == 1 { words.one_image.to_owned() } else { with(words.n_images, count(language, n)) }
+}
+
+/// A number of images of a study, with the announced one where that is larger.
+pub(crate) fn images_of(language: Language, row: &QueryRow, n: u64) -> String {
+    match row.announced.filter(|announced| *announced > n) {
+        Some(announced) => {
+            let both = format!("{}/{}", count(language, n), count(language, announced));
+            with(language.words().n_images, both)
+        }
+        None => n_images(language, n),
+    }
 }
 
 /// What was done, in the words of whoever did it.
@@ -178,12 +165,18 @@ pub(crate) fn kinds(out: &mut Html, modalities: &[String]) {
 }
 
 /// The state of a study in words, with its evidence as a title.
-pub(crate) fn state(out: &mut Html, language: Language, row: &QueryRow, facts: &Facts) {
+pub(crate) fn state(out: &mut Html, language: Language, quiet_seconds: u32, row: &QueryRow) {
     let words = language.words();
-    let (class, sign, word, why) = match arrival::now(facts) {
-        Arrival::Receiving => ("receiving", "↓", words.receiving, with(words.receiving_why, QUIET_S)),
-        Arrival::Received => ("received", "✓", words.received, with(words.received_why, QUIET_S)),
-        Arrival::Incomplete => ("incomplete", "!", words.incomplete, words.incomplete_why.to_owned()),
+    let announced = row.announced.unwrap_or(0);
+    let here = counts(row).1;
+    let (class, sign, word, why) = match Arrival::now(row, quiet_seconds) {
+        Arrival::Receiving => ("receiving", "↓", words.receiving, with(words.receiving_why, quiet_seconds)),
+        Arrival::Received => ("received", "✓", words.received, with(words.received_why, quiet_seconds)),
+        Arrival::Complete => ("received", "✓", words.complete, with(words.complete_why, announced)),
+        Arrival::Incomplete => {
+            let why = words.incomplete_why.replace("{m}", &announced.to_string());
+            ("incomplete", "!", words.incomplete, with(&why, here))
+        }
     };
     out.put(format_args!(
         "<span class=\"badge {class}\" title=\"{}\"><i aria-hidden=\"true\">{sign}</i> {word}</span>",

@@ -167,6 +167,8 @@ mod tests {
             attributes: serde_json::Map::new(),
             identity_conflict: false,
             patient: None,
+            changed_ms: 0,
+            announced: None,
         };
         studies.iter().map(|(newest, uid)| ((*newest).to_owned(), row(uid))).collect()
     }

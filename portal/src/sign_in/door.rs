@@ -9,6 +9,7 @@ use serde::Deserialize;
 use super::{OWN_ACCOUNT, Refused, SIGN_IN, Who, words};
 use crate::Portal;
 use crate::accounts::Secret;
+use crate::assets;
 use crate::frame::{Frame, Place};
 use crate::html::{Escaped, Html, percent};
 use crate::language::{Language, is_ours};
@@ -63,7 +64,15 @@ pub(crate) fn forbidden_in(language: Language, signed_in: bool) -> Response {
         "<div class=\"nothing\"><h1>{title}</h1><p><a class=\"button\" href=\"/\">{}</a></p></div>",
         language.words().back_to_list
     ));
-    let frame = Frame { language, place: Place::Inside, title, here: "/", refused: None, reader: None };
+    let frame = Frame {
+        language,
+        place: Place::Inside,
+        title,
+        here: "/",
+        refused: None,
+        reader: None,
+        script: &assets::JS,
+    };
     frame.answering(StatusCode::FORBIDDEN, &content)
 }
 
@@ -170,6 +179,7 @@ fn page(
         here: &here,
         refused: None,
         reader: None,
+        script: &assets::JS,
     };
     let mut response = frame.answering(status, &content);
     if let Some(seconds) = refused.and_then(retry_after) {

@@ -55,7 +55,7 @@ pub(super) fn conflicts(out: &mut Html, language: Language, seen: &Seen) {
         return;
     }
     out.put(format_args!(
-        "<section class=\"attention\"><h2>{} <small>{}</small></h2><p>{}</p>",
+        "<section class=\"attention\" id=\"conflicts\"><h2>{} <small>{}</small></h2><p>{}</p>",
         words.conflicts,
         count(language, seen.totals.conflicts),
         words.conflicts_hint
@@ -85,6 +85,27 @@ pub(super) fn conflicts(out: &mut Html, language: Language, seen: &Seen) {
     });
     rest(out, language, seen.totals.conflicts);
     out.put(format_args!("</section>"));
+}
+
+/// What is damaged, in numbers, and the way to the list.
+pub(super) fn damage(out: &mut Html, language: Language, seen: &Seen) {
+    let (words, damage) = (language.words(), seen.damage);
+    if damage.copies + damage.missing_packs == 0 {
+        return;
+    }
+    out.put(format_args!("<section class=\"attention\"><h2>{}</h2>", words.damaged));
+    if damage.missing_packs > 0 {
+        let n = count(language, damage.missing_packs);
+        out.put(format_args!("<p class=\"warn\"><b>{}</b></p>", with(words.missing_packs, n)));
+    }
+    if damage.copies > 0 {
+        let n = count(language, damage.copies);
+        out.put(format_args!("<p><b>{}: {n}</b></p><p>{}</p>", words.quarantined, words.quarantined_hint));
+    }
+    out.put(format_args!(
+        "<p><a class=\"button plain\" href=\"/damaged\">{}</a></p></section>",
+        words.show_list
+    ));
 }
 
 /// Records that do not show.

@@ -2,25 +2,35 @@
 
 mod attention;
 mod growth;
+mod machines;
 mod page;
 
+use axum::Json;
 use axum::extract::State;
 use axum::response::Response;
-use indexer::archive::Archive;
 use indexer::db::{Conflict, DbError, MachineClock, PeerRow, Totals, Unindexable, UnknownPeer};
+use serde_json::{Value, json};
 use storage_config::disk::{Disk, Space};
+use storage_config::operator::BackupNote;
 
 use crate::api::ask;
+use crate::damage::{Damage, missing_packs};
 use crate::frame::{Failure, Frame, Place};
 use crate::language::Language;
+use crate::machines::Doors;
+use crate::problem::Problem;
 use crate::sign_in::Who;
 use crate::{Machine, Portal, Site};
 use growth::Growth;
+pub(crate) use page::table;
 
 /// Rows of each table; beyond it only their number is told.
 const ROWS: u32 = 50;
 /// A machine that sent images before and none for this long is told of, in hours.
 const SILENT_H: i64 = 48;
+/// A backup that was noted longer ago is told of, in days.
+const BACKUP_OLD_DAYS: i64 = 7;
+const DAY_MS: i64 = 86_400_000;
 
 /// What the page shows.
 struct Seen {
@@ -32,6 +42,11 @@ struct Seen {
     clocks: Vec<MachineClock>,
     conflicts: Vec<Conflict>,
     unindexable: Vec<Unindexable>,
+    damage: Damage,
+    doors: Doors,
+    facilities: Vec<String>,
+    /// The last backup; none where nobody keeps notes of them.
+    backup: Option<Option<BackupNote>>,
 }
 
 /// The disk of the packs.
@@ -56,14 +71,19 @@ impl Room {
 }
 
 impl Seen {
-    fn look(archive: &Archive, site: &Site, now_ms: i64) -> Result<Seen, DbError> {
-        let db = archive.db();
+    fn look(portal: &Portal, now_ms: i64) -> Result<Seen, DbError> {
+        let (archive, site) = (&portal.archive, &*portal.site);
+        let (db, doors) = (archive.db(), Doors::of(portal));
         let mut peers = db.peers()?;
-        for Machine { ae_title, address } in &site.machines {
-            if !peers.iter().any(|peer| peer.ae_title == *ae_title) {
+        let here = doors.allowed.iter().map(|peer| Machine {
+            ae_title: peer.ae_title.to_string(),
+            address: String::from(peer.address.clone()),
+        });
+        for Machine { ae_title, address } in site.machines.iter().cloned().chain(here) {
+            if !peers.iter().any(|peer| peer.ae_title == ae_title) {
                 peers.push(PeerRow {
-                    ae_title: ae_title.clone(),
-                    address: address.clone(),
+                    ae_title,
+                    address,
                     echo_ms: 0,
                     store_ms: 0,
                     error_ms: 0,
@@ -73,16 +93,37 @@ impl Seen {
         }
         // Who needs a look first: failing, silent, then the rest by name.
         peers.sort_by_key(|peer| (Condition::of(peer, now_ms), peer.ae_title.clone()));
+        let totals = db.totals()?;
+        let (copies, unindexable) = (totals.damaged_copies, totals.unindexable);
+        // Who would be taken now waits for nothing.
+        let mut unknown = db.unknown_peers()?;
+        unknown.retain(|one| !doors.is_known(&one.ae_title, &one.address) || !doors.is_ours(&one.called));
+        let mut facilities: Vec<String> = db.facility_codes()?.into_iter().map(|f| f.code).collect();
+        facilities.dedup();
         Ok(Seen {
             now_ms,
-            totals: db.totals()?,
+            totals,
             room: Room::look(site, now_ms),
             peers,
-            unknown: db.unknown_peers()?,
+            unknown,
+            damage: Damage { copies, unindexable, missing_packs: missing_packs(archive, site)? },
+            doors,
+            facilities,
+            backup: site.backups.as_ref().map(|backups| {
+                // Notes that cannot be read are as good as none: the page says that nobody noted a backup.
+                let all = backups.all().inspect_err(|error| tracing::error!(%error, "notes of backups"));
+                all.ok()?.into_iter().next()
+            }),
             clocks: db.machine_clocks(ROWS)?,
             conflicts: db.conflicts(ROWS, 0)?,
             unindexable: db.unindexable(ROWS, 0)?,
         })
+    }
+
+    /// How many machines fell silent.
+    fn silent(&self) -> u64 {
+        let silent = |peer: &&PeerRow| Condition::of(peer, self.now_ms) == Condition::Silent;
+        self.peers.iter().filter(silent).count() as u64
     }
 }
 
@@ -118,14 +159,37 @@ pub(crate) async fn state(
     language: Language,
     who: Who,
 ) -> Result<Response, Failure> {
-    let site = portal.site.clone();
-    let seen = ask(&portal.archive, move |archive| Seen::look(archive, &site, crate::calendar::now_ms()))
-        .await
-        .map_err(Failure::of(language))?;
+    let seen = look(&portal).await.map_err(Failure::of(language))?;
     let frame =
         Frame::new(&portal, language, Place::System, language.words().system_status, "/state").asked_by(&who);
     let content = page::page(&portal, language, &seen, frame.refused.is_some());
     Ok(frame.around(&content))
+}
+
+async fn look(portal: &Portal) -> Result<Seen, Problem> {
+    let of = portal.clone();
+    ask(&portal.archive, move |_| Seen::look(&of, crate::calendar::now_ms())).await
+}
+
+/// GET `/api/v1/state`: the same for programs.
+pub(crate) async fn told(State(portal): State<Portal>) -> Result<Json<Value>, Problem> {
+    let refused = portal.archive.refuses().map(|e| e.to_string());
+    let seen = look(&portal).await?;
+    let (t, a) = (&seen.totals, &portal.addresses);
+    let room = seen.room.as_ref();
+    Ok(Json(json!({
+        "stores": if refused.is_some() { "refused" } else { "taken" },
+        "refused_because": refused,
+        "patients": t.patients, "studies": t.studies, "series": t.series, "instances": t.instances,
+        "conflicts": t.conflicts, "identity_conflicts": t.identity_conflicts, "unindexable": t.unindexable,
+        "withdrawn": t.withdrawn, "sent_after_rejection": t.sent_after_rejection,
+        "damaged_copies": t.damaged_copies, "missing_packs": seen.damage.missing_packs,
+        "unknown_machines": seen.unknown.len(), "silent_machines": seen.silent(),
+        "last_backup_ms": seen.backup.as_ref().and_then(|last| Some(last.as_ref()?.at_ms)),
+        "disk_free_bytes": room.map(|room| room.space.available),
+        "disk_days_left": room.and_then(Room::days_left),
+        "ae_title": a.ae_title, "dimse": a.dimse, "dicom_web": a.dicom_web,
+    })))
 }
 
 #[cfg(test)]

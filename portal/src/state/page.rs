@@ -1,9 +1,8 @@
 //! The state page as HTML: what needs a look stands first.
 
-use indexer::db::{PeerRow, UnknownPeer};
-
-use super::attention::{clocks, conflicts, rest, unindexable};
-use super::{Condition, ROWS, SILENT_H, Seen};
+use super::Seen;
+use super::attention::{clocks, conflicts, damage, unindexable};
+use super::machines::{machines, unknown};
 use crate::Portal;
 use crate::calendar::{ago, moment};
 use crate::figures::{bytes, count};
@@ -23,17 +22,68 @@ pub(super) fn page(portal: &Portal, language: Language, seen: &Seen, refused: bo
     holdings(&mut out, language, seen);
     disk(&mut out, language, seen);
     connect(&mut out, portal, language);
+    backups(&mut out, language, seen);
     out.put(format_args!("</div>"));
-    unknown(&mut out, language, seen);
+    look(&mut out, language, seen);
+    unknown(&mut out, portal, language, seen);
     machines(&mut out, language, seen);
-    let nothing_wrong = seen.clocks.is_empty() && seen.conflicts.is_empty() && seen.unindexable.is_empty();
-    if nothing_wrong && seen.unknown.is_empty() {
+    let nothing_wrong = seen.clocks.is_empty() && seen.conflicts.is_empty() && seen.damage.all() == 0;
+    if nothing_wrong && seen.unknown.is_empty() && seen.silent() == 0 {
         out.put(format_args!("<p class=\"banner good\">✓ {}</p>", words.nothing_wrong));
     }
     clocks(&mut out, language, seen);
     conflicts(&mut out, language, seen);
+    damage(&mut out, language, seen);
     unindexable(&mut out, language, seen);
     out
+}
+
+/// How much needs a look, at a glance; each leads to its list.
+fn look(out: &mut Html, language: Language, seen: &Seen) {
+    let words = language.words();
+    let entries = [
+        (words.unknown_machines, seen.unknown.len() as u64, "#unknown"),
+        (words.silent_machines, seen.silent(), "#machines"),
+        (words.identity_doubts, seen.totals.identity_conflicts, "#conflicts"),
+        (words.conflicts, seen.totals.conflicts, "#conflicts"),
+        (words.damaged, seen.damage.all(), "/damaged"),
+    ];
+    out.put(format_args!("<ul class=\"look\" aria-label=\"{}\">", words.look));
+    for (name, n, to) in entries {
+        let class = if n > 0 { "some" } else { "none" };
+        out.put(format_args!(
+            "<li class=\"{class}\"><a href=\"{to}\"><b class=\"figure\">{}</b> {name}</a></li>",
+            count(language, n)
+        ));
+    }
+    out.put(format_args!("</ul>"));
+}
+
+/// When the last backup was, and how to say that there was one.
+fn backups(out: &mut Html, language: Language, seen: &Seen) {
+    let words = language.words();
+    let Some(last) = &seen.backup else { return };
+    out.put(format_args!("<section class=\"card\"><h2>{}</h2>", words.backup));
+    match last {
+        None => out.put(format_args!("<p class=\"warn\"><b>! {}</b></p>", words.backup_never)),
+        Some(note) => {
+            let old = seen.now_ms - note.at_ms > super::BACKUP_OLD_DAYS * super::DAY_MS;
+            let (class, sign) = if old { ("warn", "!") } else { ("fine", "✓") };
+            out.put(format_args!(
+                "<p class=\"{class}\"><b>{sign} {} {}</b><small>{} {}</small></p>",
+                words.backup_last,
+                ago(language, note.at_ms, seen.now_ms),
+                moment(language, note.at_ms),
+                Escaped(&note.label),
+            ))
+        }
+    };
+    out.put(format_args!(
+        "<form class=\"row\" method=\"post\" action=\"/api/v1/backups\"><label class=\"unseen\" for=\"label\">{0}\
+         </label><input id=\"label\" name=\"label\" maxlength=\"64\" placeholder=\"{0}\">\
+         <button class=\"button plain\">{1}</button></form><p><small>{2}</small></p></section>",
+        words.backup_label, words.backup_note, words.backup_hint
+    ));
 }
 
 fn holdings(out: &mut Html, language: Language, seen: &Seen) {
@@ -103,7 +153,7 @@ fn connect(out: &mut Html, portal: &Portal, language: Language) {
 }
 
 /// A table with its heading; `columns` are names.
-pub(super) fn table(out: &mut Html, columns: &[&str], rows: impl FnOnce(&mut Html)) {
+pub(crate) fn table(out: &mut Html, columns: &[&str], rows: impl FnOnce(&mut Html)) {
     out.put(format_args!("<div class=\"wide\"><table class=\"plain\"><thead><tr>"));
     for column in columns {
         out.put(format_args!("<th scope=\"col\">{column}</th>"));
@@ -111,115 +161,4 @@ pub(super) fn table(out: &mut Html, columns: &[&str], rows: impl FnOnce(&mut Htm
     out.put(format_args!("</tr></thead><tbody>"));
     rows(out);
     out.put(format_args!("</tbody></table></div>"));
-}
-
-fn machines(out: &mut Html, language: Language, seen: &Seen) {
-    let words = language.words();
-    out.put(format_args!("<h2>{}</h2>", words.machines));
-    if seen.peers.is_empty() {
-        out.put(format_args!("<p>{}</p>", words.machines_none));
-        return;
-    }
-    let columns =
-        [words.ae_title, words.address, words.state, words.last_image, words.last_echo, words.last_error];
-    table(out, &columns, |out| {
-        for peer in &seen.peers {
-            machine(out, language, peer, seen.now_ms);
-        }
-    });
-}
-
-fn machine(out: &mut Html, language: Language, peer: &PeerRow, now_ms: i64) {
-    let words = language.words();
-    let (class, sign, word, why) = match Condition::of(peer, now_ms) {
-        Condition::Fails => ("doubt", "!", words.fails, String::new()),
-        Condition::Silent => ("incomplete", "…", words.silent, with(words.silent_why, SILENT_H)),
-        Condition::Never => ("quiet", "–", words.never, String::new()),
-        Condition::Works => ("received", "✓", words.works, String::new()),
-    };
-    let time = |ms: i64| {
-        if ms == 0 {
-            return "–".to_owned();
-        }
-        format!("<span title=\"{}\">{}</span>", moment(language, ms), ago(language, ms, now_ms))
-    };
-    out.put(format_args!(
-        "<tr><th scope=\"row\">{}</th><td>{}</td>\
-         <td><span class=\"badge {class}\" title=\"{why}\"><i aria-hidden=\"true\">{sign}</i> {word}</span></td>\
-         <td>{}</td><td>{}</td><td>{}",
-        Escaped(&peer.ae_title),
-        Escaped(&peer.address),
-        time(peer.store_ms),
-        time(peer.echo_ms),
-        time(peer.error_ms),
-    ));
-    if peer.error_ms != 0 {
-        out.put(format_args!("<small>{}</small>", Escaped(&peer.error)));
-    }
-    out.put(format_args!("</td></tr>"));
-}
-
-fn unknown(out: &mut Html, language: Language, seen: &Seen) {
-    let words = language.words();
-    if seen.unknown.is_empty() {
-        return;
-    }
-    out.put(format_args!("<section class=\"attention\"><h2>{}</h2>", words.unknown_machines));
-    let columns = [words.ae_title, words.address, words.called, words.attempts, words.last_attempt];
-    table(out, &columns, |out| {
-        for peer in seen.unknown.iter().take(ROWS as usize) {
-            out.put(format_args!(
-                "<tr><th scope=\"row\">{}</th><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>",
-                Escaped(&peer.ae_title),
-                Escaped(&peer.address),
-                Escaped(&peer.called),
-                count(language, peer.attempts),
-                ago(language, peer.last_ms, seen.now_ms),
-            ));
-        }
-    });
-    out.put(format_args!("<p>{}</p>", words.unknown_hint));
-    for peer in seen.unknown.iter().take(ROWS as usize) {
-        out.put(format_args!("<pre>{}</pre>", Escaped(&allowing(peer))));
-    }
-    rest(out, language, seen.unknown.len() as u64);
-    out.put(format_args!("</section>"));
-}
-
-/// The lines of the configuration that allow a caller.
-fn allowing(peer: &UnknownPeer) -> String {
-    format!("[[peer]]\nae_title = {}\naddress = {}\n", quoted(&peer.ae_title), quoted(&peer.address))
-}
-
-/// A basic string of TOML.
-fn quoted(text: &str) -> String {
-    let mut out = String::from("\"");
-    for letter in text.chars() {
-        match letter {
-            '"' | '\\' => out.extend(['\\', letter]),
-            letter if letter.is_control() => out.push_str(&format!("\\u{:04X}", u32::from(letter))),
-            letter => out.push(letter),
-        }
-    }
-    out.push('"');
-    out
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_lines_that_allow_a_caller_are_toml_whatever_it_calls_itself() {
-        let peer = UnknownPeer {
-            ae_title: "CT\"\\\u{1}".into(),
-            address: "192.0.2.7".into(),
-            called: "PACS".into(),
-            first_ms: 0,
-            last_ms: 0,
-            attempts: 1,
-        };
-        let want = "[[peer]]\nae_title = \"CT\\\"\\\\\\u0001\"\naddress = \"192.0.2.7\"\n";
-        assert_eq!(allowing(&peer), want);
-    }
 }

@@ -60,8 +60,8 @@ fn problem(error: StateError) -> Problem {
     match error {
         StateError::Invalid(error) => Problem::Invalid(error.field, error.reason),
         StateError::NotFound(what) => Problem::NotFound(what),
-        StateError::Version { .. } => Problem::Conflict("based_on", error.to_string()),
-        StateError::IdTaken => Problem::Conflict("Idempotency-Key", error.to_string()),
+        StateError::Version { .. } => Problem::Conflict(Some("based_on"), error.to_string()),
+        StateError::IdTaken => Problem::Conflict(Some("Idempotency-Key"), error.to_string()),
         error if error.kind() == StateErrorKind::Unavailable => Problem::Unavailable(error.to_string()),
         error => Problem::failed(error),
     }

@@ -17,6 +17,7 @@ use portal::{Addresses, Machine, Portal};
 use storage_config::Uid;
 use storage_config::config::{ScanLimits, StoreLimits};
 use storage_config::disk::Disk;
+use storage_config::operator::{AllowedPeers, Backups};
 use tempfile::TempDir;
 use tower::ServiceExt;
 
@@ -52,6 +53,9 @@ impl Rig {
         let machine = Machine { ae_title: "XQ1".into(), address: "192.0.2.9".into() };
         let portal =
             Portal::new(archive.clone(), addresses).with_packs_in(packs_dir).with_machines(vec![machine]);
+        let portal = portal
+            .with_allowed_peers(AllowedPeers::open(dir.path()).unwrap())
+            .with_backups(Backups::new(dir.path()));
         Rig { app: portal::router(portal), archive, dir }
     }
 

@@ -150,6 +150,40 @@ impl Default for StoreLimits {
     }
 }
 
+/// Limits of files that come in over the pages. A file that is no archive is bounded by [`ScanLimits`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct UploadLimits {
+    /// Files that are read at once, over all imports.
+    pub files: u32,
+    /// Imports that are open at once; beyond it the longest unused one is forgotten.
+    pub imports: u32,
+    /// Zip archives that are opened at once; each one lies in the data folder meanwhile.
+    pub zips: u32,
+    /// Bytes of one zip archive.
+    pub zip_bytes: u64,
+    /// Files in one zip archive.
+    pub zip_entries: u32,
+    /// Bytes that all files of one zip archive may inflate to.
+    pub zip_inflate_bytes: u64,
+    /// Times a file in a zip archive may grow.
+    pub zip_inflate_ratio: u32,
+}
+
+impl Default for UploadLimits {
+    fn default() -> Self {
+        UploadLimits {
+            files: 32,
+            imports: 64,
+            zips: 2,
+            zip_bytes: 16 * GIB,
+            zip_entries: 200_000,
+            zip_inflate_bytes: 64 * GIB,
+            zip_inflate_ratio: 200,
+        }
+    }
+}
+
 /// Limits of the processes that decode frames for rendered pictures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -188,7 +222,8 @@ impl Config {
     /// Limits with which the archive could not work.
     pub(super) fn limit_problems(&self) -> Vec<String> {
         let (d, s, c) = (&self.dimse.limits, &self.store.limits, &self.scan);
-        let rules: [(bool, &str); 11] = [
+        let u = &self.upload;
+        let rules: [(bool, &str); 14] = [
             ((4096..=262_144).contains(&d.pdu_bytes), "dimse.limits.pdu_bytes is not within 4096 and 262144"),
             (d.associate_bytes >= 4096, "dimse.limits.associate_bytes is below 4096"),
             (d.associations > 0, "dimse.limits.associations is 0"),
@@ -203,6 +238,12 @@ impl Config {
             (self.decode.memory_bytes >= 64 * MIB, "decode.memory_bytes is below 64 MiB"),
             (self.decode.seconds > 0, "decode.seconds is 0"),
             (c.skeleton_bytes <= GIB, "scan.skeleton_bytes is over 1 GiB"),
+            (u.files > 0 && u.imports > 0 && u.zips > 0, "upload.files, upload.imports or upload.zips is 0"),
+            (u.zip_entries <= 10_000_000, "upload.zip_entries is over 10000000"),
+            (
+                (1..=86_400).contains(&self.study.quiet_seconds),
+                "study.quiet_seconds is not within 1 and 86400",
+            ),
         ];
         rules.iter().filter(|(holds, _)| !holds).map(|(_, what)| (*what).to_owned()).collect()
     }

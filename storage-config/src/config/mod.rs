@@ -8,7 +8,7 @@ mod limits;
 mod load;
 mod sign_in;
 
-pub use limits::{DecodeLimits, DimseLimits, HttpLimits, ScanLimits, StoreLimits};
+pub use limits::{DecodeLimits, DimseLimits, HttpLimits, ScanLimits, StoreLimits, UploadLimits};
 pub use load::{ConfigError, load};
 pub use sign_in::{SignIn, SignInRequired};
 
@@ -39,6 +39,10 @@ pub struct Config {
     pub scan: ScanLimits,
     /// Limits on decoding frames for rendered pictures.
     pub decode: DecodeLimits,
+    /// When a study counts as received.
+    pub study: Study,
+    /// Files that come in over the pages.
+    pub upload: UploadLimits,
     /// Known application entities: sources and destinations.
     pub peer: Vec<Peer>,
     /// Facilities whose holdings are kept apart.
@@ -58,6 +62,8 @@ impl Default for Config {
             store: Store::default(),
             scan: ScanLimits::default(),
             decode: DecodeLimits::default(),
+            study: Study::default(),
+            upload: UploadLimits::default(),
             peer: Vec::new(),
             facility: Vec::new(),
             token: Vec::new(),
@@ -187,6 +193,20 @@ impl Default for Store {
 pub enum Ack {
     /// After the sync of the local disk.
     Local,
+}
+
+/// When a study counts as received.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Study {
+    /// Seconds without a new instance after which a study is no longer being received.
+    pub quiet_seconds: u32,
+}
+
+impl Default for Study {
+    fn default() -> Self {
+        Study { quiet_seconds: 10 }
+    }
 }
 
 /// A known application entity.

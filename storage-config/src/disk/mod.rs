@@ -10,6 +10,7 @@
 
 mod lock;
 mod real;
+mod replace;
 mod simulated;
 
 use std::ffi::OsString;
@@ -20,6 +21,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 pub use lock::{DirLock, LockError};
+pub use replace::replace_file;
 pub use simulated::{Fault, Operation, SimulatedDisk, SimulatedFile};
 
 /// Where in the archive a sync stands, so that a test can name it and take it away.

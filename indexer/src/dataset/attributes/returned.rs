@@ -83,6 +83,8 @@ const RETURNED: &[(Tag, u8)] = &[
     (tags::LATERALITY, SERIES),
     (tags::IMAGE_LATERALITY, INSTANCE),
     (tags::SLICE_LOCATION, INSTANCE),
+    // What a sender announces; answers to searches give the number that is here in its place.
+    (tags::NUMBER_OF_STUDY_RELATED_INSTANCES, STUDY),
     (tags::SAMPLES_PER_PIXEL, INSTANCE),
     (tags::PHOTOMETRIC_INTERPRETATION, INSTANCE),
     (tags::NUMBER_OF_FRAMES, INSTANCE),

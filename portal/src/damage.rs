@@ -1,0 +1,150 @@
+//! What is damaged: copies that do not match their hash, stretches of packs that cannot be read, packs whose files are
+//! gone. The list, as a page and for programs.
+
+use axum::Json;
+use axum::extract::{Query, State};
+use axum::response::Response;
+use indexer::archive::Archive;
+use indexer::db::{DamagedCopy, DbError, Unindexable};
+use serde_json::{Value, json};
+
+use crate::api::{Stretch, ask};
+use crate::figures::{bytes, count};
+use crate::frame::{Failure, Frame, Place};
+use crate::html::{Escaped, Html};
+use crate::language::Language;
+use crate::problem::Problem;
+use crate::state::table;
+use crate::words::with;
+use crate::{Portal, Site};
+
+/// Rows of each table of the page.
+const ROWS: u32 = 500;
+
+/// What is damaged, in numbers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Damage {
+    /// Copies in quarantine.
+    pub copies: u64,
+    /// Records that could not become rows, damaged stretches among them.
+    pub unindexable: u64,
+    /// Packs that the index knows and the disk has not.
+    pub missing_packs: u64,
+}
+
+impl Damage {
+    pub(crate) fn all(self) -> u64 {
+        self.copies + self.unindexable + self.missing_packs
+    }
+}
+
+/// Packs that the index knows and whose files are not in their folder.
+pub(crate) fn missing_packs(archive: &Archive, site: &Site) -> Result<u64, DbError> {
+    let Some(Ok(files)) = site.packs_dir.as_ref().map(std::fs::read_dir) else { return Ok(0) };
+    let names = files.filter_map(|file| file.ok()?.file_name().into_string().ok());
+    let names: std::collections::HashSet<String> =
+        names.filter_map(|name| Some(name.split_once('.')?.0.to_owned())).collect();
+    let missing = archive.db().packs()?.iter().filter(|pack| !names.contains(&pack.name)).count();
+    Ok(missing as u64)
+}
+
+/// GET `/api/v1/damaged`.
+pub(crate) async fn list(
+    State(portal): State<Portal>,
+    Query(stretch): Query<Stretch>,
+) -> Result<Json<Value>, Problem> {
+    let (limit, offset) = stretch.bounds();
+    let site = portal.site.clone();
+    let (copies, totals, missing) = ask(&portal.archive, move |archive| {
+        let db = archive.db();
+        Ok((db.damaged_copies(limit, offset)?, db.totals()?, missing_packs(archive, &site)?))
+    })
+    .await?;
+    // Packs go by their number here: the random part of a name protects its records against forgery.
+    let rows = copies.into_iter().map(|copy| {
+        json!({
+            "hash": copy.hash, "pack": copy.place.pack.0, "offset": copy.place.offset,
+            "bytes": copy.place.length, "other_copy": copy.other_copy,
+        })
+    });
+    Ok(Json(json!({
+        "copies": totals.damaged_copies, "unindexable": totals.unindexable, "missing_packs": missing,
+        "damaged": rows.collect::<Vec<_>>(),
+    })))
+}
+
+/// `/damaged`: the list.
+pub(crate) async fn page(State(portal): State<Portal>, language: Language) -> Result<Response, Failure> {
+    let site = portal.site.clone();
+    let (copies, unindexable, totals, missing) = ask(&portal.archive, move |archive| {
+        let db = archive.db();
+        let missing = missing_packs(archive, &site)?;
+        Ok((db.damaged_copies(ROWS, 0)?, db.unindexable(ROWS, 0)?, db.totals()?, missing))
+    })
+    .await
+    .map_err(Failure::of(language))?;
+    let words = language.words();
+    let mut out = Html::default();
+    out.put(format_args!(
+        "<p class=\"back\"><a href=\"/state\" rel=\"up\">← {}</a></p><h1>{}</h1>",
+        words.system_status, words.damaged
+    ));
+    if missing > 0 {
+        let n = count(language, missing);
+        out.put(format_args!("<p class=\"banner bad\" role=\"alert\">{}</p>", with(words.missing_packs, n)));
+    }
+    if copies.is_empty() && unindexable.is_empty() && missing == 0 {
+        out.put(format_args!("<p class=\"banner good\">✓ {}</p>", words.nothing_damaged));
+    }
+    quarantined(&mut out, language, &copies, totals.damaged_copies);
+    stretches(&mut out, language, &unindexable, totals.unindexable);
+    Ok(Frame::new(&portal, language, Place::Inside, words.damaged, "/damaged").around(&out))
+}
+
+fn quarantined(out: &mut Html, language: Language, copies: &[DamagedCopy], all: u64) {
+    let words = language.words();
+    if copies.is_empty() {
+        return;
+    }
+    let n = count(language, all);
+    out.put(format_args!(
+        "<h2>{} <small>{n}</small></h2><p>{}</p>",
+        words.quarantined, words.quarantined_hint
+    ));
+    table(out, &[words.pack, words.position, words.size, words.other_copy, words.hash], |out| {
+        for copy in copies {
+            let (class, sign, word) = match copy.other_copy {
+                true => ("received", "✓", words.yes),
+                false => ("doubt", "✗", words.no),
+            };
+            out.put(format_args!(
+                "<tr><th scope=\"row\">{}</th><td>{}</td><td>{}</td>\
+                 <td><span class=\"badge {class}\"><i aria-hidden=\"true\">{sign}</i> {word}</span></td>\
+                 <td><code>{}</code></td></tr>",
+                copy.place.pack.0,
+                copy.place.offset,
+                bytes(language, copy.place.length),
+                copy.hash,
+            ));
+        }
+    });
+}
+
+fn stretches(out: &mut Html, language: Language, records: &[Unindexable], all: u64) {
+    let words = language.words();
+    if records.is_empty() {
+        return;
+    }
+    let n = count(language, all);
+    out.put(format_args!(
+        "<h2>{} <small>{n}</small></h2><p>{}</p>",
+        words.unindexable, words.unindexable_hint
+    ));
+    table(out, &[words.pack, words.position, words.reason], |out| {
+        for record in records {
+            let (pack, at) = (record.place.pack.0, record.place.offset);
+            let why = Escaped(&record.reason);
+            out.put(format_args!("<tr><th scope=\"row\">{pack}</th><td>{at}</td><td>{why}</td></tr>"));
+        }
+    });
+}
