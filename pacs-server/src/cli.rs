@@ -9,7 +9,7 @@ use clap::{Args, Parser, Subcommand};
 use storage_config::Config;
 
 use crate::import::ImportJob;
-use crate::{control, import, serve, setup, telemetry};
+use crate::{catalogue, codes, control, import, serve, setup, telemetry};
 
 /// DICOM imaging store and reuse archive.
 #[derive(Parser)]
@@ -32,6 +32,12 @@ enum Command {
     Import(Import),
     /// Make the index again from the packs.
     Rebuild,
+    /// Lists of national and hospital codes.
+    #[command(subcommand)]
+    Catalogue(catalogue::Command),
+    /// Techniques for tables of headers.
+    #[command(subcommand)]
+    Codes(codes::Command),
 }
 
 #[derive(Args)]
@@ -91,6 +97,8 @@ fn run(cli: Cli) -> Result<ExitCode> {
             telemetry::log_to_stderr("warn");
             rebuild(&config)
         }
+        Command::Catalogue(command) => catalogue::run(&config.data_dir, command),
+        Command::Codes(command) => codes::run(&config.data_dir, command),
     }
 }
 

@@ -92,7 +92,7 @@ fn none(what: &str, found: &[String]) {
 }
 
 /// A library, as manifests write it, and the crates that may name it.
-const OWNERS: [(&str, &[&str]); 14] = [
+const OWNERS: [(&str, &[&str]); 16] = [
     ("rusqlite", &["indexer"]),
     ("dicom-ul", &["pacs-server"]),
     ("dicom-core", &["indexer", "dicomweb"]),
@@ -107,6 +107,8 @@ const OWNERS: [(&str, &[&str]); 14] = [
     ("clap", &["pacs-server", "fixtures"]),
     ("metrics-exporter-prometheus", &["pacs-server"]),
     ("sqlx", &[]),
+    ("csv", &["indexer", "pacs-server"]),
+    ("calamine", &["pacs-server"]),
 ];
 
 #[test]

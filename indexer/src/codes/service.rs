@@ -32,6 +32,11 @@ pub(super) fn left(
     services.filter(fits).map(|service| service.code.clone()).collect()
 }
 
+/// What the price group of a service code says about contrast.
+pub(super) fn contrast_of(service: &Service) -> Option<bool> {
+    content(PRICE_GROUPS).find_map(|line| group(line, &service.price_group)).and_then(|group| group.contrast)
+}
+
 struct Group {
     films: Option<&'static str>,
     contrast: Option<bool>,

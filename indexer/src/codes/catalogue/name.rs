@@ -61,6 +61,7 @@ impl Axes {
     /// The axes that any of `names` tells.
     pub fn of(names: &[String]) -> Self {
         let mut axes = Self::default();
+        let mut contrasts = Vec::new();
         for folded in names.iter().map(|name| fold(name)) {
             let bare = without(&folded, '[', ']');
             let close: String = bare.chars().filter(|c| !c.is_whitespace()).collect();
@@ -69,8 +70,10 @@ impl Axes {
             }
             axes.detector = axes.detector.or(detector(&close));
             axes.field = axes.field.or(field(&close));
-            axes.contrast = axes.contrast.or(contrast(&folded));
+            contrasts.extend(contrast(&folded));
         }
+        // A technique whose services are billed with and without says neither.
+        axes.contrast = contrasts.first().copied().filter(|first| contrasts.iter().all(|other| other == first));
         axes
     }
 }
@@ -126,9 +129,8 @@ fn contrast(folded: &str) -> Option<bool> {
 }
 
 /// Words of names that belong to the axes. Longer ones come first.
-const AXIS_WORDS: [&str; 30] = [
+const AXIS_WORDS: [&str; 29] = [
     "KHONG TIEM THUOC CAN QUANG",
-    "CO TIEM THUOC CAN QUANG VAO O KHOP",
     "CO TIEM THUOC CAN QUANG",
     "KHONG TIEM CHAT TUONG PHAN",
     "CO TIEM CHAT TUONG PHAN",
@@ -165,11 +167,7 @@ pub fn stem(name: &str) -> String {
     let spaced: String = bare.chars().map(|c| if c.is_alphanumeric() { c } else { ' ' }).collect();
     let mut words = format!(" {} ", spaced.split_whitespace().collect::<Vec<_>>().join(" "));
     for phrase in AXIS_WORDS {
-        // What goes into the joint is what the technique is, not how it is done.
-        if phrase != "CO TIEM THUOC CAN QUANG" || !words.contains("VAO O KHOP") {
-            let kept = phrase == "CO TIEM THUOC CAN QUANG VAO O KHOP";
-            words = if kept { words } else { words.replace(&format!(" {phrase} "), " ") };
-        }
+        words = words.replace(&format!(" {phrase} "), " ");
     }
     words.split_whitespace().collect::<Vec<_>>().join(" ")
 }

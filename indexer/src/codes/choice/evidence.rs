@@ -19,6 +19,7 @@ pub(crate) struct Evidence {
     pub(crate) order: Reading,
     /// Study description.
     pub(crate) study: Reading,
+    parts: Vec<Reading>,
     /// Each series.
     pub(crate) series: Vec<Reading>,
     /// Protocol names.
@@ -38,8 +39,15 @@ impl Evidence {
         facts.codes.iter().for_each(|code| order.join(&read(&code.meaning)));
         let mut protocol = Reading::default();
         facts.protocol_names.iter().take(SERIES_READ).for_each(|name| protocol.join(&read(name)));
+        let listed = if order.of_kind(vocabulary, Kind::Region).next().is_some() {
+            &facts.requested_procedure
+        } else {
+            &facts.study_description
+        };
+        let parts = listed.split([',', '+', ';', '&']).take(SERIES_READ).map(read).collect();
         Self {
             order,
+            parts,
             study: read(&facts.study_description),
             series: facts.series_descriptions.iter().take(SERIES_READ).map(|series| read(series)).collect(),
             protocol,
@@ -84,6 +92,21 @@ impl Evidence {
         let fields = [&text, &series, &self.protocol, &self.views];
         let views = fields.iter().map(|field| field.of_kind(vocabulary, Kind::View).collect::<BTreeSet<_>>());
         views.into_iter().find(|views| !views.is_empty()).unwrap_or_default()
+    }
+
+    /// The parts of a text that lists several examinations: regions and projections of each. A part without a region
+    /// belongs to the one before.
+    pub(crate) fn parts(&self, vocabulary: &Vocabulary) -> Vec<(BTreeSet<Concept>, BTreeSet<Concept>)> {
+        let mut parts: Vec<(BTreeSet<Concept>, BTreeSet<Concept>)> = Vec::new();
+        for reading in &self.parts {
+            let regions: BTreeSet<Concept> = reading.of_kind(vocabulary, Kind::Region).collect();
+            let views = reading.of_kind(vocabulary, Kind::View);
+            match parts.last_mut() {
+                Some((_, last)) if regions.is_empty() => last.extend(views),
+                _ => parts.push((regions, views.collect())),
+            }
+        }
+        parts
     }
 
     /// Whether nothing was received that is an examination of a patient, with the words that say so.

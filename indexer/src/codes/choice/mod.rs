@@ -7,4 +7,4 @@ pub(super) mod detector;
 pub(super) mod evidence;
 pub(super) mod regions;
 pub mod rules;
-pub(super) mod side;
+pub mod side;

@@ -164,6 +164,19 @@ impl Rule {
 }
 
 impl Chosen {
+    /// This choice with another of the same study.
+    pub(crate) fn join(&mut self, other: Self) {
+        for names in other.names {
+            if !self.names.contains(&names) {
+                self.names.push(names);
+            }
+        }
+        self.seconds.extend(other.seconds);
+        self.contrast = self.contrast.or(other.contrast);
+        self.regions.extend(other.regions);
+        self.left.extend(other.left);
+    }
+
     fn take(&mut self, rule: &Rule, vocabulary: &Vocabulary) {
         for names in &rule.names {
             let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();

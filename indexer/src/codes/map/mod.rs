@@ -111,7 +111,11 @@ impl Case<'_> {
             regions.found.insert("fetus");
             regions.level = regions.level.min(Level::Text);
         }
-        let mut chosen = self.rules.table.choose(self.imaging, &regions.found, &tags, &self.rules.vocabulary);
+        let mut chosen = self.chosen(&regions, &tags);
+        if regions.found.is_empty() && !chosen.names.is_empty() {
+            // Ways of examining that need no region come from texts only.
+            regions.level = Level::Text;
+        }
         let named = self.name_in_the_text(&chosen);
         if let Some(name) = &named {
             chosen.names = vec![vec![name.clone()]];
@@ -122,6 +126,28 @@ impl Case<'_> {
             return Err(Line { about: "region", what: "the body part alone does not say enough".to_owned() });
         }
         self.techniques_of(&chosen, &regions, &tags, named)
+    }
+
+    /// What the table says; where a text of projection X-ray lists several regions, each with its own projections.
+    fn chosen(&self, regions: &Regions, tags: &BTreeSet<Concept>) -> Chosen {
+        let vocabulary = &self.rules.vocabulary;
+        let choose = |regions: &BTreeSet<Concept>, tags: &BTreeSet<Concept>| {
+            self.rules.table.choose(self.imaging, regions, tags, vocabulary)
+        };
+        let parts = self.evidence.parts(vocabulary);
+        if self.imaging != Imaging::Xray || parts.len() < 2 {
+            return choose(&regions.found, tags);
+        }
+        let mut chosen = Chosen::default();
+        for (of_part, views) in parts {
+            let within = |region: &&Concept| {
+                of_part.contains(*region) || of_part.iter().any(|part| vocabulary.is_within(region, part))
+            };
+            let found: BTreeSet<Concept> = regions.found.iter().filter(within).copied().collect();
+            let others = tags.iter().filter(|tag| vocabulary.kind(tag) != Kind::View).copied();
+            chosen.join(choose(&found, &others.chain(views).collect()));
+        }
+        chosen
     }
 
     fn techniques_of(
@@ -219,7 +245,7 @@ impl Case<'_> {
         let stems = kinds.iter().flat_map(|kind| self.catalogue.stems(*kind));
         let found = stems.filter_map(|stem| Some((longest_in(stem)?, stem)));
         let (words, stem) = found.max_by_key(|(words, stem)| (*words, std::cmp::Reverse(*stem)))?;
-        let same = chosen.names.iter().flatten().any(|name| name == stem);
+        let same = chosen.names.iter().flatten().any(|name| format!(" {name} ").contains(&format!(" {stem} ")));
         (words >= least && !same).then(|| stem.to_owned())
     }
 

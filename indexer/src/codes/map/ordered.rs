@@ -12,6 +12,7 @@ use crate::codes::choice::rules::{Machine, kinds, technique};
 use crate::codes::concept::{SCHEME_LOINC, SCHEME_SERVICE, SCHEME_TECHNIQUE};
 use crate::codes::outcome::{Level, Line};
 use crate::codes::reading::{Concept, Kind};
+use crate::codes::service;
 use crate::dataset::fold::fold;
 
 impl Case<'_> {
@@ -56,8 +57,12 @@ impl Case<'_> {
             return Err(Line { about: "conflict", what: format!("code {code} is of another region") });
         }
         let acquired = self.as_acquired(ordered);
+        let of_code = self.catalogue.service(&code).and_then(service::contrast_of);
         let line = Line { about: "code", what: code };
         let mut finding = self.finding(vec![acquired], Level::Code, line);
+        if acquired.axes.contrast.is_none() && self.contrast.told.is_none() {
+            finding.contrast = of_code.unwrap_or(finding.contrast);
+        }
         finding.regions = regions.union(&seen).copied().collect();
         Ok(Some(finding))
     }
