@@ -75,7 +75,13 @@ fn write_answers(rows: &[Row], catalogue: &Catalogue, rules: &Rules) -> Result<(
 /// Tallies in the order in which they are shown.
 type Tallies = BTreeMap<(u8, String), Tally>;
 
-fn report(out: &mut impl Write, file: &Path, rows: &[Row], catalogue: &Catalogue, rules: &Rules) -> Result<()> {
+fn report(
+    out: &mut impl Write,
+    file: &Path,
+    rows: &[Row],
+    catalogue: &Catalogue,
+    rules: &Rules,
+) -> Result<()> {
     let mut tallies = Tallies::new();
     let mut wrong = Vec::new();
     for row in rows {

@@ -86,11 +86,11 @@ impl Imaging {
             "US" | "DD" | "EC" | "IVUS" => Self::Us,
             "SR" | "KO" | "PR" | "SEG" | "DOC" | "AU" | "REG" | "FID" | "RWV" | "PLAN" | "HC" | "LP"
             | "ANN" | "STAIN" | "TEXTUREMAP" | "SMR" | "RESP-DOC" => Self::Document,
-            "NM" | "PT" | "RTPLAN" | "RTSTRUCT" | "RTDOSE" | "RTIMAGE" | "RTRECORD" | "RTINTENT" | "RTRAD"
-            | "RTSEGANN" | "BMD" | "BDUS" | "ES" | "ECG" | "EEG" | "EMG" | "EOG" | "EPS" | "HD" | "RESP"
-            | "OP" | "OPM" | "OPT" | "OPTBSV" | "OPTENF" | "OPV" | "OAM" | "OCT" | "IVOCT" | "OSS"
-            | "IOL" | "KER" | "AR" | "LEN" | "SRF" | "VA" | "BI" | "SM" | "GM" | "CP" | "CS" | "DM" | "LS"
-            | "LSM" | "TG" | "PPG" | "PA" | "POS" | "DMS" => Self::Outside,
+            "NM" | "PT" | "RTPLAN" | "RTSTRUCT" | "RTDOSE" | "RTIMAGE" | "RTRECORD" | "RTINTENT"
+            | "RTRAD" | "RTSEGANN" | "BMD" | "BDUS" | "ES" | "ECG" | "EEG" | "EMG" | "EOG" | "EPS" | "HD"
+            | "RESP" | "OP" | "OPM" | "OPT" | "OPTBSV" | "OPTENF" | "OPV" | "OAM" | "OCT" | "IVOCT"
+            | "OSS" | "IOL" | "KER" | "AR" | "LEN" | "SRF" | "VA" | "BI" | "SM" | "GM" | "CP" | "CS"
+            | "DM" | "LS" | "LSM" | "TG" | "PPG" | "PA" | "POS" | "DMS" => Self::Outside,
             _ => Self::Unknown,
         }
     }

@@ -33,8 +33,11 @@ pub struct Row {
 /// The table has no column `id` or `modality`.
 pub fn rows(table: &[Vec<String>]) -> Result<Vec<Row>, String> {
     let headings = table.first().ok_or("the table is empty")?;
-    let columns: BTreeMap<&str, usize> =
-        headings.iter().enumerate().map(|(at, name)| (name.trim().trim_start_matches('\u{feff}'), at)).collect();
+    let columns: BTreeMap<&str, usize> = headings
+        .iter()
+        .enumerate()
+        .map(|(at, name)| (name.trim().trim_start_matches('\u{feff}'), at))
+        .collect();
     for needed in ["id", "modality"] {
         if !columns.contains_key(needed) {
             return Err(format!("there is no column {needed:?}"));
@@ -44,7 +47,11 @@ pub fn rows(table: &[Vec<String>]) -> Result<Vec<Row>, String> {
         let cell = |name: &str| columns.get(name).and_then(|at| cells.get(*at)).cloned().unwrap_or_default();
         let list = |name: &str| {
             let text = cell(name);
-            text.split('|').map(str::trim).filter(|part| !part.is_empty()).map(str::to_owned).collect::<Vec<_>>()
+            text.split('|')
+                .map(str::trim)
+                .filter(|part| !part.is_empty())
+                .map(str::to_owned)
+                .collect::<Vec<_>>()
         };
         Row {
             id: cell("id"),
@@ -81,7 +88,11 @@ fn code(cell: &str) -> Option<OrderedCode> {
     let mut parts = cell.splitn(3, '^').map(|part| part.trim().to_owned());
     let value = parts.next().filter(|value| !value.is_empty());
     let (scheme, meaning) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
-    (value.is_some() || !meaning.is_empty()).then(|| OrderedCode { value: value.unwrap_or_default(), scheme, meaning })
+    (value.is_some() || !meaning.is_empty()).then(|| OrderedCode {
+        value: value.unwrap_or_default(),
+        scheme,
+        meaning,
+    })
 }
 
 /// What one answer is worth.
@@ -116,7 +127,8 @@ pub fn judge(row: &Row, mapping: &Mapping) -> Verdict {
     Verdict {
         correct,
         harmful: !correct && answer != ["NONE"],
-        contrast: (row.contrast == "yes" || row.contrast == "no").then(|| mapping.contrast_cell() == row.contrast),
+        contrast: (row.contrast == "yes" || row.contrast == "no")
+            .then(|| mapping.contrast_cell() == row.contrast),
         laterality: mapping.laterality.map_or("", super::choice::side::Side::letter) == row.laterality,
         all_apply,
         answer,

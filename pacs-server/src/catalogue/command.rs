@@ -133,7 +133,11 @@ fn is_date(text: &str) -> bool {
     let parts: Vec<&str> = text.split('-').collect();
     let digits = |part: &str, count| part.len() == count && part.bytes().all(|byte| byte.is_ascii_digit());
     let [year, month, day] = parts[..] else { return false };
-    digits(year, 4) && digits(month, 2) && digits(day, 2) && ("01"..="12").contains(&month) && ("01"..="31").contains(&day)
+    digits(year, 4)
+        && digits(month, 2)
+        && digits(day, 2)
+        && ("01"..="12").contains(&month)
+        && ("01"..="31").contains(&day)
 }
 
 /// A designator has at most 16 characters (SH), of which 99 are the first two.

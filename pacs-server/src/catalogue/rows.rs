@@ -59,8 +59,11 @@ fn text(bytes: Vec<u8>) -> Result<Vec<Vec<String>>, RowsError> {
     let beginning: String = text.lines().take(10).collect();
     let count = |mark: u8| beginning.bytes().filter(|byte| *byte == mark).count();
     let delimiter = [b',', b';', b'\t'].into_iter().max_by_key(|mark| count(*mark)).unwrap_or(b',');
-    let mut reader =
-        csv::ReaderBuilder::new().has_headers(false).flexible(true).delimiter(delimiter).from_reader(text.as_bytes());
+    let mut reader = csv::ReaderBuilder::new()
+        .has_headers(false)
+        .flexible(true)
+        .delimiter(delimiter)
+        .from_reader(text.as_bytes());
     let mut rows = Vec::new();
     for record in reader.records() {
         if rows.len() == ROWS_MAX {
@@ -92,5 +95,34 @@ fn cell(data: &Data) -> String {
         Data::Empty => String::new(),
         Data::Float(number) if number.fract() == 0.0 && number.abs() < 1e15 => format!("{number:.0}"),
         other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+    use super::*;
+    use indexer::codes::catalogue::list::ListKind;
+    use indexer::codes::catalogue::table;
+
+    #[test]
+    fn an_annex_is_read_and_a_broken_row_is_told() {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/codes/decision-1227-made-up.csv");
+        let table = table::read(&read_rows(&file, None).unwrap(), &[]).unwrap();
+        assert_eq!(table.kind, ListKind::Decision1227);
+        assert_eq!(table.entries.len(), 2);
+        assert_eq!(table.entries[0].technique.as_deref(), Some("18.119"));
+        assert_eq!(table.entries[0].loinc.as_deref(), Some("36554-4"));
+        assert_eq!(table.errors.len(), 1);
+    }
+
+    #[test]
+    fn what_is_no_table_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("list.csv");
+        fs::write(&file, [0xff, 0xfe, b'a', 0]).unwrap();
+        let Err(RowsError::NotUtf8) = read_rows(&file, None) else { panic!("not refused") };
+        fs::write(&file, b"PK\x03\x04 no workbook").unwrap();
+        let Err(RowsError::Xlsx(_)) = read_rows(&file, None) else { panic!("not refused") };
     }
 }

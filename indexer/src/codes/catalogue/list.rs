@@ -107,11 +107,8 @@ impl ImportedList {
             ];
             for (value, scheme, equivalence) in targets {
                 let Some(value) = value.as_ref().filter(|value| **value != entry.code) else { continue };
-                let to = CodedConcept {
-                    value: value.clone(),
-                    scheme: scheme.to_owned(),
-                    version: String::new(),
-                };
+                let to =
+                    CodedConcept { value: value.clone(), scheme: scheme.to_owned(), version: String::new() };
                 links.push(Link {
                     from: self.concept(entry),
                     to,

@@ -73,7 +73,8 @@ impl Axes {
             contrasts.extend(contrast(&folded));
         }
         // A technique whose services are billed with and without says neither.
-        axes.contrast = contrasts.first().copied().filter(|first| contrasts.iter().all(|other| other == first));
+        axes.contrast =
+            contrasts.first().copied().filter(|first| contrasts.iter().all(|other| other == first));
         axes
     }
 }
@@ -121,7 +122,13 @@ fn contrast(folded: &str) -> Option<bool> {
     let has = |words: &[&str]| words.iter().any(|word| folded.contains(word));
     if has(&["KHONG TIEM", "KHONG CO CHAT TUONG PHAN", "KHONG CO THUOC"]) {
         Some(false)
-    } else if has(&["CO TIEM", "CO CHAT TUONG PHAN", "CO THUOC CAN QUANG", "TUONG PHAN DAC HIEU", "TIEM THUOC"]) {
+    } else if has(&[
+        "CO TIEM",
+        "CO CHAT TUONG PHAN",
+        "CO THUOC CAN QUANG",
+        "TUONG PHAN DAC HIEU",
+        "TIEM THUOC",
+    ]) {
         Some(true)
     } else {
         None

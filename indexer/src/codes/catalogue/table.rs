@@ -239,11 +239,15 @@ impl Table {
             },
         };
         let code = match self.kind {
-            ListKind::Decision1227 if code.len() == 7 && code.bytes().all(|b| b.is_ascii_digit()) => code.to_owned(),
+            ListKind::Decision1227 if code.len() == 7 && code.bytes().all(|b| b.is_ascii_digit()) => {
+                code.to_owned()
+            }
             ListKind::Decision1227 => return Err(format!("{code:?} is not a shared code of seven digits")),
             // A price list has all chapters; this catalogue keeps the one of imaging.
             ListKind::PriceList if !code.starts_with("18.") => return Ok(None),
-            ListKind::PriceList => service_cell(code).ok_or_else(|| format!("{code:?} is no service code"))?,
+            ListKind::PriceList => {
+                service_cell(code).ok_or_else(|| format!("{code:?} is no service code"))?
+            }
             ListKind::HospitalList => code.to_owned(),
         };
         Ok(Some(Entry {
@@ -309,7 +313,9 @@ mod tests {
 
     #[test]
     fn prices_have_many_spellings() {
-        for (text, dong) in [("73.300", 73_300), ("73,300", 73_300), ("1.341.500", 1_341_500), ("45700.0", 45_700)] {
+        for (text, dong) in
+            [("73.300", 73_300), ("73,300", 73_300), ("1.341.500", 1_341_500), ("45700.0", 45_700)]
+        {
             assert_eq!(price(text), Ok(dong), "{text}");
         }
         assert!(price("miễn phí").is_err());

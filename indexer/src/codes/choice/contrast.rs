@@ -8,8 +8,28 @@ use crate::dataset::fold::fold;
 
 /// Words of Contrast/Bolus Agent that deny it.
 const DENIALS: [&str; 22] = [
-    "NO", "NONE", "N", "KHONG", "KO", "K", "NIL", "NA", "N A", "0", "WITHOUT", "KHONG TIEM", "FALSE", "NOT APPLIED",
-    "NO CONTRAST", "UNENHANCED", "0 ML", "KHONG THUOC", "NON CONTRAST", "WO", "NOT GIVEN", "NEGATIVE",
+    "NO",
+    "NONE",
+    "N",
+    "KHONG",
+    "KO",
+    "K",
+    "NIL",
+    "NA",
+    "N A",
+    "0",
+    "WITHOUT",
+    "KHONG TIEM",
+    "FALSE",
+    "NOT APPLIED",
+    "NO CONTRAST",
+    "UNENHANCED",
+    "0 ML",
+    "KHONG THUOC",
+    "NON CONTRAST",
+    "WO",
+    "NOT GIVEN",
+    "NEGATIVE",
 ];
 /// Agents that are drunk or filled in: no contrast of the blood.
 const ORAL: [&str; 5] = ["ORAL", "PO", "UONG", "WATER", "NUOC"];
@@ -32,7 +52,9 @@ pub(crate) fn told(facts: &StudyFacts, evidence: &Evidence) -> Contrast {
         (Some(true), ..) | (None, true, _) => Some(true),
         (Some(false), ..) => Some(false),
         // Series that are called plain, and none that is not: what was ordered was not done.
-        (None, false, true) if evidence.series.iter().all(|s| s.has("without") || s.has("localiser")) => Some(false),
+        (None, false, true) if evidence.series.iter().all(|s| s.has("without") || s.has("localiser")) => {
+            Some(false)
+        }
         _ => None,
     };
     // An exam of vessels is ordered with contrast even where a word for it is missing.
@@ -52,7 +74,8 @@ fn agent(value: &str) -> Option<bool> {
     if text.is_empty() {
         return None;
     }
-    let oral = text.split(' ').any(|word| ORAL.contains(&word)) && !text.contains("IV") && !text.contains(" TM");
+    let oral =
+        text.split(' ').any(|word| ORAL.contains(&word)) && !text.contains("IV") && !text.contains(" TM");
     Some(!(DENIALS.contains(&text.as_str()) || oral))
 }
 

@@ -33,7 +33,16 @@ pub(crate) fn class(facts: &StudyFacts) -> Option<(DetectorClass, String)> {
     let rows = collimation(&facts.scanner)
         .or_else(|| number_before(&words, &["ROWS", "ROW", "DAY", "HANG"]))
         .or_else(|| model(&words))
-        .or_else(|| number_before(&words, &["SLICES", "SLICE", "LAT", "DETECTOR", "DETECTORS"]).and_then(from_slices))?;
+        .or_else(|| {
+            number_before(&words, &["SLICES", "SLICE", "LAT", "DETECTOR", "DETECTORS"]).and_then(from_slices)
+        });
+    // Orders name the class they ask for: "MSCT 64 dãy", "(từ 1-32 dãy)".
+    let ordered = [&facts.requested_procedure, &facts.study_description].into_iter();
+    let rows = rows.or_else(|| {
+        ordered
+            .filter_map(|text| number_before(&self::words(&fold(text)), &["ROWS", "DAY"]))
+            .find(|rows| *rows > 1)
+    })?;
     Some((DetectorClass::of_rows(rows)?, format!("{}: {rows} rows", facts.scanner.trim())))
 }
 
@@ -45,7 +54,9 @@ fn words(folded: &str) -> Vec<String> {
         if !letter.is_alphanumeric() || turns {
             words.push(String::new());
         }
-        if letter.is_alphanumeric() && let Some(word) = words.last_mut() {
+        if letter.is_alphanumeric()
+            && let Some(word) = words.last_mut()
+        {
             word.push(letter);
         }
         last = letter;

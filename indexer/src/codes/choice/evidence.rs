@@ -52,8 +52,10 @@ impl Evidence {
             series: facts.series_descriptions.iter().take(SERIES_READ).map(|series| read(series)).collect(),
             protocol,
             body: read(&facts.body_part),
-            views: vocabulary
-                .read_text(&facts.view_positions.iter().take(SERIES_READ).cloned().collect::<Vec<_>>().join(" "), imaging),
+            views: vocabulary.read_text(
+                &facts.view_positions.iter().take(SERIES_READ).cloned().collect::<Vec<_>>().join(" "),
+                imaging,
+            ),
             agent: read(&facts.contrast_agent),
         }
     }
@@ -80,7 +82,8 @@ impl Evidence {
         let mut exams: BTreeSet<Concept> = text.of_kind(vocabulary, Kind::Exam).collect();
         exams.extend(self.protocol.of_kind(vocabulary, Kind::Exam));
         let series = self.all_series();
-        let added = series.of_kind(vocabulary, Kind::Exam).filter(|exam| silent || FROM_SERIES.contains(exam));
+        let added =
+            series.of_kind(vocabulary, Kind::Exam).filter(|exam| silent || FROM_SERIES.contains(exam));
         exams.extend(added);
         exams.extend(self.agent.of_kind(vocabulary, Kind::Exam).filter(|exam| FROM_SERIES.contains(exam)));
         exams
@@ -127,7 +130,9 @@ impl Evidence {
         };
         let all = !self.series.is_empty() && self.series.iter().all(skipped);
         if all {
-            return Some(self.series.iter().flat_map(|series| series.words.clone()).collect::<Vec<_>>().join(" "));
+            return Some(
+                self.series.iter().flat_map(|series| series.words.clone()).collect::<Vec<_>>().join(" "),
+            );
         }
         let named = text.of_kind(vocabulary, Kind::Region).next().is_some();
         if named { None } else { says(&text, &["dose_page", "localiser"]) }

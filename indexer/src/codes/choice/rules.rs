@@ -38,6 +38,8 @@ pub(crate) struct Chosen {
     pub(crate) contrast: Option<bool>,
     /// Regions that the chosen names are about.
     pub(crate) regions: BTreeSet<Concept>,
+    /// A line that takes the whole examination was chosen.
+    pub(crate) whole: bool,
     /// Regions that no name was found for.
     pub(crate) left: BTreeSet<Concept>,
 }
@@ -97,7 +99,8 @@ impl Table {
 
     /// Whether every examination of that name has contrast.
     pub(crate) fn is_with_contrast(&self, name: &str) -> bool {
-        let mut of_name = self.rules.iter().filter(|rule| rule.names.iter().flatten().any(|known| *known == name));
+        let mut of_name =
+            self.rules.iter().filter(|rule| rule.names.iter().flatten().any(|known| *known == name));
         of_name.clone().next().is_some() && of_name.all(|rule| rule.contrast == Some(true))
     }
 
@@ -110,11 +113,13 @@ impl Table {
         vocabulary: &Vocabulary,
     ) -> Chosen {
         let mut chosen = Chosen { left: regions.clone(), ..Chosen::default() };
-        let has = |concept: &Concept, left: &BTreeSet<Concept>| left.contains(concept) || tags.contains(concept);
+        let has =
+            |concept: &Concept, left: &BTreeSet<Concept>| left.contains(concept) || tags.contains(concept);
         let whole = self.best(imaging, true, vocabulary, &|concept| has(concept, regions));
         if let Some(rule) = whole {
             chosen.take(rule, vocabulary);
             chosen.regions = regions.clone();
+            chosen.whole = true;
             chosen.left.clear();
             return chosen;
         }
@@ -237,6 +242,8 @@ pub(crate) fn technique<'a>(
 ) -> Option<(&'a Technique, bool)> {
     let family = kinds(imaging.label()).into_iter().map(|kind| catalogue.family(kind, name));
     let mut family = family.into_iter().find(|family| !family.is_empty())?;
+    // Where the list has the examination with that contrast for other machines, another contrast is no answer.
+    let elsewhere = family.iter().any(|technique| technique.axes.contrast == Some(contrast));
     let mut assumed = false;
     if family.iter().any(|technique| technique.axes.detector.is_some()) {
         let lowest = family.iter().filter_map(|technique| technique.axes.detector).min();
@@ -252,7 +259,7 @@ pub(crate) fn technique<'a>(
     }
     let exact = family.iter().position(|technique| technique.axes.contrast == Some(contrast));
     let neutral = family.iter().position(|technique| technique.axes.contrast.is_none());
-    let only = (family.len() == 1).then_some(0);
+    let only = (family.len() == 1 && !elsewhere).then_some(0);
     let at = exact.or(neutral).or(only)?;
     family.get(at).map(|technique| (*technique, assumed))
 }

@@ -18,6 +18,19 @@ use super::outcome::{Candidate, Level, Line, Mapping, Outcome, Rules};
 use super::reading::{Concept, Kind};
 use super::service;
 
+/// Ways that make an examination an intervention with techniques of its own.
+const INTERVENTIONS: [&str; 9] = [
+    "biopsy",
+    "aspiration",
+    "drainage",
+    "ablation",
+    "embolisation",
+    "stent",
+    "balloon",
+    "thrombectomy",
+    "cement",
+];
+
 /// What is known of one study while it is mapped.
 pub(super) struct Case<'a> {
     pub(super) facts: &'a StudyFacts,
@@ -67,10 +80,8 @@ pub fn map(facts: &StudyFacts, catalogue: &Catalogue, rules: &Rules) -> Mapping 
         return Mapping::none(Outcome::Review, "modality", format!("{modality:?} tells nothing"));
     }
     let contrast = contrast::told(facts, &evidence);
-    let machine = Machine {
-        detector: detector::class(facts).map(|(class, _)| class),
-        field: detector::field(facts),
-    };
+    let machine =
+        Machine { detector: detector::class(facts).map(|(class, _)| class), field: detector::field(facts) };
     let case = Case { facts, catalogue, rules, imaging, evidence, contrast, machine };
     case.map()
 }
@@ -102,7 +113,8 @@ impl Case<'_> {
             return Err(Line { about: "conflict", what });
         }
         let coarse = |region: &str| !self.rules.table.knows(self.imaging, region);
-        let mut regions = regions::resolve(&self.evidence, &self.rules.vocabulary, &coarse).map_err(conflict)?;
+        let mut regions =
+            regions::resolve(&self.evidence, &self.rules.vocabulary, &coarse).map_err(conflict)?;
         let mut tags = self.evidence.exams(&self.rules.vocabulary);
         tags.extend(self.evidence.projections(&self.rules.vocabulary));
         tags.insert(if self.contrast.told == Some(true) { "with" } else { "without" });
@@ -121,6 +133,11 @@ impl Case<'_> {
             chosen.names = vec![vec![name.clone()]];
             chosen.left.clear();
             regions.level = Level::Text;
+        }
+        let intervention = INTERVENTIONS.iter().find(|way| tags.contains(*way));
+        if let Some(way) = intervention.filter(|_| !chosen.whole && named.is_none()) {
+            // The picture of a region is not what was done to it.
+            return Err(Line { about: "intervention", what: format!("no technique for {way}") });
         }
         if regions.level == Level::BodyPart && !self.body_part_is_enough(&regions, &tags) {
             return Err(Line { about: "region", what: "the body part alone does not say enough".to_owned() });
@@ -158,7 +175,11 @@ impl Case<'_> {
         named: Option<String>,
     ) -> Result<Finding<'_>, Line> {
         if chosen.names.is_empty() {
-            let what = if regions.found.is_empty() { "no region is named" } else { "no technique for what is named" };
+            let what = if regions.found.is_empty() {
+                "no region is named"
+            } else {
+                "no technique for what is named"
+            };
             return Err(Line { about: "region", what: format!("{what} ({})", list(&regions.found)) });
         }
         let contrast = self.contrast.told.or(chosen.contrast).unwrap_or(false);
@@ -177,11 +198,14 @@ impl Case<'_> {
             doubts: Vec::new(),
             why: vec![self.why_regions(regions, tags)],
         };
-        finding.why.extend(named.map(|name| Line { about: "name", what: format!("the text has the name {name}") }));
+        finding
+            .why
+            .extend(named.map(|name| Line { about: "name", what: format!("the text has the name {name}") }));
         for names in &chosen.names {
             let found = names.iter().find_map(|name| self.technique(name, contrast));
             let Some((technique, assumed)) = found else {
-                let what = format!("the catalogue has no {} for this machine and contrast", names.join(" or "));
+                let what =
+                    format!("the catalogue has no {} for this machine and contrast", names.join(" or "));
                 return Err(Line { about: "catalogue", what });
             };
             finding.assumed |= assumed;
@@ -191,8 +215,12 @@ impl Case<'_> {
         }
         let seconds = chosen.seconds.iter().filter_map(|name| self.technique(name, contrast));
         finding.seconds = seconds.map(|(technique, _)| technique).collect();
-        let left: BTreeSet<Concept> =
-            chosen.left.iter().filter(|region| self.rules.table.knows(self.imaging, region)).copied().collect();
+        let left: BTreeSet<Concept> = chosen
+            .left
+            .iter()
+            .filter(|region| self.rules.table.knows(self.imaging, region))
+            .copied()
+            .collect();
         if !left.is_empty() {
             finding.doubts.push(Line { about: "region", what: format!("no technique for {}", list(&left)) });
         }
@@ -200,7 +228,9 @@ impl Case<'_> {
             let text = self.evidence.text();
             let unknown: Vec<String> = text.unknown.iter().take(8).cloned().collect();
             if !unknown.is_empty() {
-                finding.doubts.push(Line { about: "words", what: format!("not understood: {}", unknown.join(" ")) });
+                finding
+                    .doubts
+                    .push(Line { about: "words", what: format!("not understood: {}", unknown.join(" ")) });
             }
         }
         Ok(finding)
@@ -234,7 +264,9 @@ impl Case<'_> {
         }
         let contains = |text: &[String], name: &str| {
             let name: Vec<&str> = name.split(' ').collect();
-            text.windows(name.len()).any(|window| window.iter().zip(&name).all(|(a, b)| a == b)).then_some(name.len())
+            text.windows(name.len())
+                .any(|window| window.iter().zip(&name).all(|(a, b)| a == b))
+                .then_some(name.len())
         };
         let fields = [&self.evidence.order.words, &self.evidence.study.words];
         let longest_in = |name: &str| fields.iter().filter_map(|text| contains(text, name)).max();
@@ -245,7 +277,8 @@ impl Case<'_> {
         let stems = kinds.iter().flat_map(|kind| self.catalogue.stems(*kind));
         let found = stems.filter_map(|stem| Some((longest_in(stem)?, stem)));
         let (words, stem) = found.max_by_key(|(words, stem)| (*words, std::cmp::Reverse(*stem)))?;
-        let same = chosen.names.iter().flatten().any(|name| format!(" {name} ").contains(&format!(" {stem} ")));
+        let same =
+            chosen.names.iter().flatten().any(|name| format!(" {name} ").contains(&format!(" {stem} ")));
         (words >= least && !same).then(|| stem.to_owned())
     }
 
@@ -290,8 +323,7 @@ impl Case<'_> {
             finding.why.push(Line { about: "machine", what });
         }
         confidence -= 0.12 * finding.doubts.len() as f64;
-        let laterality =
-            side::of(self.facts, &self.evidence, &finding.regions, &self.rules.vocabulary);
+        let laterality = side::of(self.facts, &self.evidence, &finding.regions, &self.rules.vocabulary);
         finding.why.push(self.why_contrast(finding.contrast));
         finding.why.append(&mut finding.doubts);
         let mut candidates: Vec<Candidate> = Vec::new();
@@ -303,9 +335,12 @@ impl Case<'_> {
         finding.techniques.iter().for_each(|technique| offer(technique, confidence));
         finding.seconds.iter().for_each(|technique| offer(technique, confidence * 0.6));
         let assigned = confidence >= self.rules.assign_from;
-        let techniques: Vec<String> = finding.techniques.iter().map(|technique| technique.code.clone()).collect();
+        let techniques: Vec<String> =
+            finding.techniques.iter().map(|technique| technique.code.clone()).collect();
         let services = match finding.techniques[..] {
-            [technique] => service::left(self.catalogue, technique, self.facts, finding.contrast, self.machine),
+            [technique] => {
+                service::left(self.catalogue, technique, self.facts, finding.contrast, self.machine)
+            }
             _ => Vec::new(),
         };
         Mapping {

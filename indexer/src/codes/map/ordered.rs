@@ -41,7 +41,9 @@ impl Case<'_> {
         let fits: Vec<&Technique> =
             techniques.into_iter().filter(|technique| kinds.contains(&technique.axes.imaging)).collect();
         let field = |technique: &&&Technique| {
-            technique.axes.field.is_none() || self.machine.field.is_none() || technique.axes.field == self.machine.field
+            technique.axes.field.is_none()
+                || self.machine.field.is_none()
+                || technique.axes.field == self.machine.field
         };
         let Some(ordered) = fits.iter().find(field).or(fits.first()).copied() else {
             let what = format!("code {code} is of another kind of pictures");
@@ -51,7 +53,10 @@ impl Case<'_> {
         let seen: BTreeSet<Concept> = {
             let (text, series) = (self.evidence.text(), self.evidence.all_series());
             let fields = [text, series];
-            fields.iter().flat_map(|field| field.of_kind(&self.rules.vocabulary, Kind::Region).collect::<Vec<_>>()).collect()
+            fields
+                .iter()
+                .flat_map(|field| field.of_kind(&self.rules.vocabulary, Kind::Region).collect::<Vec<_>>())
+                .collect()
         };
         if !seen.is_empty() && !regions.is_empty() && is_apart(&self.rules.vocabulary, &regions, &seen) {
             return Err(Line { about: "conflict", what: format!("code {code} is of another region") });
@@ -95,7 +100,9 @@ impl Case<'_> {
         let mut found = Vec::new();
         let values = self.facts.codes.iter().map(|code| code.value.as_str());
         let texts = [&self.facts.requested_procedure, &self.facts.study_description];
-        let words = texts.into_iter().flat_map(|text| text.split([' ', '-', '_', '^', ':', ';', ',', '(', ')', '[', ']']));
+        let words = texts
+            .into_iter()
+            .flat_map(|text| text.split([' ', '-', '_', '^', ':', ';', ',', '(', ')', '[', ']']));
         for value in values.chain(words.filter(|word| word.starts_with("18."))) {
             let techniques = self.national(value);
             if !techniques.is_empty() {
@@ -109,9 +116,9 @@ impl Case<'_> {
                 continue;
             }
             let links = self.catalogue.crosswalk().of(&code.scheme, &code.value);
-            let targets = links.iter().filter(|(to, ..)| [SCHEME_TECHNIQUE, SCHEME_SERVICE].contains(&&*to.scheme));
-            let techniques: Vec<&Technique> =
-                targets.flat_map(|(to, ..)| self.national(&to.value)).collect();
+            let targets =
+                links.iter().filter(|(to, ..)| [SCHEME_TECHNIQUE, SCHEME_SERVICE].contains(&&*to.scheme));
+            let techniques: Vec<&Technique> = targets.flat_map(|(to, ..)| self.national(&to.value)).collect();
             if !techniques.is_empty() {
                 found.push((format!("{} {}", code.scheme, code.value), techniques));
             }
@@ -145,6 +152,9 @@ impl Case<'_> {
 
     /// Contrast of an examination that has none in its name: what the table says about examinations of that name.
     fn usual_contrast(&self, techniques: &[&Technique]) -> bool {
-        techniques.iter().flat_map(|technique| &technique.stems).any(|stem| self.rules.table.is_with_contrast(stem))
+        techniques
+            .iter()
+            .flat_map(|technique| &technique.stems)
+            .any(|stem| self.rules.table.is_with_contrast(stem))
     }
 }

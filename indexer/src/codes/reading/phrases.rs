@@ -37,7 +37,11 @@ impl Reading {
     }
 
     /// The concepts of a kind.
-    pub fn of_kind<'a>(&'a self, vocabulary: &'a Vocabulary, kind: Kind) -> impl Iterator<Item = Concept> + 'a {
+    pub fn of_kind<'a>(
+        &'a self,
+        vocabulary: &'a Vocabulary,
+        kind: Kind,
+    ) -> impl Iterator<Item = Concept> + 'a {
         self.found.keys().copied().filter(move |concept| vocabulary.kind(concept) == kind)
     }
 

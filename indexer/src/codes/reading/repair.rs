@@ -183,7 +183,8 @@ fn is_mark(letter: char) -> bool {
 fn is_contrast_mark(before: char, after: char, piece: &str, second: Option<&char>) -> bool {
     let ends = |letter: Option<&char>| letter.is_none_or(|letter| !letter.is_alphanumeric());
     let leads = !before.is_alphanumeric() && matches!(after, 'c' | 'C') && ends(second);
-    let leads_gd = !before.is_alphanumeric() && matches!(after, 'g' | 'G') && second.is_some_and(|d| "dD".contains(*d));
+    let leads_gd =
+        !before.is_alphanumeric() && matches!(after, 'g' | 'G') && second.is_some_and(|d| "dD".contains(*d));
     let follows = piece.eq_ignore_ascii_case("c") && !after.is_alphanumeric();
     leads || leads_gd || follows
 }
@@ -207,7 +208,8 @@ fn camel(piece: &str) -> Vec<String> {
         let after = letters.get(at + 1);
         let begins = letter.is_uppercase()
             && before.is_some_and(|before| {
-                before.is_lowercase() || before.is_uppercase() && after.is_some_and(|after| after.is_lowercase())
+                before.is_lowercase()
+                    || before.is_uppercase() && after.is_some_and(|after| after.is_lowercase())
             });
         if begins {
             parts.push(String::new());

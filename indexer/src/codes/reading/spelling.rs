@@ -93,7 +93,9 @@ fn near(vocabulary: &Vocabulary, word: &str, errors: usize) -> Option<String> {
     let lengths = word.len().saturating_sub(errors)..=word.len() + errors;
     let candidates = vocabulary.by_length.range(lengths).flat_map(|(_, words)| words);
     let mut found: Option<&String> = None;
-    for candidate in candidates.filter(|candidate| candidate.len() >= 4 && candidate.as_bytes()[0] == word.as_bytes()[0]) {
+    for candidate in
+        candidates.filter(|candidate| candidate.len() >= 4 && candidate.as_bytes()[0] == word.as_bytes()[0])
+    {
         let fits = if swapped_only {
             is_swapped(word.as_bytes(), candidate.as_bytes())
         } else {
