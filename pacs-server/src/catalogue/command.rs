@@ -88,7 +88,7 @@ impl Import {
         }
         let kept = load(data_dir)?;
         let same = |other: &&ImportedList| other.kind == list.kind && other.facility == list.facility;
-        let before = kept.iter().filter(same).filter(|other| other.version <= list.version).next_back();
+        let before = kept.iter().filter(same).rfind(|other| other.version <= list.version);
         show_difference(before, &list);
         if list.entries.is_empty() {
             bail!("no row could be taken");

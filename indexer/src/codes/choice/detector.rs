@@ -13,7 +13,10 @@ const HIGH_FIELD_FROM_T: f64 = 2.8;
 
 /// The field class.
 pub(crate) fn field(facts: &StudyFacts) -> Option<Field> {
-    let strength = facts.field_strength_t.filter(|t| t.is_finite() && *t > 0.0)?;
+    let sent = facts.field_strength_t.filter(|t| t.is_finite() && *t > 0.0);
+    let strength = sent
+        .or_else(|| told_field(&facts.requested_procedure))
+        .or_else(|| told_field(&facts.study_description))?;
     // Some machines write gauss or millitesla.
     let tesla = match strength {
         t if t > 5000.0 => t / 10_000.0,
@@ -21,6 +24,16 @@ pub(crate) fn field(facts: &StudyFacts) -> Option<Field> {
         t => t,
     };
     Some(if tesla >= HIGH_FIELD_FROM_T { Field::High } else { Field::Low })
+}
+
+/// Field strength in a text: `1.5T`, `3,0 T`.
+fn told_field(text: &str) -> Option<f64> {
+    let folded = fold(text).replace(',', ".");
+    let mut words = folded.split([' ', '(', ')', '[', ']', '-', '_', '/']);
+    words.find_map(|word| {
+        let tesla = word.strip_suffix('T')?.parse::<f64>().ok()?;
+        (0.1..=7.0).contains(&tesla).then_some(tesla)
+    })
 }
 
 /// The detector class, with what tells it.

@@ -128,7 +128,11 @@ impl Case<'_> {
             // Ways of examining that need no region come from texts only.
             regions.level = Level::Text;
         }
-        let named = self.name_in_the_text(&chosen);
+        let plain =
+            self.rules.table.choose(self.imaging, &regions.found, &BTreeSet::new(), &self.rules.vocabulary);
+        // A name that stands for the same regions without what else the text says is no closer one.
+        let named =
+            self.name_in_the_text(&chosen).filter(|name| !plain.names.iter().flatten().any(|of| of == name));
         if let Some(name) = &named {
             chosen.names = vec![vec![name.clone()]];
             chosen.left.clear();
