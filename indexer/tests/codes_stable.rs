@@ -35,6 +35,9 @@ fn headers() -> Vec<StudyFacts> {
     rows(&table).unwrap().into_iter().map(|row| row.facts).filter(whole).collect()
 }
 
+/// Another spelling of a text.
+type Change<'a> = &'a dyn Fn(&str) -> String;
+
 fn unaccented(text: &str) -> String {
     let marks_off = text.nfd().filter(|letter| !unicode_normalization::char::is_combining_mark(*letter));
     marks_off
@@ -46,7 +49,7 @@ fn unaccented(text: &str) -> String {
         .collect()
 }
 
-fn respelled(facts: &StudyFacts, change: &dyn Fn(&str) -> String) -> StudyFacts {
+fn respelled(facts: &StudyFacts, change: Change<'_>) -> StudyFacts {
     let mut other = facts.clone();
     other.study_description = change(&facts.study_description);
     other.requested_procedure = change(&facts.requested_procedure);
@@ -58,7 +61,7 @@ fn respelled(facts: &StudyFacts, change: &dyn Fn(&str) -> String) -> StudyFacts 
 
 #[test]
 fn case_accents_spacing_and_order_of_series_do_not_matter() {
-    let changes: [(&str, &dyn Fn(&str) -> String); 5] = [
+    let changes: [(&str, Change<'_>); 5] = [
         ("upper case", &|text| text.to_uppercase()),
         ("lower case", &|text| text.to_lowercase()),
         ("no accents", &unaccented),
