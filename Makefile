@@ -5,7 +5,7 @@ CARGO ?= cargo
 TARGET := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),target)
 DEMO := build/demo
 
-.PHONY: help run test demo dist bench soak lint docs clean-demo
+.PHONY: help run test demo dist bench soak lint docs codes-report clean-demo
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -34,6 +34,9 @@ lint: ## formatting, clippy, dependencies, documentation
 
 bench: ## measure this build: ingest against a null sink and DCMTK, index growth, restart
 	scripts/bench
+
+codes-report: ## how well headers are mapped to national codes: coverage, precision, harm, confusions
+	scripts/codes-report
 
 soak: ## the long runs: power losses, kills, mutations (SOAK_MINUTES=60)
 	scripts/soak

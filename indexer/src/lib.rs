@@ -5,6 +5,7 @@
 //! | [`dataset`] | the bounded scan, the split, reading, text, JSON, the attributes of the index; pure |
 //! | [`record`] | bodies of records and the digest of an instance; pure |
 //! | [`db`] | all SQL |
+//! | [`codes`] | national codes: the catalogue and the mapper from headers to techniques; pure |
 //! | [`query`] | the typed query behind QIDO-RS and C-FIND |
 //! | [`statement`] | what people and systems said, and which of it counts; pure |
 //! | [`principal`] | who asks and what they may; pure |
@@ -16,6 +17,7 @@
 //! This crate knows no HTTP, no DIMSE and no sockets.
 
 pub mod archive;
+pub mod codes;
 pub mod dataset;
 pub mod db;
 pub mod identity;

@@ -17,7 +17,9 @@ use storage_config::{Config, Uid};
 use crate::account::{self, Account};
 use crate::import::ImportJob;
 use crate::withdrawal::{RestoreJob, WithdrawJob, Withdrawn};
-use crate::{control, decode_worker, http, import, serve, setup, status, telemetry, withdrawal};
+use crate::{
+    catalogue, codes, control, decode_worker, http, import, serve, setup, status, telemetry, withdrawal,
+};
 
 /// DICOM imaging store and reuse archive.
 #[derive(Parser)]
@@ -40,6 +42,12 @@ enum Command {
     Import(Import),
     /// Make the index again from the packs.
     Rebuild,
+    /// Lists of national and hospital codes.
+    #[command(subcommand)]
+    Catalogue(catalogue::Command),
+    /// Techniques for tables of headers.
+    #[command(subcommand)]
+    Codes(codes::Command),
     /// Note that a backup of the data folder was made, for the page that says how long ago that was.
     BackupNoted {
         /// What it is called, such as the disk it is on.
@@ -160,6 +168,8 @@ fn run(cli: Cli) -> Result<ExitCode> {
             telemetry::log_to_stderr("warn");
             rebuild(&config)
         }
+        Command::Catalogue(command) => catalogue::run(&config.data_dir, command),
+        Command::Codes(command) => codes::run(&config.data_dir, command),
         Command::Withdraw(args) => {
             telemetry::log_to_stderr("warn");
             let Withdraw { study, facility, reason, why, who } = args;

@@ -3,7 +3,9 @@
 //! This crate wires the faces to one archive. It knows no SQL text, no pages and no PS3.18; those are in `indexer`,
 //! `portal` and `dicomweb`.
 
+pub mod catalogue;
 pub mod cli;
+pub mod codes;
 pub mod control;
 pub mod decode_worker;
 pub mod dimse;

@@ -92,7 +92,7 @@ fn none(what: &str, found: &[String]) {
 }
 
 /// A library, as manifests write it, and the crates that may name it.
-const OWNERS: [(&str, &[&str]); 18] = [
+const OWNERS: [(&str, &[&str]); 20] = [
     ("rusqlite", &["indexer"]),
     ("dicom-ul", &["pacs-server"]),
     ("dicom-core", &["indexer", "dicomweb"]),
@@ -111,6 +111,8 @@ const OWNERS: [(&str, &[&str]); 18] = [
     ("tokio-rustls", &["pacs-server"]),
     ("rustls", &["pacs-server"]),
     ("rcgen", &["pacs-server"]),
+    ("csv", &["indexer", "pacs-server"]),
+    ("calamine", &["pacs-server"]),
 ];
 
 #[test]

@@ -1,0 +1,112 @@
+//! Which regions were examined: what order, images and body part say together, and where they contradict.
+//!
+//! Knows how regions lie within each other; it may not know techniques.
+
+use std::collections::BTreeSet;
+
+use super::evidence::Evidence;
+use crate::codes::outcome::Level;
+use crate::codes::reading::{Concept, Kind, Reading, Vocabulary};
+
+/// Body parts that say too little to stand alone.
+const TOO_COARSE_ALONE: [&str; 6] = ["limb", "upper_limb", "lower_limb", "joint", "spine", "whole_body"];
+
+/// Regions, and where they come from.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Regions {
+    pub(crate) found: BTreeSet<Concept>,
+    pub(crate) level: Level,
+    /// Whether another field says the same.
+    pub(crate) agreed: bool,
+}
+
+/// Two fields that cannot both be right.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Contradiction {
+    pub(crate) one: String,
+    pub(crate) other: String,
+}
+
+/// The regions of a study. `coarse` says which regions have no technique of their own and need a closer word.
+pub(crate) fn resolve(
+    evidence: &Evidence,
+    vocabulary: &Vocabulary,
+    coarse: &dyn Fn(&str) -> bool,
+) -> Result<Regions, Contradiction> {
+    let of = |reading: &Reading| reading.of_kind(vocabulary, Kind::Region).collect::<BTreeSet<_>>();
+    let (order, study) = (of(&evidence.order), of(&evidence.study));
+    let (series, protocol) = (of(&evidence.all_series()), of(&evidence.protocol));
+    let body = of(&evidence.body);
+    apart(vocabulary, ("order", &order), ("study description", &study))?;
+    let text: BTreeSet<Concept> = order.union(&study).copied().collect();
+    apart(vocabulary, ("order or study", &text), ("series", &series))?;
+    if series.is_empty() {
+        apart(vocabulary, ("order or study", &text), ("protocol", &protocol))?;
+    }
+    let images: BTreeSet<Concept> = series.union(&protocol).copied().collect();
+    let agrees = |regions: &BTreeSet<Concept>, others: &BTreeSet<Concept>| {
+        !others.is_empty() && !is_apart(vocabulary, regions, others)
+    };
+    let mut regions = if !text.is_empty() {
+        let agreed = agrees(&text, &images) || agrees(&text, &body);
+        Regions { found: closer(vocabulary, &text, &images, &|_| true), level: Level::Text, agreed }
+    } else if !images.is_empty() {
+        apart(vocabulary, ("series", &series), ("protocol", &protocol))?;
+        let agreed = agrees(&images, &body);
+        Regions { found: images, level: Level::Series, agreed }
+    } else {
+        let found: BTreeSet<Concept> =
+            body.iter().filter(|region| !TOO_COARSE_ALONE.contains(region)).copied().collect();
+        Regions { found, level: Level::BodyPart, agreed: false }
+    };
+    regions.found = closer(vocabulary, &regions.found, &body, coarse);
+    regions.found = narrowest(vocabulary, &regions.found);
+    Ok(regions)
+}
+
+/// `regions`, of which those that `may` are replaced by what `others` has within them.
+fn closer(
+    vocabulary: &Vocabulary,
+    regions: &BTreeSet<Concept>,
+    others: &BTreeSet<Concept>,
+    may: &dyn Fn(&str) -> bool,
+) -> BTreeSet<Concept> {
+    let within = |region: &Concept| {
+        others.iter().copied().filter(|other| vocabulary.is_within(other, region)).collect::<Vec<_>>()
+    };
+    let mut found = regions.clone();
+    for region in regions.iter().filter(|region| may(region)) {
+        found.extend(within(region));
+    }
+    found
+}
+
+/// Regions without those that have a closer one among them.
+fn narrowest(vocabulary: &Vocabulary, regions: &BTreeSet<Concept>) -> BTreeSet<Concept> {
+    let has_closer = |region: &Concept| regions.iter().any(|other| vocabulary.is_within(other, region));
+    regions.iter().filter(|region| !has_closer(region)).copied().collect()
+}
+
+fn apart(
+    vocabulary: &Vocabulary,
+    one: (&str, &BTreeSet<Concept>),
+    other: (&str, &BTreeSet<Concept>),
+) -> Result<(), Contradiction> {
+    if one.1.is_empty() || other.1.is_empty() || !is_apart(vocabulary, one.1, other.1) {
+        return Ok(());
+    }
+    let said = |(field, regions): (&str, &BTreeSet<Concept>)| {
+        format!("{field} says {}", regions.iter().copied().collect::<Vec<_>>().join(", "))
+    };
+    Err(Contradiction { one: said(one), other: said(other) })
+}
+
+/// Whether no region of one lies where a region of the other lies.
+pub(crate) fn is_apart(vocabulary: &Vocabulary, one: &BTreeSet<Concept>, other: &BTreeSet<Concept>) -> bool {
+    let zones = |regions: &BTreeSet<Concept>| {
+        let infos = regions.iter().filter_map(|region| vocabulary.info(region));
+        infos.flat_map(|info| info.zones.iter().copied()).collect::<BTreeSet<_>>()
+    };
+    let (one, other) = (zones(one), zones(other));
+    !one.contains("*") && !other.contains("*") && one.is_disjoint(&other)
+}

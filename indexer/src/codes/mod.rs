@@ -1,0 +1,29 @@
+//! National codes: the catalogue of services and techniques, and the mapper from the header of a study to them.
+//!
+//! | module | what |
+//! | --- | --- |
+//! | [`concept`] | a coded concept, the schemes, the crosswalk between them |
+//! | [`catalogue`] | the built-in list, imported lists, what a name of the list tells |
+//! | [`facts`] | what is known of a study, as it was received |
+//! | [`reading`] | from damaged text to concepts of the vocabulary |
+//! | [`choice`] | from concepts to techniques: regions, contrast, detector class, sides |
+//! | [`map`] | the whole way, and the answer |
+//! | [`score`] | measuring answers against labelled headers |
+//!
+//! Everything here is pure: no clock, no file, no SQL. The words and rules stand in `data/codes`, not in the code.
+
+pub mod catalogue;
+pub mod choice;
+pub mod concept;
+pub mod facts;
+mod map;
+mod outcome;
+pub mod reading;
+pub mod score;
+mod service;
+
+pub use catalogue::Catalogue;
+pub use concept::CodedConcept;
+pub use facts::{OrderedCode, StudyFacts};
+pub use map::map;
+pub use outcome::{Candidate, FacilityRule, Level, Line, Mapping, Outcome, Rules};
