@@ -38,6 +38,23 @@
   const narrow = window.innerWidth < 768;
   const phoneLayout = { routes: { 0: { layoutInstance: { props: { leftPanelClosed: { $set: true } } } } } };
 
+  // OHIF's bar of tools is made for desks: on a phone its parts would lie over one another, so they stand in a row that
+  // is pushed sideways.
+  if (narrow) {
+    const bar = 'div:has(> div > [data-cy="return-to-work-list"])';
+    const notice = 'div:has(> [data-cy="confirm-and-hide-button"])';
+    const style = document.createElement('style');
+    style.textContent = `
+      ${bar} { display: flex; gap: 8px; overflow-x: auto; scrollbar-width: none; }
+      ${bar} > div { position: static; flex: none; transform: none; translate: none; }
+      ${bar} > div:empty { display: none; }
+      div.fixed:has(> ${notice}) { height: auto; }
+      ${notice} { width: 96%; padding: 8px; gap: 8px; }
+      ${notice} svg { display: none; }
+      ${notice} [class*="text-[19px]"] { font-size: 14px; }`;
+    document.head.append(style);
+  }
+
   window.config = {
     name: 'archive',
     routerBasename: '/ohif',

@@ -20,7 +20,7 @@ use crate::measure;
 const BATCH_BYTES: usize = 256 * 1024;
 
 /// Turns at a time, of all answers of the process: enough to keep several disks and cores busy.
-const TURNS_AT_A_TIME: usize = 16;
+const TURNS_AT_A_TIME: usize = 8;
 static TURNS: Semaphore = Semaphore::const_new(TURNS_AT_A_TIME);
 
 /// The stored bytes could not be read or verified; the answer is cut. Details are in the log.

@@ -1,15 +1,19 @@
-// The viewer in a real browser, over demo studies.
+// The study list and the viewer in a real browser, over demo studies.
 //
 //   PACS_BIN=... FIXTURES_BIN=... node tests/browser/run.mjs      starts a server of its own
 //   node tests/browser/run.mjs --at http://127.0.0.1:8080          uses one that holds the same studies
 //
-// Screenshots go to build/browser. The last line says how many tests passed and failed.
+// Screenshots go to build/screenshots. The last line says how many tests passed and failed.
 import fs from 'node:fs';
 import path from 'node:path';
 import { makeDemo, makePrior, search, startArchive } from './archive.mjs';
-import { startBrowser } from './browser.mjs';
+import { explain, startBrowser } from './browser.mjs';
 import { makeColourClip } from './colour.mjs';
-import { tests } from './viewer.mjs';
+import { tests as ofList } from './list.mjs';
+import { tests as ofReports } from './report.mjs';
+import { tests as ofViewer } from './viewer.mjs';
+
+const tests = [...ofList, ...ofViewer, ...ofReports];
 
 const root = path.resolve(new URL('../..', import.meta.url).pathname);
 const at = process.argv.indexOf('--at');
@@ -33,12 +37,16 @@ async function load(archive) {
 }
 
 const archive = running ? { base: running, stop: async () => {} } : await startArchive(path.join(root, 'build/viewer'));
+// Whoever ends this early ends the server too; browsers end with the one that drives them.
+for (const signal of ['SIGINT', 'SIGTERM']) {
+  process.once(signal, () => archive.stop().finally(() => process.exit(1)));
+}
 let [passed, failed] = [0, 0];
 try {
   if (!running) await load(archive);
   const studies = await search(archive.base, 'studies?limit=101');
   for (const { name, test } of tests.filter(t => t.name.includes(only))) {
-    const browser = await startBrowser(path.join(root, 'build/browser'));
+    const browser = await startBrowser(path.join(root, 'build/screenshots'));
     const begin = Date.now();
     try {
       await test({ browser, base: archive.base, studies });
@@ -47,6 +55,7 @@ try {
     } catch (error) {
       failed += 1;
       console.log(`FAILED  ${name}\n${String(error.stack ?? error).replace(/^/gm, '        ')}`);
+      await explain(browser, name);
     } finally {
       await browser.close();
     }

@@ -1,0 +1,69 @@
+// A measurement that a reader makes in OHIF, kept as a structured report and found again.
+import assert from 'node:assert/strict';
+import { search } from './archive.mjs';
+import { openPage, untilPictures, untilStill } from './browser.mjs';
+import { clean, lit, one, open } from './viewer.mjs';
+
+/** Comprehensive SR and its relatives (PS3.4 B.5). */
+const REPORT = /^1\.2\.840\.10008\.5\.1\.4\.1\.1\.88\./;
+const NAME = 'ĐO THỬ';
+
+/** Draws a length over the first picture of the page. */
+async function measure(page) {
+  await page.locator('[data-cy="Length-btn"]').click();
+  const { x, y, width, height } = await page.locator('canvas.cornerstone-canvas').first().boundingBox();
+  const at = (right, down) => [x + width * right, y + height * down];
+  await page.mouse.move(...at(0.4, 0.4));
+  await page.mouse.down();
+  await page.mouse.move(...at(0.5, 0.45), { steps: 5 });
+  await page.mouse.move(...at(0.6, 0.5), { steps: 5 });
+  await page.mouse.up();
+}
+
+export const tests = [
+  {
+    name: 'a report saved from the viewer is found again',
+    async test(context) {
+      const study = one(context.studies, s => /TRẦN VĂN BÌNH/.test(s.patientName), 'the CT');
+      const reports = async () =>
+        (await search(context.base, `studies/${study.study}/instances?Modality=SR`)).map(row => row.instance);
+      const before = await reports();
+      const { page, log, shot } = await open(context, study);
+      await untilStill(page, lit(0.1), 'the CT');
+      await page.locator('[data-cy="confirm-and-hide-button"]').click();
+      await measure(page);
+      await page.locator('[data-cy="prompt-begin-tracking-yes-btn"]').click();
+      await page.locator('[data-cy="trackedMeasurements-btn"]').click();
+      const length = await page.locator('[data-cy="data-row"]').getByText(/^[\d.]+ mm$/).first().innerText();
+      await page.getByText('Lưu thành báo cáo SR').click();
+      await page.locator('[role="dialog"] input').fill(NAME);
+      await shot('viewer-report-saving');
+      const stored = page.waitForResponse(answer => answer.request().method() === 'POST');
+      await page.locator('[role="dialog"] button').filter({ hasText: /^(Save|Lưu)$/ }).click();
+      const answer = await stored;
+      assert.equal(answer.status(), 200, await answer.text());
+      const stowed = (await answer.json())['00081199'].Value[0];
+      assert.match(stowed['00081150'].Value[0], REPORT);
+      const uid = stowed['00081155'].Value[0];
+      const after = await reports();
+      assert.ok(!before.includes(uid) && after.includes(uid), `${uid} is not among ${after}`);
+      assert.equal(after.length, before.length + 1);
+      clean(log);
+
+      const again = await open(context, study);
+      await untilPictures(again.page, lit(0.1), 'the CT');
+      await again.page.locator('[data-cy="confirm-and-hide-button"]').click();
+      const item = again.page.locator('[data-cy="study-browser-thumbnail-no-image"]').filter({ hasText: NAME });
+      await item.dblclick();
+      // The measurement stands on the picture again; only then can it be taken up for more work.
+      await again.page.locator('[data-cy^="prompt-hydrate"], [data-cy*="hydrat"]').first().waitFor();
+      await again.page.locator('svg text, svg tspan').getByText(/mm/).first().waitFor();
+      const drawn = await again.page.locator('svg text, svg tspan').getByText(/mm/).first().textContent();
+      const millimetres = text => Number(/[\d.]+/.exec(text)[0]);
+      assert.ok(Math.abs(millimetres(drawn) - millimetres(length)) < 1, `${drawn} was saved as ${length}`);
+      await untilStill(again.page, lit(0.1), 'the CT');
+      await again.shot('viewer-report');
+      clean(again.log);
+    },
+  },
+];
