@@ -34,6 +34,24 @@
     }
   };
 
+  // What OHIF says in English whatever the language; the packaged viewer asks here.
+  const vietnamese = {
+    'OHIF Viewer is': 'Trình xem ảnh OHIF',
+    'for investigational use only': 'chỉ dùng cho nghiên cứu',
+    'Learn more about OHIF Viewer': 'Tìm hiểu thêm về OHIF',
+    'Confirm and hide': 'Đã hiểu',
+    Patient: 'Người bệnh',
+    'Multiple Patients': 'Nhiều người bệnh',
+    'Create Report': 'Báo cáo phép đo',
+    'Create new series': 'Tạo chuỗi mới',
+    'Report name': 'Tên báo cáo',
+    Save: 'Lưu',
+    'Do you want to continue tracking measurements for this study?': 'Tiếp tục theo dõi các phép đo của ca chụp này?',
+    Yes: 'Có',
+    No: 'Không',
+  };
+  const say = text => (inEnglish() ? text : (vietnamese[text] ?? text));
+
   // On a phone the picture gets the room: the list of series is closed at first and the patient's name folded.
   const narrow = window.innerWidth < 768;
   const phoneLayout = { routes: { 0: { layoutInstance: { props: { leftPanelClosed: { $set: true } } } } } };
@@ -57,6 +75,7 @@
 
   window.config = {
     name: 'archive',
+    say,
     routerBasename: '/ohif',
     extensions: [],
     modes: [],

@@ -11,6 +11,12 @@ const FLAGS = [
   '--enable-unsafe-swiftshader',
 ];
 
+/** The `chromium` that a shell would start. */
+function chromiumOfTheSystem() {
+  const places = (process.env.PATH ?? '').split(path.delimiter).map(folder => path.join(folder, 'chromium'));
+  return places.find(place => fs.existsSync(place)) ?? '/usr/bin/chromium';
+}
+
 /** How long anything may take on a machine that does other things too. */
 export const PATIENCE_MS = 60_000;
 
@@ -19,7 +25,7 @@ export async function startBrowser(pictures, viewport = { width: 1440, height: 9
   const { chromium } = createRequire(TOOLS)('playwright-core');
   const profile = fs.mkdtempSync(path.join(os.tmpdir(), 'profile-'));
   const context = await chromium.launchPersistentContext(profile, {
-    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+    executablePath: process.env.CHROMIUM ?? chromiumOfTheSystem(),
     headless: true, args: FLAGS, viewport, locale: 'vi-VN',
   });
   context.setDefaultTimeout(PATIENCE_MS);

@@ -1,8 +1,8 @@
 // A measurement that a reader makes in OHIF, kept as a structured report and found again.
 import assert from 'node:assert/strict';
 import { search } from './archive.mjs';
-import { openPage, untilPictures, untilStill } from './browser.mjs';
-import { clean, lit, one, open } from './viewer.mjs';
+import { until, untilPictures, untilStill } from './browser.mjs';
+import { clean, lit, one, open, says } from './viewer.mjs';
 
 /** Comprehensive SR and its relatives (PS3.4 B.5). */
 const REPORT = /^1\.2\.840\.10008\.5\.1\.4\.1\.1\.88\./;
@@ -20,6 +20,11 @@ async function measure(page) {
   await page.mouse.up();
 }
 
+/** The lengths that stand on the pictures of the page, in millimetres. */
+const lengths = page =>
+  page.evaluate(() => [...document.querySelectorAll('svg text')]
+    .map(text => /([\d.]+) mm/.exec(text.textContent)).filter(Boolean).map(([, number]) => Number(number)));
+
 export const tests = [
   {
     name: 'a report saved from the viewer is found again',
@@ -34,7 +39,7 @@ export const tests = [
       await measure(page);
       await page.locator('[data-cy="prompt-begin-tracking-yes-btn"]').click();
       await page.locator('[data-cy="trackedMeasurements-btn"]').click();
-      const length = await page.locator('[data-cy="data-row"]').getByText(/^[\d.]+ mm$/).first().innerText();
+      const [length] = await until('the measurement', () => lengths(page), all => all.length === 1);
       await page.getByText('Lưu thành báo cáo SR').click();
       await page.locator('[role="dialog"] input').fill(NAME);
       await shot('viewer-report-saving');
@@ -56,11 +61,9 @@ export const tests = [
       const item = again.page.locator('[data-cy="study-browser-thumbnail-no-image"]').filter({ hasText: NAME });
       await item.dblclick();
       // The measurement stands on the picture again; only then can it be taken up for more work.
-      await again.page.locator('[data-cy^="prompt-hydrate"], [data-cy*="hydrat"]').first().waitFor();
-      await again.page.locator('svg text, svg tspan').getByText(/mm/).first().waitFor();
-      const drawn = await again.page.locator('svg text, svg tspan').getByText(/mm/).first().textContent();
-      const millimetres = text => Number(/[\d.]+/.exec(text)[0]);
-      assert.ok(Math.abs(millimetres(drawn) - millimetres(length)) < 1, `${drawn} was saved as ${length}`);
+      await says(again.page, 'Tiếp tục theo dõi các phép đo của ca chụp này?');
+      const [drawn] = await until('the measurement again', () => lengths(again.page), all => all.length === 1);
+      assert.ok(Math.abs(drawn - length) < 1, `${drawn} mm were saved as ${length} mm`);
       await untilStill(again.page, lit(0.1), 'the CT');
       await again.shot('viewer-report');
       clean(again.log);

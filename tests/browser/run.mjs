@@ -7,6 +7,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { makeDemo, makePrior, search, startArchive } from './archive.mjs';
+import { makeDocument } from './document.mjs';
 import { explain, startBrowser } from './browser.mjs';
 import { makeColourClip } from './colour.mjs';
 import { tests as ofList } from './list.mjs';
@@ -20,7 +21,7 @@ const at = process.argv.indexOf('--at');
 const running = at > 0 ? process.argv[at + 1] : null;
 const only = process.argv.includes('--only') ? process.argv[process.argv.indexOf('--only') + 1] : '';
 
-/** Loads the demo studies, a prior of the patient of `xq-nguc`, and a colour clip. */
+/** Loads the demo studies, a prior of the patient of `xq-nguc`, a colour clip, a scanned report. */
 async function load(archive) {
   const demo = makeDemo(path.join(root, 'build/browser-demo'));
   archive.bring(demo);
@@ -33,6 +34,7 @@ async function load(archive) {
   const to = path.join(archive.folder, 'prior');
   makePrior(files.map(name => path.join(chest, name)), to, [...uids], now.date);
   makeColourClip(path.join(to, 'colour.dcm'), '2.25.4711.1');
+  makeDocument(path.join(to, 'document.dcm'), '2.25.4712.1');
   archive.bring(to);
 }
 

@@ -1,5 +1,6 @@
 // What a reader does in OHIF, and what must never happen.
 import assert from 'node:assert/strict';
+import { search } from './archive.mjs';
 import { openPage, until, untilPictures, untilStill, untilThumbnails } from './browser.mjs';
 
 export const lit = share => all => all.length > 0 && all[0].lit > share;
@@ -15,7 +16,7 @@ export const chest = studies => {
   assert.equal(all.length, 2, 'the chest X-ray and its prior');
   return all.sort((a, b) => b.date.localeCompare(a.date));
 };
-const stranger = studies => one(studies, s => s.patientId === '2600012345' && /PHẠM/.test(s.patientName), 'the stranger');
+export const stranger = studies => one(studies, s => s.patientId === '2600012345' && /PHẠM/.test(s.patientName), 'the stranger');
 
 /** The viewer's address of a study, as the start page links it: limited to the patient. */
 async function linkOf(base, study) {
@@ -47,6 +48,32 @@ export const THUMBNAILS = '[data-cy="study-browser-thumbnail"] img';
 
 /** Waits until the answers to requests whose address `accept`s are there. */
 const answered = (log, accept, what) => until(what, () => log.answered.some(accept));
+
+/** Waits until the browser's own viewer shows a page of paper in `place`: much white with something dark on it. */
+async function untilPaper(page, place) {
+  await place.waitFor();
+  await until('the page of a PDF', async () => {
+    const clip = await place.boundingBox();
+    const picture = (await page.screenshot({ clip })).toString('base64');
+    return page.evaluate(async picture => {
+      const image = new Image();
+      image.src = `data:image/png;base64,${picture}`;
+      await image.decode();
+      const copy = document.createElement('canvas');
+      [copy.width, copy.height] = [image.width, image.height];
+      const pen = copy.getContext('2d');
+      pen.drawImage(image, 0, 0);
+      const { data } = pen.getImageData(0, 0, image.width, image.height);
+      let [white, dark] = [0, 0];
+      for (let i = 0; i < data.length; i += 4) {
+        const most = Math.max(data[i], data[i + 1], data[i + 2]);
+        if (Math.min(data[i], data[i + 1], data[i + 2]) > 250) white += 1;
+        if (most < 25) dark += 1;
+      }
+      return { white: white / (data.length / 4), dark };
+    }, picture);
+  }, ({ white, dark }) => white > 0.2 && dark > 100);
+}
 
 /** Waits for a text on the page. */
 export const says = (page, text) => page.getByText(text).first().waitFor();
@@ -195,21 +222,28 @@ export const tests = [
   {
     name: 'a PDF is shown',
     async test(context) {
-      const study = one(context.studies, s => s.modalities.includes('DOC'), 'the study with a document');
+      const study = one(context.studies, s => s.modalities.includes('DOC') && s.modalities.includes('CT'), 'the CT');
       const { page, log, shot } = await open(context, study);
       await untilPictures(page, lit(0.1), 'the CT');
       await page.locator('[data-cy="study-browser-thumbnail-no-image"]').filter({ hasText: /DOC/ }).first().dblclick();
-      const shown = page.locator('object[type="application/pdf"]');
-      await shown.waitFor();
-      const address = await shown.getAttribute('data');
-      const { type, start } = await page.evaluate(async url => {
-        const answer = await fetch(url);
-        const bytes = new Uint8Array(await answer.arrayBuffer());
-        return { type: answer.headers.get('content-type'), start: String.fromCharCode(...bytes.slice(0, 5)) };
-      }, address);
-      assert.equal(start, '%PDF-');
-      assert.match(type, /application\/pdf/);
+      await untilPaper(page, page.locator('object[type="application/pdf"]'));
+      await shot('viewer-pdf');
       clean(log);
+    },
+  },
+  {
+    name: 'a large PDF is shown, and one opened by its address may do nothing else',
+    async test(context) {
+      const study = one(context.studies, s => s.patientId === 'GIAY-0001', 'the scanned report');
+      const { page, log, shot } = await open(context, study);
+      await untilPaper(page, page.locator('object[type="application/pdf"]'));
+      await shot('viewer-pdf-large');
+      clean(log);
+      const [found] = await search(context.base, `studies/${study.study}/instances`);
+      const address = `/dicom-web/studies/${study.study}/series/${found.series}/instances/${found.instance}/rendered`;
+      const answer = await fetch(context.base + address);
+      assert.equal(answer.headers.get('content-type'), 'application/pdf');
+      assert.match(answer.headers.get('content-security-policy'), /default-src 'none'/);
     },
   },
   {
