@@ -232,18 +232,23 @@ export const tests = [
     },
   },
   {
-    name: 'a large PDF is shown, and one opened by its address may do nothing else',
+    name: 'a large PDF is shown although its page may do nothing else; a short one has an address too',
     async test(context) {
       const study = one(context.studies, s => s.patientId === 'GIAY-0001', 'the scanned report');
       const { page, log, shot } = await open(context, study);
       await untilPaper(page, page.locator('object[type="application/pdf"]'));
       await shot('viewer-pdf-large');
       clean(log);
-      const [found] = await search(context.base, `studies/${study.study}/instances`);
-      const address = `/dicom-web/studies/${study.study}/series/${found.series}/instances/${found.instance}/rendered`;
-      const answer = await fetch(context.base + address);
-      assert.equal(answer.headers.get('content-type'), 'application/pdf');
-      assert.match(answer.headers.get('content-security-policy'), /default-src 'none'/);
+      const short = one(context.studies, s => s.modalities.includes('DOC') && s.modalities.includes('CT'), 'the CT');
+      for (const { study: uid } of [study, short]) {
+        const [found] = await search(context.base, `studies/${uid}/instances?Modality=DOC`);
+        const address = `/dicom-web/studies/${uid}/series/${found.series}/instances/${found.instance}/rendered`;
+        const answer = await fetch(context.base + address);
+        assert.equal(answer.status, 200, address);
+        assert.equal(answer.headers.get('content-type'), 'application/pdf');
+        assert.match(answer.headers.get('content-security-policy'), /default-src 'none';.* sandbox$/);
+        assert.equal((await answer.text()).slice(0, 5), '%PDF-');
+      }
     },
   },
   {
