@@ -183,13 +183,22 @@ fn one_series(out: &mut Html, language: Language, study: &Study, row: &QueryRow)
     out.put(format_args!("</td></tr>"));
 }
 
+/// Modalities of series that hold no images (PS3.3 C.7.3.1.1.1): nothing is asked for.
+const WITHOUT_IMAGES: [&str; 12] =
+    ["SR", "KO", "PR", "DOC", "AU", "ECG", "EPS", "HD", "PLAN", "REG", "RTPLAN", "RTSTRUCT"];
+
 /// A picture of a series in a box of a fixed size, which shows the modality where there is no picture.
 fn thumbnail(out: &mut Html, study: &Study, row: &QueryRow) {
     let Some(uid) = &row.series_uid else { return };
+    let modality = shown::text(&row.attributes, "00080060");
+    if WITHOUT_IMAGES.contains(&modality.as_str()) {
+        out.put(format_args!("<span class=\"picture\">{}</span>", Escaped(&modality)));
+        return;
+    }
     out.put(format_args!(
         "<span class=\"picture\"><img loading=\"lazy\" decoding=\"async\" width=\"80\" height=\"80\" \
          alt=\"{}\" src=\"/dicom-web/studies/{}/series/{uid}/thumbnail?viewport=160,160\"></span>",
-        Escaped(&shown::text(&row.attributes, "00080060")),
+        Escaped(&modality),
         study.row.study_uid,
     ));
 }
