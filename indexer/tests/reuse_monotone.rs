@@ -63,9 +63,11 @@ fn of_person_and_exam() -> Vec<Removal> {
 
 fn of_images_and_time() -> Vec<Removal> {
     vec![
-        // A side or contrast in the images that contradicts the code, or a view that fails, speaks against.
+        // A side, view or contrast in the images that contradicts the code or leaves it in doubt speaks against.
         ("images", |p, now| {
-            !now.fails(CheckName::Coverage) && !now.fails(CheckName::Completeness) && p.images.pop().is_some()
+            (now.outcome)(CheckName::Coverage) == Some(Outcome::Pass)
+                && !now.fails(CheckName::Completeness)
+                && p.images.pop().is_some()
         }),
         ("views of images", |p, now| {
             let well = !now.fails(CheckName::Coverage) && !now.fails(CheckName::Completeness);
