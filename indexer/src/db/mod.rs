@@ -42,7 +42,7 @@ use std::path::Path;
 use storage_config::{ContentHash, Uid};
 
 pub use bulk::{BulkLocation, DamagedCopy};
-pub use coding::{SeriesSource, StudySource};
+pub use coding::{NewCoding, Reviewed, SeriesSource, StudySource};
 pub use conflict::{Conflict, Unindexable};
 pub use content::{SeriesMember, SeriesState};
 pub use entry::{
