@@ -234,7 +234,8 @@ fn shared(catalogue: &Catalogue, scheme: &str, value: &str) -> Option<NamedCode>
     }
     let entries =
         catalogue.lists().iter().flat_map(|list| list.entries.iter().map(move |entry| (list, entry)));
-    let mut named = entries.filter(|(list, entry)| list.concept(entry) == **code).map(|(_, entry)| &entry.name);
+    let mut named =
+        entries.filter(|(list, entry)| list.concept(entry) == **code).map(|(_, entry)| &entry.name);
     let meaning = named.next_back().cloned().unwrap_or_else(|| code.value.clone());
     Some(NamedCode {
         value: code.value.clone(),
