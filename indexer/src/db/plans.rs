@@ -113,3 +113,16 @@ fn the_newest_studies_come_in_order_of_an_index_and_are_not_sorted() {
         }
     });
 }
+
+#[test]
+fn a_code_is_looked_up_and_studies_that_wait_are_listed_by_index() {
+    with_database(|session| {
+        let mut query = Query::new(Level::Study);
+        assert!(query.key_within(0x0008_1032, 0x0008_0100, "18.149").unwrap());
+        let compiled = find::compile(session, &query).unwrap();
+        let plan = plan(session, &compiled.sql, &compiled.bound);
+        assert!(plan.iter().any(|step| step.contains("study_code_found")), "{plan:#?}");
+        assert!(slow(&plan).is_empty(), "{}\n{plan:#?}", compiled.sql);
+        assert!(!query.key_within(0x0040_0275, 0x0008_0100, "18.149").unwrap());
+    });
+}
