@@ -198,7 +198,7 @@ fn a_choice_becomes_a_rule_of_the_facility() {
     archive.choose_codes(ChooseCodes { as_rule: true, ..choose(&one[0].study, &[&known]) }).unwrap();
     store_all(&archive, &other);
     let ruled = coded(&archive, &other[0].study, |coding| coding.source == Source::Rule);
-    assert_eq!(ruled.techniques, [known.clone()]);
+    assert_eq!(ruled.techniques, [known]);
     // Another facility has not said so.
     let elsewhere = described(&all[..2], 3, "GOI KHAM DAC BIET 7");
     for one in &elsewhere {
