@@ -3,7 +3,7 @@
 //! | may | doctor | radiologist | technician | administrator | auditor | token `read` | token `store` |
 //! | --- | --- | --- | --- | --- | --- | --- | --- |
 //! | see studies | yes | yes | yes | yes | | yes | |
-//! | store and import | | yes | yes | yes | | | yes |
+//! | store and import, say what was examined | | yes | yes | yes | | | yes |
 //! | see the state of the system | yes | yes | yes | yes | yes | yes | |
 //! | allow machines | | | yes | yes | | | |
 //! | withdraw, restore, link patients | | yes | | yes | | | |
@@ -98,7 +98,7 @@ impl FromStr for Role {
 pub enum Action {
     /// Search, look at and download studies.
     SeeStudies,
-    /// Store instances: STOW-RS, import of files and discs.
+    /// Store instances: STOW-RS, import of files and discs; say which examination a study is.
     Store,
     /// See machines, room, conflicts and counts.
     SeeState,

@@ -329,7 +329,9 @@ fn wait_until(mut holds: impl FnMut() -> bool) {
 }
 
 /// What later versions of the schema added, taken away again, the latest first.
-const OLDER: [&str; 3] = [
+const OLDER: [&str; 4] = [
+    "DROP TABLE study_code; DROP TABLE study_code_value; DROP TABLE code_choice; DROP TABLE code_rule; \
+     DROP INDEX study_to_code; PRAGMA user_version = 4;",
     "DROP INDEX bulk_location_damaged; PRAGMA user_version = 3;",
     "DROP TABLE subject; DROP TABLE statement; DROP TABLE withdrawal; DROP TABLE withdrawn; \
      DROP TABLE version_choice; DROP TABLE patient_link; DROP TABLE legal_hold; \

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use indexer::archive::Archive;
+use indexer::codes::Catalogue;
 use indexer::db::FacilityId;
 use indexer::picture::Pictures;
 use portal::sign_in::Gate;
@@ -59,6 +60,7 @@ async fn serve(
     metrics: metrics_exporter_prometheus::PrometheusHandle,
 ) -> Result<()> {
     let facilities = Facilities::of(config, archive)?;
+    code_studies(config, archive)?;
     let peer_log = Arc::new(PeerLog::default());
     let dimse = {
         let log = peer_log.clone();
@@ -96,6 +98,13 @@ async fn serve(
     control.stop();
     peer_log.flush(archive);
     Ok(())
+}
+
+/// Has studies given their national codes from now on, by the built-in catalogue and the imported lists.
+fn code_studies(config: &Config, archive: &Archive) -> Result<()> {
+    let lists = crate::catalogue::load(&config.data_dir).context("the imported lists of codes")?;
+    let quiet = Duration::from_secs(u64::from(config.study.quiet_seconds));
+    archive.code_studies(Catalogue::built_in().with_lists(lists), quiet).context("the codes of studies")
 }
 
 /// Who may ask over HTTP, and what is noted of it.

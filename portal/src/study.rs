@@ -16,7 +16,7 @@ use crate::figures::{bytes, count};
 use crate::frame::{Failure, Frame, Place};
 use crate::html::{Escaped, Html};
 use crate::language::Language;
-use crate::list::rows::{counts, description, kinds, n_images, state, viewer};
+use crate::list::rows::{counts, description, exam, kinds, n_images, state, viewer};
 use crate::shown;
 use crate::sign_in::Who;
 use crate::words::with;
@@ -110,6 +110,7 @@ fn head(out: &mut Html, language: Language, quiet_seconds: u32, study: &Study) {
         [day, shown::minute(attributes, "00080030")].into_iter().flatten().collect::<Vec<_>>().join(" ");
     out.put(format_args!("· {} ", if when.is_empty() { words.no_date } else { &when }));
     state(out, language, quiet_seconds, row);
+    exam(out, language, row);
     out.put(format_args!(
         "</p></div><div class=\"acts\"><a class=\"button view\" href=\"{}\">{}</a>\
          <a class=\"button plain\" href=\"/studies/{}/download.zip\" download title=\"{}\">{}</a></div></div>",

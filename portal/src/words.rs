@@ -61,6 +61,9 @@ words! {
     no_name: "(không có tên)", "(no name)";
     no_date: "Không rõ ngày", "Date unknown";
     no_description: "Không có mô tả", "No description";
+    exam_waits: "chờ duyệt", "to be reviewed";
+    exam_waits_why: "Tên dịch vụ do máy gợi ý, chờ người có thẩm quyền xác nhận", "The archive suggests this examination; a person still has to confirm it";
+    exam_named: "Tên kỹ thuật theo danh mục", "Examination by the national list";
     male: "Nam", "Male";
     female: "Nữ", "Female";
     other_sex: "Khác", "Other";

@@ -41,7 +41,10 @@ pub async fn search(archive: &Archive, level: Level, named: Named, search: Searc
         Level::Instance => query::Level::Instance,
     });
     for key in keys {
-        let taken = query.key(key.tag, &key.value);
+        let taken = match key.within {
+            Some(sequence) => query.key_within(sequence, key.tag, &key.value),
+            None => query.key(key.tag, &key.value),
+        };
         if !taken.map_err(|error| Error::invalid(shortened(&key.name), error.to_string()))? {
             found.ignored.push(format!("{:08X}", key.tag));
         }
@@ -88,7 +91,7 @@ fn within(named: Named, mut keys: Vec<Key>) -> Option<Vec<Key>> {
         [(0x0020_000D, named.study), (0x0020_000E, named.series), (0x0008_0018, named.instance)];
     for (tag, uid) in path {
         let Some(uid) = uid else { continue };
-        match keys.iter_mut().find(|key| key.tag == tag) {
+        match keys.iter_mut().find(|key| key.within.is_none() && key.tag == tag) {
             Some(key) => {
                 let any = key.value.is_empty() || key.value == "*";
                 if !any && !key.value.split('\\').any(|one| one.trim() == uid.as_str()) {
@@ -96,7 +99,7 @@ fn within(named: Named, mut keys: Vec<Key>) -> Option<Vec<Key>> {
                 }
                 key.value = uid.to_string();
             }
-            None => keys.push(Key { tag, name: "path".to_owned(), value: uid.to_string() }),
+            None => keys.push(Key { within: None, tag, name: "path".to_owned(), value: uid.to_string() }),
         }
     }
     Some(keys)

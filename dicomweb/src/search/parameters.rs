@@ -17,12 +17,17 @@ const VALUE_MAX: usize = 8192;
 /// Bytes of a value with wildcards, at most.
 const WILDCARD_MAX: usize = 256;
 
+/// ProcedureCodeSequence and CodeValue in it: the one path into a sequence that is matched.
+const CODE_OF_STUDY: (Tag, Tag) = (0x0008_1032, 0x0008_0100);
+
 /// A data element tag: group and element.
 pub type Tag = u32;
 
 /// A matching key: attribute and value as PS3.4 C.2.2.2 has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Key {
+    /// The sequence whose items have the attribute; none for one of the data set itself.
+    pub within: Option<Tag>,
     /// The attribute.
     pub tag: Tag,
     /// The attribute as the client wrote it.
@@ -104,25 +109,29 @@ impl Search {
         let mut steps = name.split('.').map(|step| tag(step).ok_or_else(|| unknown(&shortened(name), step)));
         let first = steps.next().unwrap_or_else(|| Err(unknown("query", name)))?;
         let further = steps.collect::<Result<Vec<_>, _>>()?;
-        if !further.is_empty() {
-            self.ignored.push(format!(
-                "{first:08X}.{}",
-                further.iter().map(|t| format!("{t:08X}")).collect::<Vec<_>>().join(".")
-            ));
-            return Ok(());
-        }
+        let (within, tag) = match further.as_slice() {
+            [] => (None, first),
+            [inner] if (first, *inner) == CODE_OF_STUDY => (Some(first), *inner),
+            _ => {
+                self.ignored.push(format!(
+                    "{first:08X}.{}",
+                    further.iter().map(|t| format!("{t:08X}")).collect::<Vec<_>>().join(".")
+                ));
+                return Ok(());
+            }
+        };
         if value.len() > VALUE_MAX {
             return Err(Error::invalid(name, format!("the value has more than {VALUE_MAX} bytes")));
         }
-        if self.keys.iter().any(|key| key.tag == first) {
+        if self.keys.iter().any(|key| (key.within, key.tag) == (within, tag)) {
             return Err(Error::invalid(name, "the attribute is given twice"));
         }
         if self.keys.len() == KEYS_MAX {
             return Err(Error::invalid(name, format!("there are more than {KEYS_MAX} matching keys")));
         }
-        let value = if is_list(first) { value.replace(',', "\\") } else { value.to_owned() };
-        check_value(first, name, &value)?;
-        self.keys.push(Key { tag: first, name: name.to_owned(), value });
+        let value = if is_list(tag) { value.replace(',', "\\") } else { value.to_owned() };
+        check_value(tag, name, &value)?;
+        self.keys.push(Key { within, tag, name: name.to_owned(), value });
         Ok(())
     }
 }
@@ -301,5 +310,13 @@ mod tests {
         let search = read("RequestAttributesSequence.ScheduledProcedureStepID=7&emptyvaluematching=true");
         assert_eq!(search.ignored, ["00400275.00400009", "emptyvaluematching"]);
         assert!(search.keys.is_empty());
+        for name in ["ProcedureCodeSequence.CodeValue", "00081032.00080100"] {
+            let search = read(&format!("{name}=18.149"));
+            assert_eq!(
+                (search.keys[0].within, search.keys[0].tag),
+                (Some(0x0008_1032), 0x0008_0100),
+                "{name}"
+            );
+        }
     }
 }

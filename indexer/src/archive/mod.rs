@@ -10,8 +10,10 @@ mod append;
 mod budget;
 mod bulk;
 mod cache_files;
+mod coding;
 mod documents;
 mod error;
+mod facts;
 mod fragment;
 mod frames;
 mod group_lane;
@@ -33,7 +35,7 @@ mod withdrawing;
 
 use std::path::PathBuf;
 use std::sync::atomic::AtomicUsize;
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -42,8 +44,10 @@ use storage_config::config::{ScanLimits, StoreLimits};
 use storage_config::disk::{Disk, SyncPoint};
 use storage_config::pack::Identity;
 
+pub use coding::ChooseCodes;
 pub use documents::BulkReader;
 pub use error::{OpenError, ReadError, StoreError, StoreErrorKind};
+pub use facts::SourcedFacts;
 pub use frames::{Frames, frame_syntax};
 pub use header::HeaderReader;
 pub use job::{Expect, Outcome, Stored};
@@ -58,6 +62,7 @@ use crate::db::{Db, InstanceRow, WalLimits};
 use budget::Budget;
 use bulk::Records;
 use cache_files::CacheFiles;
+use coding::Coder;
 use group_lane::{GroupLane, Queue};
 use health::Health;
 use in_flight::InFlight;
@@ -117,6 +122,7 @@ pub(crate) struct Shared {
     records: Records,
     manifests: Manifests,
     turns: Turns,
+    coder: OnceLock<Coder>,
     stop: Mutex<bool>,
     stopped: Condvar,
 }
@@ -151,6 +157,7 @@ impl Archive {
             making_pack: Mutex::new(()),
             records: Records::default(),
             turns: Turns::default(),
+            coder: OnceLock::new(),
             stop: Mutex::new(false),
             stopped: Condvar::new(),
         });

@@ -274,7 +274,7 @@ fn check(db: &Db, statement: &Statement) -> Result<(), StateError> {
             }
             Ok(())
         }
-        State::Withdrawal(_) => Ok(()),
+        State::Withdrawal(_) | State::CodeRule(_) => Ok(()),
         State::ServedVersion(chosen) => check_versions(db, &statement.subject.key, chosen),
         State::PatientLink(link) => {
             for (field, key) in [("a", &link.a), ("b", &link.b)] {
@@ -294,7 +294,7 @@ fn check(db: &Db, statement: &Statement) -> Result<(), StateError> {
             }
             Ok(())
         }
-        State::LegalHold(_) => {
+        State::LegalHold(_) | State::StudyCode(_) => {
             let study = storage_config::Uid::parse(&statement.subject.key)
                 .map_err(|error| invalid("study", error.to_string()))?;
             if db.has_study(&study)? { Ok(()) } else { Err(StateError::NotFound("study")) }

@@ -8,12 +8,14 @@
 //! | [`reading`] | from damaged text to concepts of the vocabulary |
 //! | [`choice`] | from concepts to techniques: regions, contrast, detector class, sides |
 //! | [`mod@map`] | the whole way, and the answer |
+//! | [`coded`] | the answer with what a person chose, as it is kept and shown |
 //! | [`score`] | measuring answers against labelled headers |
 //!
 //! Everything here is pure: no clock, no file, no SQL. The words and rules stand in `data/codes`, not in the code.
 
 pub mod catalogue;
 pub mod choice;
+pub mod coded;
 pub mod concept;
 pub mod facts;
 mod map;
@@ -21,9 +23,11 @@ mod outcome;
 pub mod reading;
 pub mod score;
 mod service;
+mod version;
 
 pub use catalogue::Catalogue;
 pub use concept::CodedConcept;
 pub use facts::{OrderedCode, StudyFacts};
 pub use map::map;
 pub use outcome::{Candidate, FacilityRule, Level, Line, Mapping, Outcome, Rules};
+pub use version::version;

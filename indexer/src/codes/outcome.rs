@@ -1,5 +1,7 @@
 //! The answer of the mapper, and what it is asked with.
 
+use serde::{Deserialize, Serialize};
+
 use super::catalogue::Catalogue;
 use super::choice::rules::Table;
 use super::choice::side::Side;
@@ -40,7 +42,8 @@ pub struct Candidate {
 }
 
 /// What was decided.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// The techniques are assigned.
     Assigned,
@@ -61,6 +64,8 @@ pub struct Mapping {
     pub techniques: Vec<String>,
     /// All candidates, best first.
     pub candidates: Vec<Candidate>,
+    /// Where the evidence comes from; none where no examination was found.
+    pub level: Option<Level>,
     /// How sure the mapper is of the best candidate, from 0 to 1.
     pub confidence: f64,
     /// With or without contrast, unknown where no examination was found.
@@ -121,6 +126,7 @@ impl Mapping {
             outcome,
             techniques: Vec::new(),
             candidates: Vec::new(),
+            level: None,
             confidence: 0.0,
             contrast: None,
             laterality: None,

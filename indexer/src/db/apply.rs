@@ -14,8 +14,10 @@ use super::study;
 use super::touched::Touched;
 
 /// All tables that are derived from packs.
-const DERIVED: [&str; 25] = [
+const DERIVED: [&str; 29] = [
     "bulk_location",
+    "code_choice",
+    "code_rule",
     "conflict",
     "facility",
     "facility_code",
@@ -32,6 +34,8 @@ const DERIVED: [&str; 25] = [
     "series_variant",
     "statement",
     "study",
+    "study_code",
+    "study_code_value",
     "study_variant",
     "study_word",
     "subject",

@@ -6,7 +6,8 @@ use rusqlite::params_from_iter;
 use super::session::Session;
 use super::sqlite::{DbOptions, SqliteDb};
 use super::{
-    bulk, conflict, content, find, holding, instance, pack, patient, retrieve, series, show, statement,
+    bulk, coding, conflict, content, find, holding, instance, pack, patient, retrieve, series, show,
+    statement,
 };
 use super::{study, version, visible, word};
 use crate::query::{Level, Query};
@@ -40,6 +41,7 @@ fn statements_of_storing_and_retrieving_use_indexes() {
     with_database(|session| {
         let hot = [
             bulk::HOT,
+            &coding::hot(),
             conflict::HOT,
             content::HOT,
             holding::HOT,
@@ -109,5 +111,18 @@ fn the_newest_studies_come_in_order_of_an_index_and_are_not_sorted() {
             let whole_sort = plan.iter().any(|step| step == "USE TEMP B-TREE FOR ORDER BY");
             assert!(by_index && !whole_sort, "{sql}\n{plan:#?}");
         }
+    });
+}
+
+#[test]
+fn a_code_is_looked_up_and_studies_that_wait_are_listed_by_index() {
+    with_database(|session| {
+        let mut query = Query::new(Level::Study);
+        assert!(query.key_within(0x0008_1032, 0x0008_0100, "18.149").unwrap());
+        let compiled = find::compile(session, &query).unwrap();
+        let plan = plan(session, &compiled.sql, &compiled.bound);
+        assert!(plan.iter().any(|step| step.contains("study_code_found")), "{plan:#?}");
+        assert!(slow(&plan).is_empty(), "{}\n{plan:#?}", compiled.sql);
+        assert!(!query.key_within(0x0040_0275, 0x0008_0100, "18.149").unwrap());
     });
 }

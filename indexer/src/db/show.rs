@@ -4,13 +4,17 @@ use rusqlite::{Row, params_from_iter};
 use serde_json::{Map, Value, json};
 use storage_config::Uid;
 
+use super::coding;
 use super::error::DbError;
 use super::find;
 use super::session::Session;
-use crate::query::{GroupKey, LIMIT_MAX, Level, OFFSET_MAX, Page, PageKey, PagePart, Query, QueryRow};
+use crate::codes::Outcome;
+use crate::query::{Exam, GroupKey, LIMIT_MAX, Level, OFFSET_MAX, Page, PageKey, PagePart, Query, QueryRow};
 
 const STUDY: &str = "SELECT s.study_uid, v.json, s.modalities, s.n_series, s.n_instances, s.identity_conflict, \
-     p.key, s.changed_ms FROM study s JOIN study_variant v ON v.id = s.variant_id LEFT JOIN patient p ON p.id = s.patient_row \
+     p.key, s.changed_ms, c.outcome, c.name, c.items, c.schemes FROM study s \
+     JOIN study_variant v ON v.id = s.variant_id LEFT JOIN patient p ON p.id = s.patient_row \
+     LEFT JOIN study_code c ON c.study_row = s.id \
      WHERE s.id = ?1";
 const SERIES: &str = "SELECT r.series_uid, v.json, r.n_instances, r.study_row \
      FROM series r JOIN series_variant v ON v.id = r.variant_id WHERE r.id = ?1";
@@ -66,14 +70,16 @@ struct Parents {
 }
 
 fn study(session: &Session<'_>, id: i64) -> Result<QueryRow, DbError> {
-    let (uid, json, modalities, counts, (identity_conflict, key, changed_ms)) = session
+    let (told, coded) = session
         .row(STUDY, [id], |row| {
             let counts: (i64, i64) = (row.get(3)?, row.get(4)?);
             let texts: (String, String, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
             let key: Option<Vec<u8>> = row.get(6)?;
-            Ok((texts.0, texts.1, texts.2, counts, (row.get(5)?, key, row.get::<_, i64>(7)?)))
+            let told = (texts.0, texts.1, texts.2, counts, (row.get(5)?, key, row.get::<_, i64>(7)?));
+            Ok((told, coded(row)?))
         })?
         .ok_or(DbError::Invalid("study"))?;
+    let (uid, json, modalities, counts, (identity_conflict, key, changed_ms)) = told;
     let mut attributes = object(&json)?;
     let announced = attributes.get(ANNOUNCED).and_then(|a| a.get("Value")?.get(0)?.as_u64());
     let modalities: Vec<&str> = modalities.split('\\').filter(|modality| !modality.is_empty()).collect();
@@ -82,6 +88,7 @@ fn study(session: &Session<'_>, id: i64) -> Result<QueryRow, DbError> {
     set(&mut attributes, "00080061", "CS", json!(modalities));
     set(&mut attributes, "00201206", "IS", json!([counts.0]));
     set(&mut attributes, ANNOUNCED, "IS", json!([counts.1]));
+    let exam = coded.map(|coded| carry_codes(&mut attributes, coded)).transpose()?;
     let study_uid = parse(&uid)?;
     let patient = key.as_deref().and_then(GroupKey::from_bytes);
     let (series_uid, sop_instance) = (None, None);
@@ -94,7 +101,43 @@ fn study(session: &Session<'_>, id: i64) -> Result<QueryRow, DbError> {
         patient,
         changed_ms,
         announced,
+        exam,
     })
+}
+
+/// What a study is coded as: outcome, name, items of ProcedureCodeSequence, items about their schemes.
+type Coded = (i64, String, [String; 2]);
+
+fn coded(row: &Row<'_>) -> rusqlite::Result<Option<Coded>> {
+    match row.get::<_, Option<i64>>(8)? {
+        Some(outcome) => Ok(Some((outcome, row.get(9)?, [row.get(10)?, row.get(11)?]))),
+        None => Ok(None),
+    }
+}
+
+/// Puts the assigned codes behind those of the header, which stay as they are.
+fn carry_codes(attributes: &mut Map<String, Value>, (outcome, name, items): Coded) -> Result<Exam, DbError> {
+    for (tag, items) in ["00081032", "00080110"].into_iter().zip(items) {
+        if items.is_empty() {
+            continue;
+        }
+        let items: Vec<Value> = serde_json::from_str(&items).map_err(|_| DbError::Invalid("codes"))?;
+        let own = attributes.get_mut(tag).and_then(|attribute| attribute.get_mut("Value")?.as_array_mut());
+        match own {
+            Some(own) => {
+                let is_own = |item: &Value| own.iter().any(|own| same_code(own, item));
+                let further: Vec<Value> = items.into_iter().filter(|item| !is_own(item)).collect();
+                own.extend(further);
+            }
+            None => set(attributes, tag, "SQ", Value::Array(items)),
+        }
+    }
+    Ok(Exam { name, waits: outcome == coding::number(Outcome::Review) })
+}
+
+/// Whether two items are one code of one scheme.
+fn same_code(one: &Value, other: &Value) -> bool {
+    ["00080100", "00080119", "00080102"].iter().all(|tag| one[tag]["Value"] == other[tag]["Value"])
 }
 
 /// A patient as its newest study names it.

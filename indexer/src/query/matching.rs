@@ -59,6 +59,8 @@ pub enum Match {
     BodyPart(Text),
     /// PerformedProcedureStepStartDate.
     PerformedDate(Range),
+    /// CodeValue of an item of ProcedureCodeSequence.
+    ProcedureCode(Text),
     /// InstanceNumber.
     InstanceNumber(i64),
 }
@@ -120,6 +122,21 @@ impl Match {
             return Ok(Parsed::Universal);
         }
         key.map(|key| if key.matches_all() { Parsed::Universal } else { Parsed::Key(key) })
+    }
+
+    /// The key that an attribute in the items of a sequence and a value make.
+    pub(super) fn parse_within(sequence: u32, tag: u32, value: &str) -> Result<Parsed, QueryError> {
+        let value = value.trim_matches([' ', '\0']);
+        if value.chars().count() > VALUE_MAX {
+            return Err(QueryError::TooMuch(tag));
+        }
+        if (sequence, tag) != (0x0008_1032, 0x0008_0100) {
+            return Ok(Parsed::Unsupported);
+        }
+        if value.bytes().all(|b| b == b'*') {
+            return Ok(Parsed::Universal);
+        }
+        text(tag, value).map(|text| Parsed::Key(Match::ProcedureCode(text)))
     }
 
     /// Whether nothing was left of the value by folding.

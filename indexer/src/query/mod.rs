@@ -7,7 +7,7 @@ mod page;
 mod scope;
 
 pub use matching::{Match, QueryError, Range, Text};
-pub use page::{Page, PageKey, PagePart, QueryRow};
+pub use page::{Exam, Page, PageKey, PagePart, QueryRow};
 pub use scope::{GroupKey, IdentityGroup, NotAKey, PatientScope};
 
 /// Most rows of one page.
@@ -76,7 +76,20 @@ impl Query {
     /// # Errors
     /// When the value cannot be one of that attribute, or asks for more than a query may.
     pub fn key(&mut self, tag: u32, value: &str) -> Result<bool, QueryError> {
-        match Match::parse(tag, value)? {
+        self.take(Match::parse(tag, value)?)
+    }
+
+    /// Adds a key on an attribute in the items of a sequence, both as tags. Supported is
+    /// ProcedureCodeSequence (0008,1032) with CodeValue (0008,0100). False if it is not, as [`Query::key`].
+    ///
+    /// # Errors
+    /// As [`Query::key`].
+    pub fn key_within(&mut self, sequence: u32, tag: u32, value: &str) -> Result<bool, QueryError> {
+        self.take(Match::parse_within(sequence, tag, value)?)
+    }
+
+    fn take(&mut self, parsed: matching::Parsed) -> Result<bool, QueryError> {
+        match parsed {
             matching::Parsed::Unsupported => Ok(false),
             matching::Parsed::Universal => Ok(true),
             matching::Parsed::Key(key) => {

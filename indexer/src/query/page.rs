@@ -38,6 +38,17 @@ pub struct QueryRow {
     /// How many instances the study has, as its sender announced it in (0020,1208). The attributes hold the number
     /// that is here.
     pub announced: Option<u64>,
+    /// What was examined, as the study is coded; none before it was.
+    pub exam: Option<Exam>,
+}
+
+/// The examination of a study in words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exam {
+    /// The names of its techniques; empty where none was found.
+    pub name: String,
+    /// Whether a person still has to choose: the name is what the mapper would offer first.
+    pub waits: bool,
 }
 
 /// Where a page ended. Opaque to callers, stable while the row it names stays.

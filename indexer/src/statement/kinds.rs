@@ -5,6 +5,7 @@
 use serde::{Deserialize, Serialize};
 use storage_config::{ContentHash, Uid};
 
+use super::codes::{CodeRule, StudyCode};
 use super::{StatementError, invalid, text};
 use crate::query::GroupKey;
 
@@ -33,6 +34,10 @@ pub enum State {
     PatientLink(PatientLink),
     /// Whether a study must be kept; the subject is its Study Instance UID.
     LegalHold(LegalHold),
+    /// The codes of a study, as a person chose them; the subject is its Study Instance UID.
+    StudyCode(StudyCode),
+    /// A choice of codes that holds for a facility; the subject is [`CodeRule::key`].
+    CodeRule(CodeRule),
 }
 
 /// Names a kind of statement.
@@ -48,6 +53,10 @@ pub enum Kind {
     PatientLink,
     /// [`State::LegalHold`].
     LegalHold,
+    /// [`State::StudyCode`].
+    StudyCode,
+    /// [`State::CodeRule`].
+    CodeRule,
 }
 
 impl Kind {
@@ -59,6 +68,8 @@ impl Kind {
             Kind::ServedVersion => 3,
             Kind::PatientLink => 4,
             Kind::LegalHold => 5,
+            Kind::StudyCode => 6,
+            Kind::CodeRule => 7,
         }
     }
 }
@@ -73,6 +84,8 @@ impl State {
             State::ServedVersion(_) => Kind::ServedVersion,
             State::PatientLink(_) => Kind::PatientLink,
             State::LegalHold(_) => Kind::LegalHold,
+            State::StudyCode(_) => Kind::StudyCode,
+            State::CodeRule(_) => Kind::CodeRule,
         }
     }
 
@@ -81,6 +94,7 @@ impl State {
         match self {
             State::Facility(_) => key.parse().unwrap_or(0),
             State::Withdrawal(withdrawal) => withdrawal.facility.unwrap_or(0),
+            State::CodeRule(rule) => rule.facility,
             _ => 0,
         }
     }
@@ -106,10 +120,22 @@ impl State {
                 }
                 key == link.key()
             }
-            State::LegalHold(_) => Uid::parse(key).is_ok_and(|uid| uid.as_str() == key),
+            State::LegalHold(_) => is_uid(key),
+            State::StudyCode(code) => {
+                code.check()?;
+                is_uid(key)
+            }
+            State::CodeRule(rule) => {
+                rule.check()?;
+                key == rule.key()
+            }
         };
         if fits { Ok(()) } else { Err(invalid("subject", "does not fit the state")) }
     }
+}
+
+fn is_uid(key: &str) -> bool {
+    Uid::parse(key).is_ok_and(|uid| uid.as_str() == key)
 }
 
 /// The codes of a facility; codes change when hospitals merge.

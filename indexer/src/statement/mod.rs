@@ -4,6 +4,7 @@
 //! of a subject follows from the set of statements about it, in whatever order they come: [`fold`] decides. Pure:
 //! nothing here reads a disk, a database or a clock.
 
+mod codes;
 pub mod fold;
 mod kinds;
 mod time;
@@ -11,6 +12,7 @@ mod time;
 use serde::{Deserialize, Serialize};
 use storage_config::ContentHash;
 
+pub use codes::{CodeRule, StudyCode, Verdict};
 pub use kinds::{
     DatedCode, Facility, INSTANCES_MAX, Kind, LegalHold, PatientLink, Reason, Resolution, ServedVersion,
     State, VERSIONS_MAX, Withdrawal, sop_key,

@@ -16,7 +16,7 @@ pub(super) struct Need {
 }
 
 /// Beginnings of paths, and what reading and changing below them needs; the first that fits counts.
-const TABLE: [(&str, Option<Action>, Option<Action>); 27] = [
+const TABLE: [(&str, Option<Action>, Option<Action>); 28] = [
     ("/sign-in", None, None),
     ("/sign-out", None, None),
     ("/language", None, None),
@@ -38,6 +38,7 @@ const TABLE: [(&str, Option<Action>, Option<Action>); 27] = [
     ("/api/v1/conflicts", Some(Action::SeeState), Some(Action::Withdraw)),
     ("/api/v1/withdrawals", Some(Action::SeeStudies), Some(Action::Withdraw)),
     ("/api/v1/patients", Some(Action::SeeStudies), Some(Action::Withdraw)),
+    ("/api/v1/codes", Some(Action::SeeStudies), Some(Action::Store)),
     ("/api/v1/legal-holds", Some(Action::SeeStudies), Some(Action::Withdraw)),
     ("/api/v1/studies", Some(Action::SeeStudies), Some(Action::Withdraw)),
     ("/import", Some(Action::Store), Some(Action::Store)),
@@ -45,6 +46,9 @@ const TABLE: [(&str, Option<Action>, Option<Action>); 27] = [
     ("/dicom-web", Some(Action::SeeStudies), Some(Action::Store)),
     ("/patients", Some(Action::SeeStudies), Some(Action::Store)),
 ];
+
+/// What the codes of a study end with, below its address: whoever takes pictures or reads them says what was examined.
+const CODES: (&str, &str) = ("/api/v1/studies/", "/codes");
 
 /// Where pages post what is searched for: posted so that it stands in no address; it changes nothing.
 const SEARCH: &str = "/search";
@@ -54,7 +58,10 @@ impl Need {
     pub(super) fn of(method: &Method, path: &str) -> Need {
         let reads = matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS) || path == SEARCH;
         let rest = TABLE.iter().find(|(beginning, ..)| is_below(path, beginning));
-        let (_, read, change) = rest.unwrap_or(&("", Some(Action::SeeStudies), Some(Action::AllowMachines)));
+        let (_, read, change) = match path.strip_prefix(CODES.0).and_then(|rest| rest.strip_suffix(CODES.1)) {
+            Some(study) if !study.contains('/') => &("", Some(Action::SeeStudies), Some(Action::Store)),
+            _ => rest.unwrap_or(&("", Some(Action::SeeStudies), Some(Action::AllowMachines))),
+        };
         Need { action: if reads { *read } else { *change }, changes: !reads }
     }
 }
@@ -90,6 +97,9 @@ mod tests {
         assert_eq!(of(Method::POST, "/api/v1/imports/7/files"), (Some(Action::Store), true));
         assert_eq!(of(Method::POST, "/api/v1/withdrawals/7/restore"), (Some(Action::Withdraw), true));
         assert_eq!(of(Method::DELETE, "/api/v1/studies/1.2/legal-hold"), (Some(Action::Withdraw), true));
+        assert_eq!(of(Method::GET, "/api/v1/codes/review"), (Some(Action::SeeStudies), false));
+        assert_eq!(of(Method::POST, "/api/v1/studies/1.2/codes"), (Some(Action::Store), true));
+        assert_eq!(of(Method::POST, "/api/v1/studies/1.2/x/codes"), (Some(Action::Withdraw), true));
         assert_eq!(of(Method::POST, "/api/v1/something-new"), (Some(Action::AllowMachines), true));
         assert_eq!(of(Method::DELETE, "/assets-of-others"), (Some(Action::AllowMachines), true));
     }

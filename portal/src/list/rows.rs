@@ -118,6 +118,7 @@ fn study(out: &mut Html, language: Language, quiet_seconds: u32, row: &QueryRow)
         if accession.is_empty() { String::new() } else { format!("{} {accession}", words.accession) };
     let beside = [accession, text("00080080")].into_iter().filter(|text| !text.is_empty());
     out.text(&beside.collect::<Vec<_>>().join(" · "));
+    exam(out, language, row);
     let (series, images) = counts(row);
     out.put(format_args!(
         "</small></td><td class=\"counts\"><span>{}</span><small>{}</small></td><td class=\"state\">",
@@ -155,6 +156,21 @@ pub(crate) fn description(language: Language, row: &QueryRow) -> String {
     said.into_iter()
         .find(|text| !text.is_empty())
         .unwrap_or_else(|| language.words().no_description.to_owned())
+}
+
+/// The examination by the national list, with a mark where a person still has to confirm it.
+pub(crate) fn exam(out: &mut Html, language: Language, row: &QueryRow) {
+    let words = language.words();
+    let Some(exam) = row.exam.as_ref().filter(|exam| !exam.name.is_empty()) else { return };
+    out.put(format_args!(
+        "<span class=\"exam\" title=\"{}\">{}",
+        if exam.waits { words.exam_waits_why } else { words.exam_named },
+        Escaped(&exam.name)
+    ));
+    if exam.waits {
+        out.put(format_args!(" <em>({})</em>", words.exam_waits));
+    }
+    out.put(format_args!("</span>"));
 }
 
 /// Modalities as marks before a text.

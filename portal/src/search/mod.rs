@@ -161,6 +161,7 @@ mod tests {
 
     fn list(studies: &[(&str, &str)]) -> VecDeque<(String, QueryRow)> {
         let row = |uid: &str| QueryRow {
+            exam: None,
             study_uid: Uid::parse(uid).unwrap(),
             series_uid: None,
             sop_instance: None,

@@ -41,6 +41,28 @@ impl Request {
         self.text(name)?.ok_or_else(|| Problem::Invalid(name, "is missing".into()))
     }
 
+    /// A list of texts, empty where there is none.
+    pub(super) fn texts(&mut self, name: &'static str) -> Result<Vec<String>, Problem> {
+        let wrong = || Problem::Invalid(name, "is no list of texts".into());
+        match self.fields.remove(name) {
+            None | Some(Value::Null) => Ok(Vec::new()),
+            Some(Value::Array(values)) => {
+                let text = |value: Value| value.as_str().map(str::to_owned).ok_or_else(wrong);
+                values.into_iter().map(text).collect()
+            }
+            Some(_) => Err(wrong()),
+        }
+    }
+
+    /// Whether something is wanted; without the field it is not.
+    pub(super) fn yes(&mut self, name: &'static str) -> Result<bool, Problem> {
+        match self.fields.remove(name) {
+            None | Some(Value::Null) => Ok(false),
+            Some(Value::Bool(yes)) => Ok(yes),
+            Some(_) => Err(Problem::Invalid(name, "is neither true nor false".into())),
+        }
+    }
+
     /// A UID, where there is one.
     pub(super) fn uid(&mut self, name: &'static str) -> Result<Option<Uid>, Problem> {
         self.text(name)?.map(|text| uid(name, &text)).transpose()

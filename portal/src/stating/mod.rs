@@ -1,10 +1,11 @@
 //! What people say about what is stored, under `/api/v1`: withdrawing and giving back, choosing a version, linking
-//! patients, holding a study.
+//! patients, holding a study, choosing the codes of a study.
 //!
 //! Each request becomes one statement. The header `Idempotency-Key` names it: the same request under the same key again
 //! has the same answer and does nothing. Who says it is decided in [`who`] and nowhere else.
 
 mod body;
+mod codes;
 mod legal_hold;
 mod patients;
 mod versions;
@@ -41,6 +42,8 @@ pub(crate) fn routes() -> Router<Portal> {
             "/api/v1/studies/{study}/legal-hold",
             get(legal_hold::one).post(legal_hold::set).delete(legal_hold::clear),
         )
+        .route("/api/v1/studies/{study}/codes", get(codes::one).post(codes::choose))
+        .route("/api/v1/codes/review", get(codes::review))
         .layer(DefaultBodyLimit::max(REQUEST_BYTES))
 }
 

@@ -351,6 +351,7 @@ impl Case<'_> {
             outcome: if assigned { Outcome::Assigned } else { Outcome::Review },
             techniques: if assigned { techniques } else { Vec::new() },
             candidates,
+            level: Some(finding.level),
             confidence,
             contrast: Some(finding.contrast),
             laterality,

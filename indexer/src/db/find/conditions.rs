@@ -58,6 +58,7 @@ impl Conditions {
                 let condition = names::name("s.referring_folded", text, fuzzy, &mut Vec::new());
                 self.each(&condition);
             }
+            Match::ProcedureCode(text) => self.code(text),
             Match::Issuer(text) => self.each(&text_in("s.issuer", text)),
             Match::Sex(text) => self.each(&text_in("s.sex", text)),
             Match::StudyId(text) => self.each(&text_in("s.study_id", text)),
@@ -126,6 +127,17 @@ impl Conditions {
                 }
                 self.looks_at_each = true;
             }
+        }
+    }
+
+    /// A code of the study: a rare one picks out few studies, another is looked for in each.
+    fn code(&mut self, text: &Text) {
+        let mut has = Fragment::new("EXISTS (SELECT 1 FROM study_code_value c WHERE c.study_row = s.id AND ");
+        has.append(&text_in("c.value", text)).raw(")");
+        self.each(&has);
+        if let Text::Is(value) = text {
+            let driver = "SELECT study_row FROM study_code_value WHERE value = ?";
+            self.drivers.push(Fragment::with(driver, [Bound::Text(value.clone())]));
         }
     }
 

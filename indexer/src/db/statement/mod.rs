@@ -3,6 +3,7 @@
 //! What counts is decided per subject from all its statements, so that the order in which they are applied makes no
 //! difference. What follows is made by one apply function per kind, from the subject's current state alone.
 
+mod code;
 mod legal_hold;
 mod link;
 mod list;
@@ -41,7 +42,7 @@ const UNDECIDED: &str = "SELECT DISTINCT subject_row FROM statement WHERE versio
 #[cfg(test)]
 pub(super) fn hot() -> Vec<&'static str> {
     let own = [FIND, UNDECIDED_OF, ALL_OF, DECIDED_AFTER, SUBJECT, SET_VERSION, SET_CURRENT, BODY];
-    [&own[..], list::HOT, withdrawal::HOT, served::HOT, link::HOT, legal_hold::HOT].concat()
+    [&own[..], code::HOT, list::HOT, withdrawal::HOT, served::HOT, link::HOT, legal_hold::HOT].concat()
 }
 
 /// Takes a statement in. Unless it is left for `later`, what counts is decided at the end of the batch.
@@ -128,5 +129,7 @@ fn apply(
         State::ServedVersion(state) => served::apply(session, subject, state, touched),
         State::PatientLink(state) => link::apply(session, subject, state),
         State::LegalHold(state) => legal_hold::apply(session, subject, &statement.subject.key, state),
+        State::StudyCode(state) => code::choose(session, subject, statement, state),
+        State::CodeRule(state) => code::rule(session, subject, statement, state),
     }
 }

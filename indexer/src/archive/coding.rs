@@ -1,0 +1,253 @@
+//! Giving stored studies their national codes: when they went quiet, when a person chose, when rules or lists changed.
+//!
+//! Work that waits is a row, so that an end of the process forgets nothing; rows are written when no answer waits. Knows
+//! when studies are mapped; how is the business of `codes`.
+
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use storage_config::Uid;
+
+use super::error::{OpenError, ReadError, StoreError};
+use super::stating::{Basis, Said, StateError, invalid};
+use super::{Archive, SourcedFacts, spawn};
+use crate::codes::coded::StudyCoding;
+use crate::codes::{Catalogue, Rules, StudyFacts, map, version};
+use crate::dataset::fold::fold;
+use crate::db::{DbError, NewCoding, Stated};
+use crate::statement::{CodeRule, State, StudyCode, Verdict, Who};
+
+/// Studies of one turn.
+const TURN: u32 = 16;
+/// How long the thread waits when there is nothing to do.
+const PAUSE: Duration = Duration::from_millis(500);
+/// How often a wait for the index writer looks for the stop.
+const PATIENCE: Duration = Duration::from_millis(200);
+
+/// What studies are coded by.
+pub(crate) struct Coder {
+    catalogue: Catalogue,
+    version: String,
+    rules: Mutex<Rules>,
+}
+
+/// What a person chooses for a study.
+#[derive(Debug, Clone)]
+pub struct ChooseCodes {
+    /// The client's idempotency key.
+    pub id: Option<String>,
+    /// The study.
+    pub study: Uid,
+    /// What it is.
+    pub verdict: Verdict,
+    /// Its techniques.
+    pub techniques: Vec<String>,
+    /// Its service code, where it is known.
+    pub service: Option<String>,
+    /// Whether studies of its facility with the same text, or the same code in their order, are to be that too.
+    pub as_rule: bool,
+    /// What it is based on.
+    pub based_on: Basis,
+    /// Who chooses.
+    pub who: Who,
+    /// Why.
+    pub why: String,
+}
+
+impl Archive {
+    /// Codes studies from now on: those that wait, each of which nothing came for `quiet`, and all that were coded by
+    /// other rules or lists. Called once.
+    ///
+    /// # Errors
+    /// When the thread cannot be started.
+    pub fn code_studies(&self, catalogue: Catalogue, quiet: Duration) -> Result<(), OpenError> {
+        let rules = Mutex::new(Rules::built_in(&catalogue));
+        let coder = Coder { version: version(&catalogue), catalogue, rules };
+        if self.shared.coder.set(coder).is_err() {
+            return Ok(());
+        }
+        let archive = Archive { shared: self.shared.clone(), threads: Arc::default() };
+        let thread = spawn("codes", &self.shared, move |_| archive.keep_coding(quiet))?;
+        self.threads.lock().unwrap_or_else(PoisonError::into_inner).push(thread);
+        Ok(())
+    }
+
+    /// The catalogue by which studies are coded; none where they are not.
+    #[must_use]
+    pub fn catalogue(&self) -> Option<&Catalogue> {
+        self.shared.coder.get().map(|coder| &coder.catalogue)
+    }
+
+    fn keep_coding(&self, quiet: Duration) {
+        while !self.shared.wait_for_stop(PAUSE) {
+            while self.code_turn(quiet) {
+                if self.shared.wait_for_stop(Duration::ZERO) {
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Codes some studies; whether there may be more.
+    fn code_turn(&self, quiet: Duration) -> bool {
+        let Some(coder) = self.shared.coder.get() else { return false };
+        let quiet_ms = i64::try_from(quiet.as_millis()).unwrap_or(i64::MAX);
+        let before = (self.shared.options.now_ms)().saturating_sub(quiet_ms);
+        let studies = match self.db().studies_to_code(&coder.version, before, TURN) {
+            Ok(studies) => studies,
+            Err(error) => {
+                tracing::warn!(%error, "studies that wait for their codes could not be listed");
+                return false;
+            }
+        };
+        for study in &studies {
+            if let Err(error) = self.code(coder, study) {
+                tracing::warn!(%error, "a study was not given its codes; it is tried again");
+                return false;
+            }
+        }
+        studies.len() == TURN as usize
+    }
+
+    /// Codes one study as it is now.
+    fn code(&self, coder: &Coder, study: &Uid) -> Result<(), ReadError> {
+        let Some(sourced) = self.sourced_facts(study)? else {
+            let study = study.clone();
+            return Ok(self.in_index(move |db| db.clear_coding(&study))?);
+        };
+        // Choice and rules are read after the generation: what is said meanwhile raises it, and the study is done again.
+        let chosen = self.db().chosen_codes(study)?;
+        let facility_rules = self.db().code_rules(sourced.facility)?;
+        let SourcedFacts { facts, facility, generation } = sourced;
+        let mapping = {
+            let mut rules = coder.rules.lock().unwrap_or_else(PoisonError::into_inner);
+            rules.facility = facility_rules;
+            map(&facts, &coder.catalogue, &rules)
+        };
+        let coding = StudyCoding::of(&mapping, chosen.as_ref(), &coder.catalogue, &coder.version);
+        let new = NewCoding { study: study.clone(), generation, facility, basis: basis(&facts), coding };
+        Ok(self.in_index(move |db| db.set_coding(&new))?)
+    }
+
+    /// Runs a small change when no answer waits, and waits for it.
+    fn in_index(
+        &self,
+        change: impl FnOnce(&crate::db::Db) -> Result<(), DbError> + Send + 'static,
+    ) -> Result<(), DbError> {
+        let (tell, told) = channel();
+        self.in_background(move |db| drop(tell.send(change(db))));
+        loop {
+            match told.recv_timeout(PATIENCE) {
+                Ok(result) => return result,
+                // After the stop nobody may be left who does it; the study still waits at the next start.
+                Err(RecvTimeoutError::Timeout) if !self.shared.wait_for_stop(Duration::ZERO) => {}
+                Err(_) => return Ok(()),
+            }
+        }
+    }
+
+    /// States the codes of a study as a person chose them; they outweigh the mapper's from then on. With
+    /// [`ChooseCodes::as_rule`] the choice becomes a rule of the facility too.
+    ///
+    /// # Errors
+    /// [`StateError`]; what is not in the catalogue is invalid.
+    pub fn choose_codes(&self, choose: ChooseCodes) -> Result<Stated, StateError> {
+        let unready = || StoreError::Unavailable("studies are not given codes".into());
+        let coder = self.shared.coder.get().ok_or_else(unready)?;
+        let sourced = self.sourced_facts(&choose.study).map_err(unread)?;
+        let sourced = sourced.ok_or(StateError::NotFound("study"))?;
+        let state = in_catalogue(&coder.catalogue, &choose)?;
+        let rule = match choose.as_rule {
+            true => Some(rule_of(&sourced, &state)?),
+            false => None,
+        };
+        let stated = self.state(Said {
+            id: choose.id,
+            key: choose.study.to_string(),
+            state: State::StudyCode(state),
+            based_on: choose.based_on,
+            who: choose.who.clone(),
+            why: choose.why.clone(),
+        })?;
+        if let Some(rule) = rule {
+            // The same request again says the same again: the last word is what it was.
+            self.state(Said {
+                id: Some(format!("{}.rule", stated.statement.id.chars().take(58).collect::<String>())),
+                key: rule.key(),
+                state: State::CodeRule(rule),
+                based_on: Basis::Current,
+                who: choose.who,
+                why: choose.why,
+                })?;
+        }
+        if let Err(error) = self.code(coder, &choose.study) {
+            tracing::warn!(%error, "a choice of codes is shown later");
+        }
+        Ok(stated)
+    }
+}
+
+fn unread(error: ReadError) -> StateError {
+    match error {
+        ReadError::Index(error) => error.into(),
+        error => StoreError::Internal(error.to_string()).into(),
+    }
+}
+
+/// Folded text of order and study, as rules of facilities go by it.
+fn basis(facts: &StudyFacts) -> String {
+    fold(&[&*facts.requested_procedure, &*facts.study_description].join(" "))
+}
+
+/// The choice with its codes as the catalogue writes them.
+fn in_catalogue(catalogue: &Catalogue, choose: &ChooseCodes) -> Result<StudyCode, StateError> {
+    let known = |code: &String| {
+        let technique = catalogue.technique(code);
+        technique.ok_or_else(|| invalid("techniques", format!("the catalogue has no {:?}", short(code))))
+    };
+    let techniques = choose.techniques.iter().map(known).collect::<Result<Vec<_>, _>>()?;
+    let service = match &choose.service {
+        None => None,
+        Some(code) => {
+            let service = catalogue.service(code);
+            let service = service.ok_or_else(|| invalid("service_code", "is not in the catalogue"))?;
+            let billed = service.techniques.iter().filter_map(|at| catalogue.techniques().get(*at));
+            if !billed.into_iter().any(|of| techniques.iter().any(|technique| technique.code == of.code)) {
+                return Err(invalid("service_code", "is not a service of the technique"));
+            }
+            Some(service.code.clone())
+        }
+    };
+    let techniques = techniques.into_iter().map(|technique| technique.code.clone()).collect();
+    Ok(StudyCode { verdict: choose.verdict, techniques, service })
+}
+
+fn short(text: &str) -> String {
+    text.chars().take(32).collect()
+}
+
+/// The rule that a choice becomes: by the text of order and study, without one by the code of the order.
+fn rule_of(sourced: &SourcedFacts, state: &StudyCode) -> Result<CodeRule, StateError> {
+    let facts = &sourced.facts;
+    if state.verdict != Verdict::Assigned {
+        return Err(invalid("rule", "is made of a choice that assigns techniques"));
+    }
+    let text = basis(facts);
+    let text = if text.trim().is_empty() { String::new() } else { text };
+    let code = match text.is_empty() {
+        true => facts.codes.iter().map(|code| code.value.clone()).find(|code| !code.is_empty()),
+        false => None,
+    };
+    let rule = CodeRule {
+        facility: sourced.facility.0,
+        modality: facts.modality.clone(),
+        code: code.unwrap_or_default(),
+        text,
+        techniques: state.techniques.clone(),
+    };
+    if rule.code.is_empty() && rule.text.is_empty() {
+        return Err(invalid("rule", "the study has no text and no code of its order to go by"));
+    }
+    Ok(rule)
+}

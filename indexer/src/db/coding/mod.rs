@@ -1,0 +1,91 @@
+//! National codes of studies as rows: what they are made from, what was assigned, what waits.
+
+mod rows;
+mod source;
+
+pub(super) use rows::number;
+pub use rows::{NewCoding, Reviewed};
+pub use source::{SeriesSource, StudySource};
+
+use storage_config::Uid;
+
+use super::{Db, DbError, FacilityId};
+use crate::codes::FacilityRule;
+use crate::codes::coded::{Chosen, StudyCoding};
+
+#[cfg(test)]
+pub(super) fn hot() -> Vec<&'static str> {
+    [source::HOT, rows::HOT].concat()
+}
+
+impl Db {
+    /// What the headers of a study say, bounded in series and images; none where nothing of it is served.
+    ///
+    /// # Errors
+    /// When the database fails, as all below.
+    pub fn study_source(&self, study: &Uid) -> Result<Option<StudySource>, DbError> {
+        self.read_snapshot(|session| source::of_study(session, study))
+    }
+
+    /// Studies that the mapper has to look at: changed ones of which nothing came since `quiet_before_ms`
+    /// (milliseconds since 1970-01-01 UTC), then those that were coded by another version; at most `limit`.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn studies_to_code(
+        &self,
+        version: &str,
+        quiet_before_ms: i64,
+        limit: u32,
+    ) -> Result<Vec<Uid>, DbError> {
+        self.read(|session| rows::to_code(session, version, quiet_before_ms, limit))
+    }
+
+    /// Keeps the codes of a study in the place of those it had, and that it was looked at.
+    ///
+    /// # Errors
+    /// When the database fails; nothing is changed then.
+    pub fn set_coding(&self, new: &NewCoding) -> Result<(), DbError> {
+        self.write(|session| rows::set(session, new))
+    }
+
+    /// Takes the codes of a study away, unless something of it is served.
+    ///
+    /// # Errors
+    /// When the database fails; nothing is changed then.
+    pub fn clear_coding(&self, study: &Uid) -> Result<(), DbError> {
+        self.write(|session| rows::clear(session, study))
+    }
+
+    /// What a study is coded as; none before the mapper looked at it.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn coding(&self, study: &Uid) -> Result<Option<StudyCoding>, DbError> {
+        self.read(|session| rows::of_study(session, study))
+    }
+
+    /// Studies that wait for a person, the latest first; at most `limit` after the first `offset`.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn codes_to_review(&self, limit: u32, offset: u32) -> Result<Vec<Reviewed>, DbError> {
+        self.read(|session| rows::review(session, limit, offset))
+    }
+
+    /// What a person chose for a study.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn chosen_codes(&self, study: &Uid) -> Result<Option<Chosen>, DbError> {
+        self.read(|session| rows::chosen(session, study))
+    }
+
+    /// Choices of people that hold for a facility.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn code_rules(&self, facility: FacilityId) -> Result<Vec<FacilityRule>, DbError> {
+        self.read(|session| rows::rules(session, facility))
+    }
+}
