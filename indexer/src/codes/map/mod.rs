@@ -124,7 +124,8 @@ impl Case<'_> {
             regions.level = regions.level.min(Level::Text);
         }
         let mut chosen = self.chosen(&regions, &tags);
-        if regions.found.is_empty() && !chosen.names.is_empty() {
+        let without_region = || self.chosen(&Regions::default(), &tags).names == chosen.names;
+        if !chosen.names.is_empty() && (regions.found.is_empty() || chosen.whole && without_region()) {
             // Ways of examining that need no region come from texts only.
             regions.level = Level::Text;
         }

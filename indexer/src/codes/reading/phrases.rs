@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use super::repair::{alternatives, pieces};
 use super::spelling;
-use super::vocabulary::{Concept, Kind, Phrase, Vocabulary};
+use super::vocabulary::{Concept, Kind, Meaning, Phrase, Vocabulary};
 use crate::codes::facts::Imaging;
 
 /// A concept that was found, with the words that stand for it.
@@ -73,18 +73,22 @@ impl Vocabulary {
 
     fn read_plain(&self, text: &str, imaging: Imaging) -> Reading {
         let mut reading = Reading::default();
+        let mut marks = Vec::new();
         for piece in pieces(text) {
             let (words, known) = spelling::words(self, &piece);
+            // What was spelt otherwise has no marks of its own.
+            let as_written = words.len() == 1 && words.first() == Some(&piece.joined);
+            marks.extend(words.iter().map(|_| if as_written { piece.marks.clone() } else { String::new() }));
             if !known {
                 reading.unknown.extend(words.iter().filter(|word| word.len() >= 3).cloned());
             }
             reading.words.extend(words);
         }
         let words = std::mem::take(&mut reading.words);
-        for (at, phrase) in self.cover(&words, imaging) {
+        for (at, phrase) in self.cover(&words, &marks, imaging) {
             let text = words[at..at + phrase.words.len()].join(" ");
             reading.covered += text.len();
-            for meaning in phrase.meanings.iter().filter(|meaning| meaning.holds(imaging)) {
+            for meaning in meanings(phrase, &marks[at], imaging) {
                 for concept in &meaning.concepts {
                     let found = reading
                         .found
@@ -106,7 +110,12 @@ impl Vocabulary {
     }
 
     /// Phrases that cover `words` best, with their places: long phrases count more than many short ones.
-    fn cover<'a>(&'a self, words: &'a [String], imaging: Imaging) -> Vec<(usize, &'a Phrase)> {
+    fn cover<'a>(
+        &'a self,
+        words: &'a [String],
+        marks: &[String],
+        imaging: Imaging,
+    ) -> Vec<(usize, &'a Phrase)> {
         let mut best: Vec<(usize, Option<&Phrase>)> = vec![(0, None); words.len() + 1];
         for at in (0..words.len()).rev() {
             best[at] = (best[at + 1].0, None);
@@ -114,7 +123,7 @@ impl Vocabulary {
                 let length = phrase.words.len();
                 let fits = words.len() - at >= length
                     && phrase.words.iter().zip(&words[at..]).all(|(known, word)| same(known, word))
-                    && phrase.meanings.iter().any(|meaning| meaning.holds(imaging));
+                    && meanings(phrase, &marks[at], imaging).next().is_some();
                 let score = if fits { best[at + length].0 + 4 * length * length } else { 0 };
                 if fits && score > best[at].0 {
                     best[at] = (score, Some(phrase));
@@ -144,6 +153,15 @@ impl Vocabulary {
             Box::new(self.phrases.get(word).into_iter().flatten())
         }
     }
+}
+
+/// What a phrase means for a modality, where its first word is written with `marks`.
+fn meanings<'a>(
+    phrase: &'a Phrase,
+    marks: &'a str,
+    imaging: Imaging,
+) -> impl Iterator<Item = &'a Meaning> + 'a {
+    phrase.meanings.iter().filter(move |meaning| meaning.holds(imaging) && meaning.may_be_written(marks))
 }
 
 /// Whether `word`, in which a run of `?` stands for as many letters or fewer, is `known`.

@@ -149,6 +149,8 @@ pub struct Piece {
     pub joined: String,
     /// Folded, cut where capitals begin a new word (`ThoraxRoutine`).
     pub parts: Vec<String>,
+    /// The Vietnamese marks of its letters.
+    pub marks: String,
 }
 
 /// The pieces of a text: letters and digits, `?` for a lost letter, and `+C` or `C+` for contrast.
@@ -189,12 +191,20 @@ fn is_contrast_mark(before: char, after: char, piece: &str, second: Option<&char
     leads || leads_gd || follows
 }
 
+/// The Vietnamese marks of a word, wherever they stand in it (`hoá`, `hóa`); đ counts as a mark.
+fn marks(word: &str) -> String {
+    if word.is_ascii() {
+        return String::new();
+    }
+    word.to_lowercase().nfd().filter(|letter| is_mark(*letter) || *letter == 'đ').collect()
+}
+
 fn take(piece: &mut String, found: &mut Vec<Piece>) {
     if piece.chars().any(|letter| letter.is_alphanumeric() || letter == '+') {
         let joined = fold(piece);
         let parts = camel(piece).iter().map(|part| fold(part)).filter(|part| !part.is_empty()).collect();
         if !joined.is_empty() {
-            found.push(Piece { joined, parts });
+            found.push(Piece { joined, parts, marks: marks(piece) });
         }
     }
     piece.clear();

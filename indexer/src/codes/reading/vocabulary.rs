@@ -53,9 +53,17 @@ pub(super) struct Meaning {
     pub(super) concepts: Vec<Concept>,
     only: Vec<&'static str>,
     pub(super) weak: bool,
+    /// The marks of a single word for a region; empty where a word with other marks means the same.
+    marks: String,
 }
 
 impl Meaning {
+    /// Whether a word written with `marks` may be this one: some may be left out, but none may be another, as in `sơ`
+    /// and `sọ`, which are one word without them.
+    pub(super) fn may_be_written(&self, marks: &str) -> bool {
+        self.marks.is_empty() || marks.chars().all(|mark| self.marks.contains(mark))
+    }
+
     pub(super) fn holds(&self, imaging: Imaging) -> bool {
         self.only.is_empty() || self.only.iter().any(|label| imaging.answers_to(label))
     }
@@ -123,7 +131,11 @@ impl Vocabulary {
             let weak = phrase.ends_with('%');
             let any_order = phrase.starts_with('~');
             let text = phrase.trim_start_matches('~').trim_end_matches('%');
-            let meaning = Meaning { concepts: named.clone(), only: only.clone(), weak };
+            let marks = match &pieces(text)[..] {
+                [piece] if named.iter().any(|name| self.kind(name) == Kind::Region) => piece.marks.clone(),
+                _ => String::new(),
+            };
+            let meaning = Meaning { concepts: named.clone(), only: only.clone(), weak, marks };
             let whole: Vec<String> = pieces(text).into_iter().map(|piece| piece.joined).collect();
             let split: Vec<String> = pieces(text).into_iter().flat_map(|piece| piece.parts).collect();
             if any_order {
