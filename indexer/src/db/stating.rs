@@ -2,13 +2,15 @@
 
 use storage_config::{ContentHash, Uid};
 
-use super::statement::{self, RejectedArrival, Stated, SubjectRow};
+use super::statement::{self, OrdersBy, RejectedArrival, ReportsBy, Stated, SubjectRow};
 use super::{Conflict, Db, DbError, FacilityId, apply, conflict, patient, study};
 use crate::query::GroupKey;
 use crate::statement::{Kind, LegalHold, State};
 
 /// Subjects that one transaction decides at most.
 const SUBJECTS: u32 = 1000;
+/// Studies that meet one order, and orders that meet one study, at most.
+const MEETING: u32 = 100;
 
 impl Db {
     /// Decides all statements that were left for later, in small transactions.
@@ -100,6 +102,59 @@ impl Db {
     /// When the database fails.
     pub fn legal_holds(&self, limit: u32, offset: u32) -> Result<Vec<Stated>, DbError> {
         self.read(|session| statement::legal_holds(session, limit, offset))
+    }
+
+    /// Current orders, the latest first; at most `limit` after the first `offset`.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn orders(
+        &self,
+        by: &OrdersBy,
+        facility: Option<FacilityId>,
+        limit: u32,
+        offset: u32,
+    ) -> Result<Vec<Stated>, DbError> {
+        self.read(|session| statement::orders(session, by, facility, (limit, offset)))
+    }
+
+    /// Current orders that a study meets: a facility has it under the order's accession number. The latest first.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn orders_of_study(&self, study: &Uid) -> Result<Vec<Stated>, DbError> {
+        self.read(|session| statement::orders_of_study(session, study, MEETING))
+    }
+
+    /// Studies that a facility has under an accession number, by their identifiers.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn studies_under(&self, facility: FacilityId, accession: &str) -> Result<Vec<Uid>, DbError> {
+        self.read(|session| statement::studies_under(session, (facility, accession), MEETING))
+    }
+
+    /// Current reports, the latest first; at most `limit` after the first `offset`. For reports of a study the
+    /// facility is not asked.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn reports(
+        &self,
+        by: &ReportsBy,
+        facility: Option<FacilityId>,
+        limit: u32,
+        offset: u32,
+    ) -> Result<Vec<Stated>, DbError> {
+        self.read(|session| statement::reports(session, by, facility, (limit, offset)))
+    }
+
+    /// All that was said of a subject, what was superseded too, the latest first; at most `limit`.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn versions_of(&self, kind: Kind, key: &str, limit: u32) -> Result<Vec<Stated>, DbError> {
+        self.read(|session| statement::versions(session, kind, key, limit))
     }
 
     /// Whether anything of a study was ever stored, withdrawn or not.

@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 use storage_config::{ContentHash, Uid};
 
-use super::{StatementError, invalid, text};
+use super::{Order, Report, StatementError, invalid, text};
 use crate::query::GroupKey;
 
 /// Instances that one withdrawal lists at most.
@@ -33,6 +33,10 @@ pub enum State {
     PatientLink(PatientLink),
     /// Whether a study must be kept; the subject is its Study Instance UID.
     LegalHold(LegalHold),
+    /// What somebody ordered; the subject is the order.
+    Order(Box<Order>),
+    /// What a reader found; the subject is [`Report::key`].
+    Report(Box<Report>),
 }
 
 /// Names a kind of statement.
@@ -48,6 +52,10 @@ pub enum Kind {
     PatientLink,
     /// [`State::LegalHold`].
     LegalHold,
+    /// [`State::Order`].
+    Order,
+    /// [`State::Report`].
+    Report,
 }
 
 impl Kind {
@@ -59,6 +67,8 @@ impl Kind {
             Kind::ServedVersion => 3,
             Kind::PatientLink => 4,
             Kind::LegalHold => 5,
+            Kind::Order => 6,
+            Kind::Report => 7,
         }
     }
 }
@@ -73,6 +83,8 @@ impl State {
             State::ServedVersion(_) => Kind::ServedVersion,
             State::PatientLink(_) => Kind::PatientLink,
             State::LegalHold(_) => Kind::LegalHold,
+            State::Order(_) => Kind::Order,
+            State::Report(_) => Kind::Report,
         }
     }
 
@@ -81,6 +93,8 @@ impl State {
         match self {
             State::Facility(_) => key.parse().unwrap_or(0),
             State::Withdrawal(withdrawal) => withdrawal.facility.unwrap_or(0),
+            State::Order(order) => order.facility.unwrap_or(0),
+            State::Report(report) => report.facility.unwrap_or(0),
             _ => 0,
         }
     }
@@ -107,6 +121,14 @@ impl State {
                 key == link.key()
             }
             State::LegalHold(_) => Uid::parse(key).is_ok_and(|uid| uid.as_str() == key),
+            State::Order(order) => {
+                order.check()?;
+                true
+            }
+            State::Report(report) => {
+                report.check()?;
+                true
+            }
         };
         if fits { Ok(()) } else { Err(invalid("subject", "does not fit the state")) }
     }

@@ -6,6 +6,8 @@
 mod legal_hold;
 mod link;
 mod list;
+mod order;
+mod report;
 mod served;
 mod withdrawal;
 
@@ -20,6 +22,10 @@ use crate::statement::{State, Statement};
 
 pub(super) use link::linked_with;
 pub use list::{RejectedArrival, Stated, SubjectRow};
+pub use order::OrdersBy;
+pub(super) use order::{of_study as orders_of_study, orders, studies_under};
+pub use report::ReportsBy;
+pub(super) use report::{reports, versions};
 pub(super) use list::{arrived_after_rejection, by_id, legal_holds, of_kind, subject, withdrawals};
 pub(super) use withdrawal::{coverable, is_covered};
 
@@ -41,7 +47,7 @@ const UNDECIDED: &str = "SELECT DISTINCT subject_row FROM statement WHERE versio
 #[cfg(test)]
 pub(super) fn hot() -> Vec<&'static str> {
     let own = [FIND, UNDECIDED_OF, ALL_OF, DECIDED_AFTER, SUBJECT, SET_VERSION, SET_CURRENT, BODY];
-    [&own[..], list::HOT, withdrawal::HOT, served::HOT, link::HOT, legal_hold::HOT].concat()
+    [&own[..], list::HOT, withdrawal::HOT, served::HOT, link::HOT, legal_hold::HOT, order::HOT, report::HOT].concat()
 }
 
 /// Takes a statement in. Unless it is left for `later`, what counts is decided at the end of the batch.
@@ -128,5 +134,7 @@ fn apply(
         State::ServedVersion(state) => served::apply(session, subject, state, touched),
         State::PatientLink(state) => link::apply(session, subject, state),
         State::LegalHold(state) => legal_hold::apply(session, subject, &statement.subject.key, state),
+        State::Order(state) => order::apply(session, subject, statement.time, state),
+        State::Report(state) => report::apply(session, subject, statement.time, state),
     }
 }
