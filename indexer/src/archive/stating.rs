@@ -197,7 +197,7 @@ impl Archive {
     ///
     /// # Errors
     /// [`StateError::IdTaken`] when something else was said under it.
-    pub(super) fn stated_before(&self, id: &str, asked: &ContentHash) -> Result<Option<Stated>, StateError> {
+    pub fn stated_before(&self, id: &str, asked: &ContentHash) -> Result<Option<Stated>, StateError> {
         match self.shared.db.statement(id)? {
             Some(known) if known.statement.asked == *asked => Ok(Some(known)),
             Some(_) => Err(StateError::IdTaken),
