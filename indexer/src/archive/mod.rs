@@ -12,6 +12,7 @@ mod bulk;
 mod cache_files;
 mod documents;
 mod error;
+mod facts;
 mod fragment;
 mod frames;
 mod group_lane;
@@ -45,6 +46,7 @@ use storage_config::pack::Identity;
 
 pub use documents::BulkReader;
 pub use error::{OpenError, ReadError, StoreError, StoreErrorKind};
+pub use facts::SourcedFacts;
 pub use frames::{Frames, frame_syntax};
 pub use header::HeaderReader;
 pub use job::{Expect, Outcome, Stored};

@@ -6,6 +6,7 @@
 
 mod apply;
 mod bulk;
+mod coding;
 mod conflict;
 mod content;
 mod entry;
@@ -41,6 +42,7 @@ use std::path::Path;
 use storage_config::{ContentHash, Uid};
 
 pub use bulk::{BulkLocation, DamagedCopy};
+pub use coding::{SeriesSource, StudySource};
 pub use conflict::{Conflict, Unindexable};
 pub use content::{SeriesMember, SeriesState};
 pub use entry::{

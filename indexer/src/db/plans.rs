@@ -6,7 +6,8 @@ use rusqlite::params_from_iter;
 use super::session::Session;
 use super::sqlite::{DbOptions, SqliteDb};
 use super::{
-    bulk, conflict, content, find, holding, instance, pack, patient, retrieve, series, show, statement,
+    bulk, coding, conflict, content, find, holding, instance, pack, patient, retrieve, series, show,
+    statement,
 };
 use super::{study, version, visible, word};
 use crate::query::{Level, Query};
@@ -40,6 +41,7 @@ fn statements_of_storing_and_retrieving_use_indexes() {
     with_database(|session| {
         let hot = [
             bulk::HOT,
+            &coding::hot(),
             conflict::HOT,
             content::HOT,
             holding::HOT,
