@@ -1,7 +1,7 @@
 //! Orders and reports: from what a source says to the statement about the right subject.
 
-use super::stating::{Basis, Said, StateError, Turn, hash_of, invalid, random_id};
 use super::Archive;
+use super::stating::{Basis, Said, StateError, Turn, hash_of, invalid, random_id};
 use crate::db::{FacilityId, OrdersBy, Stated};
 use crate::statement::{Kind, Order, Report, State, Who};
 
@@ -20,7 +20,13 @@ impl Archive {
     ///
     /// # Errors
     /// [`StateError`]; [`StateError::Exists`] when the facility has an order under this placer number.
-    pub fn order(&self, id: Option<String>, order: Order, who: Who, why: String) -> Result<Stated, StateError> {
+    pub fn order(
+        &self,
+        id: Option<String>,
+        order: Order,
+        who: Who,
+        why: String,
+    ) -> Result<Stated, StateError> {
         let asked = hash_of(&("order", &order, &who, &why))?;
         let placer = order.placer_number.trim().to_owned();
         let facility = order.facility.unwrap_or(0);
@@ -113,7 +119,7 @@ impl Archive {
                 let studies = self.shared.db.studies_under(FacilityId(facility), &report.accession)?;
                 // Of several studies under one number nobody can tell which is meant.
                 if let ([study], None) = (&studies[..], &report.study) {
-                    keys.push(Report::key_of_study(study));
+                    keys.push(Report::key_of_study(facility, study));
                 }
             }
         }

@@ -14,9 +14,10 @@ use super::study;
 use super::touched::Touched;
 
 /// All tables that are derived from packs.
-const DERIVED: [&str; 25] = [
+const DERIVED: [&str; 27] = [
     "bulk_location",
     "conflict",
+    "exam_order",
     "facility",
     "facility_code",
     "frame_table",
@@ -28,6 +29,7 @@ const DERIVED: [&str; 25] = [
     "patient",
     "patient_link",
     "pending_holding",
+    "report",
     "series",
     "series_variant",
     "statement",

@@ -58,18 +58,19 @@ impl Report {
             return format!("number:{facility}:{}", self.number);
         }
         match &self.study {
-            Some(study) => Report::key_of_study(study),
+            Some(study) => Report::key_of_study(facility, study),
             None => Report::key_of_accession(facility, &self.accession),
         }
     }
 
-    /// The key of the report of a study that has no number of its own.
+    /// The key of a facility's report of a study that has no number of its own. What another facility reads in the same
+    /// study is another report.
     #[must_use]
-    pub fn key_of_study(study: &Uid) -> String {
-        format!("study:{study}")
+    pub fn key_of_study(facility: u32, study: &Uid) -> String {
+        format!("study:{facility}:{study}")
     }
 
-    /// The key of the report of an accession number of a facility that has no number of its own.
+    /// The key of a facility's report of an accession number that has no number of its own.
     #[must_use]
     pub fn key_of_accession(facility: u32, accession: &str) -> String {
         format!("accession:{facility}:{accession}")

@@ -125,7 +125,10 @@ mod tests {
     fn a_merge_patch_takes_out_merges_and_replaces() {
         let object = |value: Value| value.as_object().cloned().unwrap_or_default();
         let mut fields = object(json!({ "a": "b", "c": { "d": "e", "f": "g" }, "list": [1, 2] }));
-        merge(&mut fields, object(json!({ "a": null, "c": { "f": null, "h": 1 }, "list": [3], "n": { "x": null } })));
+        merge(
+            &mut fields,
+            object(json!({ "a": null, "c": { "f": null, "h": 1 }, "list": [3], "n": { "x": null } })),
+        );
         assert_eq!(Value::Object(fields), json!({ "c": { "d": "e", "h": 1 }, "list": [3], "n": {} }));
     }
 }

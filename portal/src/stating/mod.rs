@@ -50,7 +50,10 @@ pub(crate) fn routes() -> Router<Portal> {
         )
         .route("/api/v1/orders", get(orders::list).post(orders::take))
         .route("/api/v1/orders/{id}", get(orders::one).patch(orders::change))
-        .route("/api/v1/reports", get(reports::list).post(reports::take.layer(DefaultBodyLimit::max(REPORT_BYTES))))
+        .route(
+            "/api/v1/reports",
+            get(reports::list).post(reports::take.layer(DefaultBodyLimit::max(REPORT_BYTES))),
+        )
         .route("/api/v1/reports/{id}", get(reports::one))
         .layer(DefaultBodyLimit::max(REQUEST_BYTES))
 }

@@ -92,6 +92,10 @@ pub(super) async fn change(
         for _ in 0..TRIES {
             let codes = codes(archive.db())?;
             let (order, current) = archive.ordered(&id)?;
+            if token.zip(order.facility).is_some_and(|(own, facility)| own.0 != facility) {
+                let why = "is not the facility that the token acts for";
+                return Err(Problem::Invalid("ordering_facility", why.into()));
+            }
             if basis != Basis::Current && basis != Basis::Exactly(current.version) {
                 return Err(StateError::Version { current: current.version }.into());
             }

@@ -39,11 +39,10 @@ pub(super) async fn withdraw(
         why: request.why.clone(),
     };
     request.end()?;
-    let (stated, codes) =
-        say(&portal.archive, move |archive| {
-            Ok::<_, Problem>((archive.withdraw(withdraw)?, codes(archive.db())?))
-        })
-        .await?;
+    let (stated, codes) = say(&portal.archive, move |archive| {
+        Ok::<_, Problem>((archive.withdraw(withdraw)?, codes(archive.db())?))
+    })
+    .await?;
     Ok((StatusCode::CREATED, Json(shown(&stated, &codes))))
 }
 
@@ -58,11 +57,10 @@ pub(super) async fn restore(
         request.end()?;
         request
     };
-    let (stated, codes) =
-        say(&portal.archive, move |archive| {
-            Ok::<_, Problem>((archive.restore(&id, key, who, why)?, codes(archive.db())?))
-        })
-        .await?;
+    let (stated, codes) = say(&portal.archive, move |archive| {
+        Ok::<_, Problem>((archive.restore(&id, key, who, why)?, codes(archive.db())?))
+    })
+    .await?;
     Ok((StatusCode::CREATED, Json(shown(&stated, &codes))))
 }
 

@@ -22,11 +22,11 @@ use crate::statement::{State, Statement};
 
 pub(super) use link::linked_with;
 pub use list::{RejectedArrival, Stated, SubjectRow};
+pub(super) use list::{arrived_after_rejection, by_id, legal_holds, of_kind, subject, withdrawals};
 pub use order::OrdersBy;
 pub(super) use order::{of_study as orders_of_study, orders, studies_under};
 pub use report::ReportsBy;
 pub(super) use report::{reports, versions};
-pub(super) use list::{arrived_after_rejection, by_id, legal_holds, of_kind, subject, withdrawals};
 pub(super) use withdrawal::{coverable, is_covered};
 
 const FIND: &str = "SELECT id FROM subject WHERE kind = ?1 AND key = ?2";
@@ -47,7 +47,8 @@ const UNDECIDED: &str = "SELECT DISTINCT subject_row FROM statement WHERE versio
 #[cfg(test)]
 pub(super) fn hot() -> Vec<&'static str> {
     let own = [FIND, UNDECIDED_OF, ALL_OF, DECIDED_AFTER, SUBJECT, SET_VERSION, SET_CURRENT, BODY];
-    [&own[..], list::HOT, withdrawal::HOT, served::HOT, link::HOT, legal_hold::HOT, order::HOT, report::HOT].concat()
+    [&own[..], list::HOT, withdrawal::HOT, served::HOT, link::HOT, legal_hold::HOT, order::HOT, report::HOT]
+        .concat()
 }
 
 /// Takes a statement in. Unless it is left for `later`, what counts is decided at the end of the batch.

@@ -28,10 +28,12 @@ macro_rules! orders {
     };
 }
 const NEWEST: &str = orders!("o.time >= 0 AND (?3 = -1 OR o.facility_id = ?3)");
-const BY_ACCESSION: &str = orders!("o.accession = ?4 AND o.accession <> '' AND (?3 = -1 OR o.facility_id = ?3)");
+const BY_ACCESSION: &str =
+    orders!("o.accession = ?4 AND o.accession <> '' AND (?3 = -1 OR o.facility_id = ?3)");
 const BY_PLACER: &str = orders!("o.placer = ?4 AND o.placer <> '' AND (?3 = -1 OR o.facility_id = ?3)");
 const BY_FILLER: &str = orders!("o.filler = ?4 AND o.filler <> '' AND (?3 = -1 OR o.facility_id = ?3)");
-const BY_PATIENT: &str = orders!("o.patient_id = ?4 AND o.patient_id <> '' AND (?3 = -1 OR o.facility_id = ?3)");
+const BY_PATIENT: &str =
+    orders!("o.patient_id = ?4 AND o.patient_id <> '' AND (?3 = -1 OR o.facility_id = ?3)");
 const OF_STUDY: &str = "SELECT t.version, t.body FROM study s JOIN exam_order o ON o.accession = s.accession \
      AND o.accession <> '' JOIN subject u ON u.id = o.subject_row JOIN statement t ON t.id = u.statement_row \
      WHERE s.study_uid = ?1 AND EXISTS (SELECT 1 FROM series r JOIN instance i ON i.series_row = r.id \
