@@ -12,7 +12,7 @@ use portal::sign_in::Gate;
 use portal::views::ViewLog;
 use storage_config::Config;
 use storage_config::operator::{AllowedPeers, Backups};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::dimse::{DimseConfig, DimseServer, KnownPeer, KnownPeers};
@@ -76,9 +76,11 @@ async fn serve(
     tokio::spawn(telemetry::keep_up(metrics));
     people.tls.clone().map(|tls| tokio::spawn(http::keep_up(tls)));
     tokio::spawn(keep_peer_log(peer_log.clone(), archive.clone()));
+    // Before anybody hears that it is ready: a signal that nobody listens for ends the process where it stands.
+    let signals = Signals::listen()?;
     announce(config, &dimse_at, http_at);
 
-    wait_for_signal().await?;
+    signals.any().await;
     tracing::info!("stopping: stores under way may end");
     stop.send_replace(true);
     let drained = dimse.await.context("the DIMSE listener")?;
@@ -262,14 +264,25 @@ async fn until(mut stop: watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
 }
 
-async fn wait_for_signal() -> Result<()> {
-    let mut terminate = signal(SignalKind::terminate()).context("SIGTERM")?;
-    let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT")?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+/// The signals that stop a server.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn listen() -> Result<Signals> {
+        let terminate = signal(SignalKind::terminate()).context("SIGTERM")?;
+        let interrupt = signal(SignalKind::interrupt()).context("SIGINT")?;
+        Ok(Signals { terminate, interrupt })
     }
-    Ok(())
+
+    async fn any(mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
 }
 
 fn http_url(config: &Config, at: SocketAddr) -> String {

@@ -165,6 +165,20 @@ fn an_order_is_taken_changed_met_by_its_study_and_found_again() -> Result<()> {
         ensure!(web.json(&path)? == json!([]), "{path}");
     }
     refused(&web.get("/api/v1/orders?acession=A-1")?, 400, Some("query"))?;
+    // What did not meet: the stranger's study, and an order whose images have not come.
+    let later = good(&post(&web, &order("A-9"))?, 201)?;
+    let unmet = web.json("/api/v1/reconciliation?since=2020-01-01")?;
+    ensure!(names(&unmet["orders_without_images"], "accession") == ["A-9"], "{unmet}");
+    ensure!(names(&unmet["images_without_order"], "study") == [strange.study.as_str()], "{unmet}");
+    let path = format!("/api/v1/orders/{}", later["order"].as_str().context("no name")?);
+    good(&web.say("PATCH", &path, &[WHO], &json!({ "status": "reused" }))?, 200)?;
+    let unmet = web.json("/api/v1/reconciliation?since=2020-01-01")?;
+    ensure!(unmet["orders_without_images"] == json!([]), "a closed order is listed: {unmet}");
+    ensure!(
+        web.json("/api/v1/reconciliation?since=2100-01-01")?["images_without_order"] == json!([]),
+        "{unmet}"
+    );
+    refused(&web.get("/api/v1/reconciliation?since=yesterday")?, 400, Some("since"))?;
     refused(&web.get("/api/v1/orders/nothing")?, 404, None)?;
 
     let patch = |web: &Http, headers: &[(&str, &str)], body: &Value| {

@@ -2,10 +2,10 @@
 
 use storage_config::{ContentHash, Uid};
 
-use super::statement::{self, OrdersBy, RejectedArrival, ReportsBy, Stated, SubjectRow};
+use super::statement::{self, OrdersBy, RejectedArrival, ReportsBy, Stated, StudyWithoutOrder, SubjectRow};
 use super::{Conflict, Db, DbError, FacilityId, apply, conflict, patient, study};
 use crate::query::GroupKey;
-use crate::statement::{Kind, LegalHold, State};
+use crate::statement::{HybridTime, Kind, LegalHold, State};
 
 /// Subjects that one transaction decides at most.
 const SUBJECTS: u32 = 1000;
@@ -132,6 +132,36 @@ impl Db {
     /// When the database fails.
     pub fn studies_under(&self, facility: FacilityId, accession: &str) -> Result<Vec<Uid>, DbError> {
         self.read(|session| statement::studies_under(session, (facility, accession), MEETING))
+    }
+
+    /// Open orders said at `since_ms` (milliseconds since 1970-01-01 UTC) or later that no study meets, the oldest
+    /// first; at most `limit` after the first `offset`.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn orders_without_images(
+        &self,
+        since_ms: i64,
+        limit: u32,
+        offset: u32,
+    ) -> Result<Vec<Stated>, DbError> {
+        let since = u64::try_from(since_ms).ok().and_then(|ms| HybridTime::new(ms, 0).ok());
+        let since = since.map_or(0, HybridTime::packed);
+        self.read(|session| statement::orders_without_images(session, since, (limit, offset)))
+    }
+
+    /// Studies of a day (YYYYMMDD) or later that meet no order, the newest first; at most `limit` after the first
+    /// `offset`.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn studies_without_order(
+        &self,
+        day: &str,
+        limit: u32,
+        offset: u32,
+    ) -> Result<Vec<StudyWithoutOrder>, DbError> {
+        self.read(|session| statement::studies_without_order(session, day, (limit, offset)))
     }
 
     /// Current reports, the latest first; at most `limit` after the first `offset`. For reports of a study the

@@ -11,6 +11,7 @@ mod orders;
 mod patients;
 mod reports;
 mod site;
+mod unmet;
 mod versions;
 mod who;
 mod withdrawals;
@@ -54,6 +55,7 @@ pub(crate) fn routes() -> Router<Portal> {
             "/api/v1/reports",
             get(reports::list).post(reports::take.layer(DefaultBodyLimit::max(REPORT_BYTES))),
         )
+        .route("/api/v1/reconciliation", get(unmet::list))
         .route("/api/v1/reports/{id}", get(reports::one))
         .layer(DefaultBodyLimit::max(REQUEST_BYTES))
 }

@@ -221,7 +221,7 @@ fn written(order: &Order, codes: &Codes) -> Map<String, Value> {
     fields
 }
 
-fn shown(archive: &Archive, stated: &Stated, codes: &Codes) -> Result<Value, Problem> {
+pub(super) fn shown(archive: &Archive, stated: &Stated, codes: &Codes) -> Result<Value, Problem> {
     let Statement::Order(order) = &stated.statement.state else { return Ok(Value::Null) };
     let facility = FacilityId(order.facility.unwrap_or(0));
     let studies = archive.db().studies_under(facility, &order.accession)?;

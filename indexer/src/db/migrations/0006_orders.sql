@@ -1,6 +1,6 @@
 -- Orders and reports by what they are asked for: their current statement is the subject's.
 
--- facility_id: 0 where none was told. Text is '' where nothing was told.
+-- open: nobody closed it: requested, being made or made. facility_id: 0 where none was told. Text is '' where nothing was told.
 CREATE TABLE exam_order (
     subject_row INTEGER PRIMARY KEY REFERENCES subject (id),
     time INTEGER NOT NULL,
@@ -8,7 +8,8 @@ CREATE TABLE exam_order (
     accession TEXT NOT NULL,
     placer TEXT NOT NULL,
     filler TEXT NOT NULL,
-    patient_id TEXT NOT NULL
+    patient_id TEXT NOT NULL,
+    open INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX exam_order_time ON exam_order (time);
 CREATE INDEX exam_order_accession ON exam_order (accession, facility_id) WHERE accession <> '';

@@ -9,6 +9,7 @@ mod list;
 mod order;
 mod report;
 mod served;
+mod unmet;
 mod withdrawal;
 
 use rusqlite::params;
@@ -27,6 +28,8 @@ pub use order::OrdersBy;
 pub(super) use order::{of_study as orders_of_study, orders, studies_under};
 pub use report::ReportsBy;
 pub(super) use report::{reports, versions};
+pub use unmet::StudyWithoutOrder;
+pub(super) use unmet::{orders as orders_without_images, studies as studies_without_order};
 pub(super) use withdrawal::{coverable, is_covered};
 
 const FIND: &str = "SELECT id FROM subject WHERE kind = ?1 AND key = ?2";
@@ -47,8 +50,18 @@ const UNDECIDED: &str = "SELECT DISTINCT subject_row FROM statement WHERE versio
 #[cfg(test)]
 pub(super) fn hot() -> Vec<&'static str> {
     let own = [FIND, UNDECIDED_OF, ALL_OF, DECIDED_AFTER, SUBJECT, SET_VERSION, SET_CURRENT, BODY];
-    [&own[..], list::HOT, withdrawal::HOT, served::HOT, link::HOT, legal_hold::HOT, order::HOT, report::HOT]
-        .concat()
+    [
+        &own[..],
+        list::HOT,
+        withdrawal::HOT,
+        served::HOT,
+        link::HOT,
+        legal_hold::HOT,
+        order::HOT,
+        report::HOT,
+        unmet::HOT,
+    ]
+    .concat()
 }
 
 /// Takes a statement in. Unless it is left for `later`, what counts is decided at the end of the batch.

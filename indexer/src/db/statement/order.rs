@@ -10,12 +10,12 @@ use super::list::{Stated, read, stated};
 use crate::db::entry::FacilityId;
 use crate::db::error::DbError;
 use crate::db::session::Session;
-use crate::statement::{HybridTime, Order};
+use crate::statement::{HybridTime, Order, OrderStatus};
 
-const SET: &str = "INSERT INTO exam_order (subject_row, time, facility_id, accession, placer, filler, patient_id) \
-     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (subject_row) DO UPDATE SET time = excluded.time, \
+const SET: &str = "INSERT INTO exam_order (subject_row, time, facility_id, accession, placer, filler, patient_id, \
+     open) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (subject_row) DO UPDATE SET time = excluded.time, \
      facility_id = excluded.facility_id, accession = excluded.accession, placer = excluded.placer, \
-     filler = excluded.filler, patient_id = excluded.patient_id";
+     filler = excluded.filler, patient_id = excluded.patient_id, open = excluded.open";
 /// Current orders under a condition on their rows `o`, the latest first.
 macro_rules! orders {
     ($condition:literal) => {
@@ -72,6 +72,7 @@ pub(super) fn apply(
     let Order { facility, accession, placer_number, filler_number, patient, .. } = order;
     let facility = facility.unwrap_or(0);
     let patient_id = patient.patient_id.trim();
+    let open = !matches!(order.status, OrderStatus::Cancelled | OrderStatus::Reused);
     let params = params![
         subject,
         time.packed(),
@@ -79,7 +80,8 @@ pub(super) fn apply(
         accession.trim(),
         placer_number.trim(),
         filler_number.trim(),
-        patient_id
+        patient_id,
+        open
     ];
     session.execute(SET, params).map(drop)
 }
