@@ -104,13 +104,19 @@ fn with(mut body: Value, pointer: &str, value: Value) -> Value {
     body
 }
 
+fn post(web: &Http, body: &Value) -> Result<Answer> {
+    web.say("POST", "/api/v1/orders", &[WHO], body)
+}
+
+fn patch(web: &Http, headers: &[(&str, &str)], body: &Value) -> Result<Answer> {
+    web.say("PATCH", "/api/v1/orders/order-1", headers, body)
+}
+
 #[test]
-fn an_order_is_taken_changed_met_by_its_study_and_found_again() -> Result<()> {
+fn what_is_wrong_with_an_order_is_named() -> Result<()> {
     let folder = tempfile::tempdir()?;
-    let setup = Setup::new(folder.path()).with_file(SITE)?;
-    let mut server = setup.start()?;
+    let server = Setup::new(folder.path()).with_file(SITE)?.start()?;
     let mut web = server.web();
-    let post = |web: &Http, body: &Value| web.say("POST", "/api/v1/orders", &[WHO], body);
     for (pointer, value, field) in [
         ("/purpose", json!("boredom"), "purpose"),
         ("/urgency", json!(3), "urgency"),
@@ -134,7 +140,19 @@ fn an_order_is_taken_changed_met_by_its_study_and_found_again() -> Result<()> {
             .with_context(|| pointer.to_owned())?;
     }
     ensure!(web.json("/api/v1/orders")? == json!([]), "a refused order was taken");
+    refused(&web.get("/api/v1/orders?acession=A-1")?, 400, Some("query"))?;
+    refused(&web.get("/api/v1/orders/nothing")?, 404, None)?;
+    refused(&web.get("/api/v1/reconciliation?since=yesterday")?, 400, Some("since"))?;
+    refused(&web.say("PATCH", "/api/v1/orders/x", &[WHO], &json!({}))?, 404, None)?;
+    server.stop()
+}
 
+#[test]
+fn an_order_is_taken_changed_met_by_its_study_and_found_again() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let setup = Setup::new(folder.path()).with_file(SITE)?;
+    let mut server = setup.start()?;
+    let mut web = server.web();
     let keyed = [WHO, ("Idempotency-Key", "order-1")];
     let told = good(&web.say("POST", "/api/v1/orders", &keyed, &order("A-1"))?, 201)?;
     ensure!(told["order"] == "order-1" && told["version"] == 1 && told["studies"] == json!([]), "{told}");
@@ -164,9 +182,23 @@ fn an_order_is_taken_changed_met_by_its_study_and_found_again() -> Result<()> {
     ] {
         ensure!(web.json(&path)? == json!([]), "{path}");
     }
-    refused(&web.get("/api/v1/orders?acession=A-1")?, 400, Some("query"))?;
-    // What did not meet: the stranger's study, and an order whose images have not come.
-    let later = good(&post(&web, &order("A-9"))?, 201)?;
+    unmet(&mut web, &strange)?;
+    changed(&web)?;
+    server.stop()?;
+    ensure!(setup.run(&["rebuild"])?.status.success(), "not made again");
+    server = setup.start()?;
+    web = server.web();
+    let told = good(&patch(&web, &[WHO], &json!({ "status": "cancelled" }))?, 200)?;
+    ensure!(
+        told["version"] == 3 && told["status"] == "cancelled" && told["studies"] == json!([own.study]),
+        "{told}"
+    );
+    server.stop()
+}
+
+/// What did not meet: the stranger's study, and an order whose images have not come.
+fn unmet(web: &mut Http, strange: &Instance) -> Result<()> {
+    let later = good(&post(web, &order("A-9"))?, 201)?;
     let unmet = web.json("/api/v1/reconciliation?since=2020-01-01")?;
     ensure!(names(&unmet["orders_without_images"], "accession") == ["A-9"], "{unmet}");
     ensure!(names(&unmet["images_without_order"], "study") == [strange.study.as_str()], "{unmet}");
@@ -178,33 +210,21 @@ fn an_order_is_taken_changed_met_by_its_study_and_found_again() -> Result<()> {
         web.json("/api/v1/reconciliation?since=2100-01-01")?["images_without_order"] == json!([]),
         "{unmet}"
     );
-    refused(&web.get("/api/v1/reconciliation?since=yesterday")?, 400, Some("since"))?;
-    refused(&web.get("/api/v1/orders/nothing")?, 404, None)?;
+    Ok(())
+}
 
-    let patch = |web: &Http, headers: &[(&str, &str)], body: &Value| {
-        web.say("PATCH", "/api/v1/orders/order-1", headers, body)
-    };
+fn changed(web: &Http) -> Result<()> {
     let answer = json!({ "clinical_state_changed": false, "patient": { "sex": null }, "based_on": 1 });
     let keyed = [WHO, ("Idempotency-Key", "change-1")];
-    let told = good(&patch(&web, &keyed, &answer)?, 200)?;
+    let told = good(&patch(web, &keyed, &answer)?, 200)?;
     ensure!(told["version"] == 2 && told["clinical_state_changed"] == false, "{told}");
     ensure!(told["patient"]["sex"] == Value::Null && told["patient"]["patient_id"] == "P-1", "{told}");
-    ensure!(good(&patch(&web, &keyed, &answer)?, 200)? == told, "not the same");
-    refused(&patch(&web, &[WHO], &answer)?, 409, Some("based_on"))?;
-    refused(&patch(&web, &[WHO], &json!({ "exams": null }))?, 400, Some("exams"))?;
-    refused(&patch(&web, &[WHO], &json!({ "status": "lost" }))?, 400, Some("status"))?;
-    refused(&patch(&web, &[WHO], &json!({ "statsu": "cancelled" }))?, 400, Some("body"))?;
-    refused(&web.say("PATCH", "/api/v1/orders/x", &[WHO], &json!({}))?, 404, None)?;
-    server.stop()?;
-    ensure!(setup.run(&["rebuild"])?.status.success(), "not made again");
-    server = setup.start()?;
-    web = server.web();
-    let told = good(&patch(&web, &[WHO], &json!({ "status": "cancelled" }))?, 200)?;
-    ensure!(
-        told["version"] == 3 && told["status"] == "cancelled" && told["studies"] == json!([own.study]),
-        "{told}"
-    );
-    server.stop()
+    ensure!(good(&patch(web, &keyed, &answer)?, 200)? == told, "not the same");
+    refused(&patch(web, &[WHO], &answer)?, 409, Some("based_on"))?;
+    refused(&patch(web, &[WHO], &json!({ "exams": null }))?, 400, Some("exams"))?;
+    refused(&patch(web, &[WHO], &json!({ "status": "lost" }))?, 400, Some("status"))?;
+    refused(&patch(web, &[WHO], &json!({ "statsu": "cancelled" }))?, 400, Some("body"))?;
+    Ok(())
 }
 
 #[test]
