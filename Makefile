@@ -13,7 +13,7 @@ help: ## list the targets
 run: ## build and start the archive on this machine (data in ./data)
 	scripts/install-build-needs
 	$(CARGO) build --release --locked -p pacs-server
-	scripts/install-viewer || echo "The viewer could not be installed; the archive runs without it." >&2
+	scripts/install-viewer || echo "The archive runs without the viewer: /ohif/ says that it is not installed, all else works." >&2
 	exec $(TARGET)/release/pacs-server serve
 
 test: ## install what the tests need and run all of them

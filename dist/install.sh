@@ -45,7 +45,8 @@ Lần đầu sẽ hỏi những gì chưa có; khi nâng cấp thì không hỏi
   --http-listen IP:PORT    where the web page is / địa chỉ trang web (127.0.0.1:8080)
   --tls-certificate FILE --tls-key FILE   encrypt the web page (PEM) / chứng thư cho HTTPS
   --unencrypted-web        people sign in, but what they send can be read on the network / HTTP không mã hóa
-  --administrator NAME     first account; its password from INSTALL_ADMINISTRATOR_PASSWORD / tài khoản quản trị đầu tiên
+  --administrator NAME     first account / tài khoản quản trị đầu tiên; with --yes its password comes from
+                           INSTALL_ADMINISTRATOR_PASSWORD or standard input
   --insecure-web           the web page is open to everybody who reaches it, without sign-in
                            cho mở trang web trong mạng mà không cần đăng nhập
   --language vi|en         language of this program / ngôn ngữ
@@ -84,156 +85,6 @@ parse() {
     esac
     shift 2
   done
-}
-
-# --- checks of what is typed ---------------------------------------------------------------------------------------
-
-valid_facility_code() {
-  [[ $1 =~ ^[0-9A-Za-z]{5}$ ]] || t "Mã cơ sở KCB có đúng 5 chữ số hoặc chữ cái, ví dụ 79001." \
-    "The facility code has exactly 5 digits or letters, such as 79001."
-}
-valid_facility_name() {
-  [[ -n $1 && ${#1} -le 200 && ! $1 =~ [[:cntrl:]] ]] || t "Tên không được để trống hay quá dài." \
-    "The name must not be empty or very long."
-}
-valid_data_dir() {
-  if [[ ! $1 =~ ^/[A-Za-z0-9._/-]*[A-Za-z0-9._-]$ || $1 == *..* ]]; then
-    t "Ghi đường dẫn đầy đủ, chỉ gồm chữ không dấu, số và . _ - /" \
-      "Give a full path of plain letters, digits and . _ - / only."
-  elif [[ ! $1 =~ ^/[^/]+/[^/] && ! -d $1 ]] || [[ $1 =~ ^/(bin|boot|dev|etc|home|lib|opt|proc|root|run|sbin|sys|tmp|usr|var)/?$ ]]; then
-    t "Hãy chọn một thư mục riêng, ví dụ /srv/pacs." "Choose a folder of its own, such as /srv/pacs."
-  elif [[ $1 =~ ^/(tmp|proc|sys|dev|run|home|root|usr|boot)/ ]]; then
-    t "Dịch vụ không ghi được vào đó; hãy chọn ví dụ /srv/pacs." "The service cannot write there; choose /srv/pacs, for example."
-  elif [ -e "$1" ] && [ ! -d "$1/packs" ] && [ -n "$(find "$1" -mindepth 1 -maxdepth 1 ! -name lost+found -print -quit)" ]; then
-    t "Thư mục đã có dữ liệu khác; hãy chọn một thư mục trống." "The folder holds something else; choose an empty one."
-  fi
-}
-valid_ae_title() {
-  [[ $1 =~ ^[A-Za-z0-9_.-]([A-Za-z0-9_.\ -]{0,14}[A-Za-z0-9_.-])?$ ]] || \
-    t "AE title có 1 đến 16 ký tự không dấu; phân biệt chữ hoa, chữ thường." \
-      "An AE title has 1 to 16 plain characters; capitals count."
-}
-valid_listen() {
-  [[ $1 =~ ^([0-9.]+|\[[0-9A-Fa-f:]+\]):[0-9]{1,5}$ ]] || t "Ghi dạng ĐỊA-CHỈ:CỔNG, ví dụ 0.0.0.0:11112." \
-    "Write ADDRESS:PORT, such as 0.0.0.0:11112."
-}
-valid_peer() {
-  local address='^[]0-9A-Fa-f.:/[]+$'
-  [[ $1 == *@* && ${1#*@} =~ $address && -z $(valid_ae_title "${1%%@*}") ]] || \
-    t "Ghi dạng AE@ĐỊA-CHỈ, ví dụ CT1@192.168.1.20." "Write AE@ADDRESS, such as CT1@192.168.1.20."
-}
-
-# Sets a variable: name, check, default, question in Vietnamese, in English. What was given is checked as well.
-ask() {
-  local -n value=$1
-  local check=$2 default=$3 wrong
-  while :; do
-    if [ -z "$value" ] && [ "$yes" = 1 ]; then value=$default; fi
-    if [ -z "$value" ] && [ "$yes" = 0 ]; then
-      printf '%s%s: ' "$(t "$4" "$5")" "${default:+ [$default]}"
-      read -r value || die "không đọc được câu trả lời; dùng --yes để cài không cần hỏi" "no answer; use --yes to be asked nothing"
-      value=${value:-$default}
-    fi
-    wrong=$("$check" "$value")
-    if [ -z "$wrong" ]; then return; fi
-    printf '  %s\n' "$wrong" >&2
-    if [ "$yes" = 1 ]; then die "giá trị không hợp lệ: $1 = '$value'" "not a valid value: $1 = '$value'"; fi
-    value=
-  done
-}
-
-ask_everything() {
-  if [ "$yes" = 0 ]; then
-    t "Cài đặt lần đầu. Ấn Enter để nhận giá trị trong [ ]." "First installation. Enter takes the value in [ ]."
-  fi
-  ask facility_code valid_facility_code "" "Mã cơ sở khám bệnh, chữa bệnh (MA_CSKCB, 5 ký tự)" "Facility code (MA_CSKCB, 5 characters)"
-  ask facility_name valid_facility_name "$facility_code" "Tên cơ sở" "Name of the facility"
-  if [ "$yes" = 0 ] && [ -z "$data_dir" ]; then
-    t "Các ổ đĩa của máy này:" "Disks of this machine:"
-    df -h -x tmpfs -x devtmpfs -x overlay -x squashfs --output=target,size,avail 2>/dev/null | sed 's/^/    /' || true
-  fi
-  ask data_dir valid_data_dir /srv/pacs "Thư mục chứa ảnh, trên ổ đĩa lớn" "Folder for the images, on a large disk"
-  ask ae_title valid_ae_title PACS "AE title của kho ảnh (có thể lấy lại AE title của PACS cũ)" "AE title of this archive (that of an old PACS can be taken over)"
-  ask dimse_listen valid_listen 0.0.0.0:11112 "Địa chỉ nhận ảnh DICOM" "Address for DICOM"
-  if [ "$yes" = 0 ] && [ ${#peers[@]} = 0 ]; then
-    local one
-    t "Các máy chụp được phép gửi, dạng AE@ĐỊA-CHỈ, mỗi dòng một máy; dòng trống là hết. Có thể thêm sau." \
-      "Machines that may send, as AE@ADDRESS, one a line; an empty line ends. More can follow later."
-    while printf '  > ' && read -r one && [ -n "$one" ]; do
-      if [ -n "$(valid_peer "$one")" ]; then valid_peer "$one"; else peers+=("$one"); fi
-    done
-  fi
-  local peer
-  for peer in "${peers[@]}"; do
-    [ -z "$(valid_peer "$peer")" ] || die "$peer: $(valid_peer "$peer")" "$peer: $(valid_peer "$peer")"
-  done
-  ask_web
-}
-
-# Where the web page listens and how it is protected there. In a version without accounts the only choices are this
-# server alone, or open to everybody.
-ask_web() {
-  local answer=
-  if [ "$yes" = 0 ] && [ -z "$http_listen" ]; then
-    http_listen=127.0.0.1:8080
-    t "Trang web mặc định chỉ mở được trên chính máy chủ này." "The web page answers on this server alone."
-    if has_accounts; then
-      printf '%s' "$(t "Mở cho mạng nội bộ, có đăng nhập? [c/K] " "Open it to the network, with sign-in? [y/N] ")"
-      read -r answer || answer=
-      case $answer in [cCyY]*) http_listen=0.0.0.0:8080; ask_tls; ask administrator valid_account admin \
-        "Tên tài khoản quản trị" "Name of the administrator's account" ;; esac
-    else
-      t "Phiên bản này chưa có đăng nhập: mở cho mạng nghĩa là ai trong mạng cũng xem được ảnh của người bệnh." \
-        "This version has no sign-in: open to the network means that everybody there can see the patients' images."
-      printf '%s' "$(t "Gõ nguyên văn I accept để mở, hoặc ấn Enter để không mở: " "Type I accept to open it, or press Enter: ")"
-      read -r answer || answer=
-      if [ "$answer" = "I accept" ]; then http_listen=0.0.0.0:8080 insecure_web=1; fi
-    fi
-  fi
-  ask http_listen valid_listen 127.0.0.1:8080 "Địa chỉ trang web" "Address of the web page"
-  for answer in "$tls_certificate" "$tls_key"; do
-    [ -z "$answer" ] || [ -r "$answer" ] || die "không đọc được $answer" "$answer cannot be read"
-  done
-}
-
-ask_tls() {
-  local answer=
-  if [ -n "$tls_certificate" ] || [ "$unencrypted_web" = 1 ]; then return; fi
-  printf '%s' "$(t "Tệp chứng thư HTTPS (PEM), trống nếu chưa có: " "File of the HTTPS certificate (PEM), empty if there is none: ")"
-  read -r tls_certificate || tls_certificate=
-  if [ -n "$tls_certificate" ]; then
-    printf '%s' "$(t "Tệp khóa riêng (PEM): " "File of its private key (PEM): ")"
-    read -r tls_key || tls_key=
-    return
-  fi
-  t "Không có chứng thư thì mật khẩu và ảnh đi trong mạng không được mã hóa." \
-    "Without a certificate passwords and images can be read on the network."
-  printf '%s' "$(t "Gõ nguyên văn I accept để đồng ý, hoặc ấn Enter để không mở: " "Type I accept to go on, or press Enter to keep the page closed: ")"
-  read -r answer || answer=
-  if [ "$answer" = "I accept" ]; then unencrypted_web=1; else http_listen=127.0.0.1:8080; fi
-}
-
-valid_account() {
-  [[ $1 =~ ^[a-z0-9._-]{1,64}$ ]] || t "Chỉ gồm a-z, 0-9 và . _ -" "Only a-z, 0-9 and . _ -"
-}
-
-has_accounts() { "$here/pacs-server" account --help >/dev/null 2>&1; }
-
-# Makes the account that --administrator or the answers name. The password never stands in an argument.
-first_account() { # folder, configuration
-  local password=${INSTALL_ADMINISTRATOR_PASSWORD:-} again
-  if [ -z "$administrator" ]; then return; fi
-  has_accounts || die "phiên bản này chưa có tài khoản" "this version has no accounts"
-  while [ -z "$password" ]; do
-    if [ "$yes" = 1 ]; then die "thiếu INSTALL_ADMINISTRATOR_PASSWORD" "INSTALL_ADMINISTRATOR_PASSWORD is not set"; fi
-    read -r -s -p "$(t "Mật khẩu của $administrator: " "Password of $administrator: ")" password || die "không có mật khẩu" "no password"
-    echo
-    read -r -s -p "$(t "Nhập lại: " "Again: ")" again
-    echo
-    if [ "$password" != "$again" ]; then password=; fi
-  done
-  printf '%s\n' "$password" | as_service "$1" "$2" account add "$administrator" --role administrator --password-stdin || \
-    die "chưa tạo được tài khoản; hãy chạy lại" "the account was not made; run this again"
 }
 
 # --- configuration ---------------------------------------------------------------------------------------------------
@@ -315,7 +166,6 @@ make_user() {
 make_data_dir() {
   mkdir -p "$data_dir/packs"
   chmod 750 "$data_dir" "$data_dir/packs"
-  # After a restore or on another machine the files may belong to a number that is nobody here.
   if [ -n "$(find "$data_dir" ! -user pacs -print -quit)" ]; then chown -R -h pacs:pacs "$data_dir"; fi
   if [ "$(stat -c %d "$data_dir")" = "$(stat -c %d /)" ]; then
     t "Lưu ý: $data_dir nằm cùng ổ đĩa với hệ điều hành. Nên để ảnh trên ổ đĩa riêng." \
@@ -435,6 +285,7 @@ install_first() {
 main() {
   parse "$@"
   check_machine
+  . "$here/questions.sh"
   version=$(cat "$here/VERSION")
   local former='' before=0 first=0
   if [ -L "$prefix/current" ]; then former=$(basename "$(readlink "$prefix/current")"); fi
@@ -443,6 +294,10 @@ main() {
   if [ -e "$config" ]; then
     t "Giữ nguyên cấu hình $config và ảnh đã lưu." "Configuration $config and images stay as they are."
     make_user
+    # After a restore or on another machine the files may belong to a number that is nobody here.
+    chown -R root:pacs "$etc"
+    data_dir=$(sed -n 's/^data_dir = "\(.*\)"$/\1/p' "$config")
+    if [ -z "$former" ] && [ -d "$data_dir/packs" ]; then make_data_dir; fi
     place_release
     check_config "$release" "$config"
   else
@@ -473,6 +328,19 @@ main() {
   exit 0
 }
 
+# The address of the web page as people type it, by the configuration in force.
+web_address() {
+  local said listen host scheme=http
+  said=$(as_service "$prefix/current" "$config" check-config | sed -n '/^\[http\]/,/^\[sign_in/p')
+  host=$(sed -n 's/^public_url = "\(..*\)"$/\1/p' <<<"$said")
+  if [ -n "$host" ]; then echo "$host"; return; fi
+  if grep -q '^tls_certificate = "[^"]' <<<"$said"; then scheme=https; fi
+  listen=$(sed -n 's/^listen = "\(.*\)"$/\1/p' <<<"$said")
+  host=${listen%:*}
+  case $host in 0.0.0.0 | '[::]') host=$(hostname -I 2>/dev/null | cut -d' ' -f1); host=${host:-$(cat /proc/sys/kernel/hostname)} ;; esac
+  echo "$scheme://$host:${listen##*:}/"
+}
+
 next_steps() { # former release
   echo
   if [ -n "$1" ]; then t "Đã nâng cấp từ $1 lên $version." "Upgraded from $1 to $version."
@@ -484,17 +352,20 @@ next_steps() { # former release
     t "Chạy bằng tay:  pacs-server serve     (khi có systemd: systemctl enable --now pacs-server)" \
       "Start it by hand:  pacs-server serve     (with systemd: systemctl enable --now pacs-server)"
   fi
-  t "  Cấu hình:            $config     (kiểm tra: pacs-server check-config)
+  local web
+  web=$(web_address)
+  t "  Trang web:           $web${administrator:+     (đăng nhập: $administrator)}
+  Cấu hình:            $config     (kiểm tra: pacs-server check-config)
   Tình trạng:          pacs-server status
   Ảnh:                 $data_dir
   Hướng dẫn:           $prefix/current/docs/vi/README.md
   Việc tiếp theo:      nối máy chụp (docs/vi/2-connect-a-machine.md), đặt lịch sao lưu (docs/vi/5-backup-and-restore.md)" \
-    "  Configuration:       $config     (check: pacs-server check-config)
+    "  Web page:            $web${administrator:+     (sign in as $administrator)}
+  Configuration:       $config     (check: pacs-server check-config)
   State:               pacs-server status
   Images:              $data_dir
   Handbook:            $prefix/current/docs/en/README.md
   Next:                connect a machine (docs/en/2-connect-a-machine.md), set up the backup (docs/en/5-backup-and-restore.md)"
-  sed -n 's/^listen = /  listen = /p' "$config"
 }
 
 main "$@"

@@ -34,12 +34,48 @@
     }
   };
 
+  // What OHIF says in English whatever the language; the packaged viewer asks here.
+  const vietnamese = {
+    'OHIF Viewer is': 'Trình xem ảnh OHIF',
+    'for investigational use only': 'chỉ dùng cho nghiên cứu',
+    'Learn more about OHIF Viewer': 'Tìm hiểu thêm về OHIF',
+    'Confirm and hide': 'Đã hiểu',
+    Patient: 'Người bệnh',
+    'Multiple Patients': 'Nhiều người bệnh',
+    'Create Report': 'Báo cáo phép đo',
+    'Create new series': 'Tạo chuỗi mới',
+    'Report name': 'Tên báo cáo',
+    Save: 'Lưu',
+    'Do you want to continue tracking measurements for this study?': 'Tiếp tục theo dõi các phép đo của ca chụp này?',
+    Yes: 'Có',
+    No: 'Không',
+  };
+  const say = text => (inEnglish() ? text : (vietnamese[text] ?? text));
+
   // On a phone the picture gets the room: the list of series is closed at first and the patient's name folded.
   const narrow = window.innerWidth < 768;
   const phoneLayout = { routes: { 0: { layoutInstance: { props: { leftPanelClosed: { $set: true } } } } } };
 
+  // OHIF's bar of tools is made for desks: on a phone its parts would lie over one another, so they stand in a row that
+  // is pushed sideways.
+  if (narrow) {
+    const bar = 'div:has(> div > [data-cy="return-to-work-list"])';
+    const notice = 'div:has(> [data-cy="confirm-and-hide-button"])';
+    const style = document.createElement('style');
+    style.textContent = `
+      ${bar} { display: flex; gap: 8px; overflow-x: auto; scrollbar-width: none; }
+      ${bar} > div { position: static; flex: none; transform: none; translate: none; }
+      ${bar} > div:empty { display: none; }
+      div.fixed:has(> ${notice}) { height: auto; }
+      ${notice} { width: 96%; padding: 8px; gap: 8px; }
+      ${notice} svg { display: none; }
+      ${notice} [class*="text-[19px]"] { font-size: 14px; }`;
+    document.head.append(style);
+  }
+
   window.config = {
     name: 'archive',
+    say,
     routerBasename: '/ohif',
     extensions: [],
     modes: [],

@@ -58,6 +58,7 @@ function rewritten(name, string, seen) {
     out = rewrite.priorsOfOnePatient(out);
     seen.priors += 1;
   }
+  out = rewrite.told(out, seen);
   if (rewrite.holdsTexts(out)) {
     seen.english = rewrite.englishTexts(out);
     out = rewrite.vietnamese(out, texts);
@@ -113,7 +114,7 @@ function notice(packages, notices) {
 fs.mkdirSync(given.out, { recursive: true });
 const names = filesBelow(dist).filter(name => !DROPPED.some(dropped => dropped.test(name)));
 const renamed = renaming(names);
-const seen = { moved: 0, priors: 0, english: null };
+const seen = { moved: 0, priors: 0, told: 0, english: null };
 const [list, packages, notices] = [{}, new Set(), new Set()];
 for (const name of names.sort()) {
   const bytes = fs.readFileSync(path.join(dist, name));
@@ -129,6 +130,7 @@ for (const name of names.sort()) {
 }
 if (seen.moved < 5) throw new Error(`only ${seen.moved} scripts carry the path: the package changed`);
 if (seen.priors !== 1 || seen.english === null) throw new Error('priors or texts were not found: the package changed');
+if (seen.told !== rewrite.TOLD) throw new Error('a text without translation was not found: the package changed');
 for (const [group, entries] of Object.entries(texts)) {
   const useless = Object.keys(entries).filter(key => !(key in (seen.english[group] ?? {})));
   if (useless.length > 0) throw new Error(`vi.json translates what OHIF does not say: ${group}: ${useless}`);

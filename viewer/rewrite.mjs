@@ -62,6 +62,38 @@ export function vietnamese(text, texts) {
 }
 export const holdsTexts = text => text.includes('locales/vi/index.js');
 
+// What OHIF says in English whatever the language: a file that holds the first, what it becomes, how often it stands
+// there. `window.config.say` is ours, of app-config.js.
+const UNTRANSLATED = [
+  ['"OHIF Viewer is", \' \'', 'window.config.say("OHIF Viewer is"), \' \'', 1],
+  ["t('for investigational use only')", "window.config.say('for investigational use only')", 1],
+  ["t('Learn more about OHIF Viewer')", "window.config.say('Learn more about OHIF Viewer')", 1],
+  ["t('Confirm and hide')", "window.config.say('Confirm and hide')", 1],
+  ["isMixedPatients ? 'Multiple Patients' : 'Patient'", "window.config.say(isMixedPatients ? 'Multiple Patients' : 'Patient')", 1],
+  ["defaultSaveTitle = 'Create Report'", "defaultSaveTitle = window.config.say('Create Report')", 1],
+  ["label: 'Create new series'", "label: window.config.say('Create new series')", 1],
+  ['placeholder: "Report name"', 'placeholder: window.config.say("Report name")', 1],
+  ['onClick: handleSave\n  }, "Save")', 'onClick: handleSave\n  }, window.config.say("Save"))', 1],
+  [
+    `i18n_src/* ["default"].t */.A.t('Do you want to continue tracking measurements for this study?')`,
+    "window.config.say('Do you want to continue tracking measurements for this study?')", 1,
+  ],
+  ["id: 'no-hydrate',\n      type: 'secondary',\n      text: 'No'", "id: 'no-hydrate',\n      type: 'secondary',\n      text: window.config.say('No')", 1],
+  ["id: 'yes-hydrate',\n      type: 'primary',\n      text: 'Yes'", "id: 'yes-hydrate',\n      type: 'primary',\n      text: window.config.say('Yes')", 1],
+];
+
+/** `text` with what OHIF never translates asked of app-config.js; `seen` counts what was found over all files. */
+export function told(text, seen) {
+  let out = text;
+  for (const [from, to, times] of UNTRANSLATED) {
+    if (!out.includes(from)) continue;
+    out = replaced(out, from, to, times, from);
+    seen.told += 1;
+  }
+  return out;
+}
+export const TOLD = UNTRANSLATED.length;
+
 /** The groups and texts that OHIF has in English, to see what lacks a translation or has become useless. */
 export function englishTexts(text) {
   const groups = {};

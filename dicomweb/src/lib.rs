@@ -6,7 +6,7 @@
 //! | `GET /studies`, `/series`, `/instances`, and below a study or series | Search (10.6) | [`search`] |
 //! | `GET /studies/{study}`, `.../series/{series}`, `.../instances/{instance}`, `.../metadata` | Retrieve (10.4) | [`retrieve`] |
 //! | `GET .../instances/{instance}/frames/{frames}`, `.../bulkdata/{number}` | Retrieve (10.4) | [`retrieve`] |
-//! | `GET .../rendered`, `.../thumbnail` | Retrieve (10.4) | [`retrieve`], [`pictures`] |
+//! | `GET .../rendered`, `.../thumbnail` | Retrieve (10.4) | [`retrieve`], [`mod@pictures`] |
 //!
 //! The same below `/patients/{key}/dicom-web`, limited to one identity group: what is not that person's is not there.
 //!

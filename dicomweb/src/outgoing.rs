@@ -2,12 +2,15 @@
 //!
 //! The reader of an answer lives in short turns on the blocking threads: each turn reads one batch, and the next
 //! turn starts when the last batch begins to be sent. So a slow client holds two batches and no thread, however
-//! many slow clients there are, and a fast one never waits for the disk and the socket in turn.
+//! many slow clients there are, and a fast one never waits for the disk and the socket in turn. Turns are few at a
+//! time: a crowd of readers would otherwise start a thread each, and memory that a thread once had it gives back late.
+//! Where there is no turn to be had at once, nothing is read ahead.
 
 use std::collections::VecDeque;
 
 use axum::body::Body;
 use bytes::Bytes;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::task::JoinHandle;
 
 use crate::error::Error;
@@ -15,6 +18,10 @@ use crate::measure;
 
 /// Bytes of one turn; a turn ends with the chunk that reaches it.
 const BATCH_BYTES: usize = 256 * 1024;
+
+/// Turns at a time, of all answers of the process: enough to keep several disks and cores busy.
+const TURNS_AT_A_TIME: usize = 8;
+static TURNS: Semaphore = Semaphore::const_new(TURNS_AT_A_TIME);
 
 /// The stored bytes could not be read or verified; the answer is cut. Details are in the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -41,6 +48,8 @@ enum Next {
 
 enum Phase<R> {
     Reading(JoinHandle<(R, Batch)>),
+    /// All turns were taken when this one could have started.
+    Waiting(R),
     End,
     Cut,
 }
@@ -54,7 +63,7 @@ pub async fn body<R>(operation: &'static str, reader: R) -> Result<Body, Error>
 where
     R: Iterator<Item = Result<Bytes, Cut>> + Send + 'static,
 {
-    let (phase, chunks) = advance(turn(reader)).await;
+    let (phase, chunks) = advance(start(reader)).await;
     if chunks.is_empty() && matches!(phase, Phase::Cut) {
         return Err(Error::Internal(Cut::TOLD));
     }
@@ -66,7 +75,7 @@ where
                     return Ok(Some((chunk, (phase, chunks))));
                 }
                 (phase, chunks) = match phase {
-                    Phase::Reading(handle) => advance(handle).await,
+                    waiting @ (Phase::Reading(_) | Phase::Waiting(_)) => advance(waiting).await,
                     Phase::End => return Ok(None),
                     Phase::Cut => return Err(Cut),
                 };
@@ -75,13 +84,24 @@ where
     Ok(Body::from_stream(stream))
 }
 
-/// Starts a turn of `reader`.
-fn turn<R>(mut reader: R) -> JoinHandle<(R, Batch)>
+/// Starts a turn of `reader` if one is free.
+fn start<R>(reader: R) -> Phase<R>
+where
+    R: Iterator<Item = Result<Bytes, Cut>> + Send + 'static,
+{
+    match TURNS.try_acquire() {
+        Ok(permit) => Phase::Reading(turn(reader, permit)),
+        Err(_) => Phase::Waiting(reader),
+    }
+}
+
+fn turn<R>(mut reader: R, permit: SemaphorePermit<'static>) -> JoinHandle<(R, Batch)>
 where
     R: Iterator<Item = Result<Bytes, Cut>> + Send + 'static,
 {
     tokio::task::spawn_blocking(move || {
         let batch = read_batch(&mut reader);
+        drop(permit);
         (reader, batch)
     })
 }
@@ -101,13 +121,21 @@ fn read_batch(reader: &mut impl Iterator<Item = Result<Bytes, Cut>>) -> Batch {
     Batch { chunks, next: Next::More }
 }
 
-/// Waits for a turn and starts the next.
-async fn advance<R>(handle: JoinHandle<(R, Batch)>) -> (Phase<R>, VecDeque<Bytes>)
+/// Waits for the turn that is under way or due, and starts the next.
+async fn advance<R>(phase: Phase<R>) -> (Phase<R>, VecDeque<Bytes>)
 where
     R: Iterator<Item = Result<Bytes, Cut>> + Send + 'static,
 {
+    let handle = match phase {
+        Phase::Reading(handle) => handle,
+        Phase::Waiting(reader) => match TURNS.acquire().await {
+            Ok(permit) => turn(reader, permit),
+            Err(_) => return (Phase::Cut, VecDeque::new()),
+        },
+        ended @ (Phase::End | Phase::Cut) => return (ended, VecDeque::new()),
+    };
     match handle.await {
-        Ok((reader, Batch { chunks, next: Next::More })) => (Phase::Reading(turn(reader)), chunks),
+        Ok((reader, Batch { chunks, next: Next::More })) => (start(reader), chunks),
         Ok((_, Batch { chunks, next: Next::End })) => (Phase::End, chunks),
         Ok((_, Batch { chunks, next: Next::Cut })) => (Phase::Cut, chunks),
         // The reader panicked, or the runtime ends.

@@ -242,7 +242,6 @@ fn link(archive: &Archive, one: GroupKey, other: GroupKey, linked: bool) -> Resu
         based_on: Basis::Current,
         who: who(),
         why: "the same CCCD".into(),
-        asked: None,
     })
 }
 
@@ -289,7 +288,6 @@ fn hold(archive: &Archive, study: &str, held: bool, id: &str) -> Result<Stated, 
         based_on: Basis::Current,
         who: who(),
         why: "a complaint".into(),
-        asked: None,
     })
 }
 
@@ -337,6 +335,40 @@ fn many_at_once_on_one_subject_all_count_in_turn() {
     });
     let row = world.archive().db().subject(indexer::statement::Kind::LegalHold, &one.study).unwrap().unwrap();
     assert_eq!(row.version, Some(20));
+}
+
+/// A client that heard nothing sends its request again while the first is under way: all of them have one answer.
+#[test]
+fn the_same_request_many_times_at_once_is_one_statement() {
+    let mut world = World::new(8);
+    world.start().unwrap();
+    for study in 0..60 {
+        let one = &study_of(8, study, 1)[0];
+        store(world.archive(), 0, one).unwrap();
+        let at_once = |what: &(dyn Fn(&Archive) -> Result<Stated, StateError> + Sync)| {
+            let start = std::sync::Barrier::new(4);
+            let answers: Vec<_> = std::thread::scope(|scope| {
+                let ask = || {
+                    start.wait();
+                    what(world.archive())
+                };
+                let threads: Vec<_> = (0..4).map(|_| scope.spawn(ask)).collect();
+                threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+            });
+            let first = answers[0].as_ref().unwrap();
+            for answer in &answers {
+                assert_eq!(answer.as_ref().unwrap(), first, "study {study}");
+            }
+            first.clone()
+        };
+        let id = Some(format!("withdraw-{study}"));
+        let request = Withdraw { id, ..withdrawal(one, None, Reason::Quality) };
+        let stated = at_once(&|archive| archive.withdraw(request.clone()));
+        let (key, id) = (&stated.statement.subject.key, format!("restore-{study}"));
+        let restored = at_once(&|archive| archive.restore(key, Some(id.clone()), who(), "by mistake".into()));
+        assert_eq!((stated.version, restored.version), (Some(1), Some(2)));
+        assert_eq!(shown(world.archive(), &one.study), (1, 1, 1, 1));
+    }
 }
 
 /// What was acknowledged is there after losses of power and kills, and says the same after a rebuild.

@@ -29,7 +29,7 @@ pub(crate) enum Account {
         #[arg(long, default_value = "")]
         person: String,
         #[command(flatten)]
-        password: Password,
+        password: PasswordSource,
     },
     /// Show all accounts.
     List,
@@ -48,7 +48,7 @@ pub(crate) enum Account {
         /// The account.
         name: String,
         #[command(flatten)]
-        password: Password,
+        password: PasswordSource,
     },
     /// Give an account other roles.
     Roles {
@@ -60,9 +60,9 @@ pub(crate) enum Account {
     },
 }
 
-/// Where a password comes from.
+/// Where a password comes from. Not named like the command `password`: clap takes both names for one group of arguments.
 #[derive(Args)]
-pub(crate) struct Password {
+pub(crate) struct PasswordSource {
     /// Read the password from the first line of standard input instead of asking for it.
     #[arg(long)]
     password_stdin: bool,
@@ -114,7 +114,7 @@ fn show(accounts: &[Listed]) {
     }
 }
 
-impl Password {
+impl PasswordSource {
     fn ask(self) -> Result<Secret> {
         if self.password_stdin {
             return line().map(|line| Secret::new(&line));

@@ -24,6 +24,11 @@ use crate::{control, decode_worker, http, setup, telemetry};
 /// How often what peers did is written down.
 const PEER_LOG: Duration = Duration::from_secs(2);
 
+/// Threads that wait for disks on behalf of HTTP. A thread keeps for a while what its work once needed: a crowd of
+/// readers must find a queue here, not a thread for each. More than `dicomweb` gives to the bodies of answers, and than
+/// there are pictures at a time, so that neither waits for the other.
+const BLOCKING_THREADS: usize = 32;
+
 /// Runs the archive until SIGTERM or SIGINT.
 ///
 /// # Errors
@@ -36,6 +41,7 @@ pub fn run(config: Config) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .thread_name("net")
+        .max_blocking_threads(BLOCKING_THREADS)
         .build()
         .context("the runtime cannot be started")?;
     let served = runtime.block_on(serve(&config, &archive, &people, metrics));

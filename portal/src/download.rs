@@ -15,6 +15,7 @@ use indexer::archive::{Archive, InstanceReader, ReadError};
 use indexer::dataset::part10;
 use indexer::db::{Db, DbError, InstanceRow, Scope};
 use storage_config::Uid;
+use tokio::sync::Semaphore;
 
 use crate::Portal;
 use crate::api::ask;
@@ -27,6 +28,9 @@ use crate::zip::{Crc, Stamp, Zip};
 const HELD: u64 = 8 << 20;
 /// Bytes of one turn; a turn ends with the chunk that reaches it.
 const TURN: usize = 512 * 1024;
+/// Turns at a time, of all downloads of the process.
+const TURNS_AT_A_TIME: usize = 4;
+static TURNS: Semaphore = Semaphore::const_new(TURNS_AT_A_TIME);
 /// Rows that are read at once.
 const ROWS: usize = 2_000;
 
@@ -161,25 +165,20 @@ impl From<ReadError> for Cut {
     }
 }
 
-/// The writer in turns on blocking threads; the next turn runs while the last one is sent, and a slow receiver holds
-/// two turns' bytes and no thread.
+/// The writer in turns on blocking threads; a slow receiver holds one turn's bytes and no thread, and one that has gone
+/// away starts no other turn.
 fn stream(writer: Writer) -> impl futures_util::Stream<Item = io::Result<Bytes>> + Send {
-    let first = tokio::task::spawn_blocking(move || turn(writer));
-    futures_util::stream::try_unfold(Some(first), |running| async move {
-        let Some(running) = running else { return Ok(None) };
+    futures_util::stream::try_unfold(writer, |mut writer| async move {
         let cut = || io::Error::other("the archive could not be completed");
-        match running.await {
-            Ok((writer, Ok(Some(bytes)))) => {
-                let next = tokio::task::spawn_blocking(move || turn(writer));
-                Ok(Some((Bytes::from(bytes), Some(next))))
-            }
-            Ok((_, Ok(None))) => Ok(None),
+        let permit = TURNS.acquire().await.map_err(|_| cut())?;
+        let turn = tokio::task::spawn_blocking(move || {
+            let bytes = writer.turn();
+            drop(permit);
+            (writer, bytes)
+        });
+        match turn.await {
+            Ok((writer, Ok(bytes))) => Ok(bytes.map(|bytes| (Bytes::from(bytes), writer))),
             Ok((_, Err(Cut))) | Err(_) => Err(cut()),
         }
     })
-}
-
-fn turn(mut writer: Writer) -> (Writer, Result<Option<Vec<u8>>, Cut>) {
-    let bytes = writer.turn();
-    (writer, bytes)
 }

@@ -42,15 +42,22 @@ function pixels() {
   return bytes;
 }
 
-/** Writes the clip to `file`; its UIDs start with `root`. */
-export function makeColourClip(file, root) {
-  const [classUid, sop] = ['1.2.840.10008.5.1.4.1.1.3.1', `${root}.3`];
+/** Writes the data set `data` (tag, VR, value) of the SOP class `classUid` to `file`, as PS3.10 has it. */
+export function writeInstance(file, classUid, sop, data) {
   const meta = Buffer.concat([
     element(0x00020001, 'OB', Buffer.from([0, 1])), element(0x00020002, 'UI', classUid),
     element(0x00020003, 'UI', sop), element(0x00020010, 'UI', '1.2.840.10008.1.2.1'),
-    element(0x00020012, 'UI', `${root}.9`),
+    element(0x00020012, 'UI', '2.25.4711'),
   ]);
-  const data = [
+  const length = element(0x00020000, 'UL', meta.length);
+  const body = data.map(([tag, vr, value]) => element(tag, vr, value));
+  fs.writeFileSync(file, Buffer.concat([Buffer.alloc(128), Buffer.from('DICM'), length, meta, ...body]));
+}
+
+/** Writes the clip to `file`; its UIDs start with `root`. */
+export function makeColourClip(file, root) {
+  const [classUid, sop] = ['1.2.840.10008.5.1.4.1.1.3.1', `${root}.3`];
+  writeInstance(file, classUid, sop, [
     [0x00080005, 'CS', 'ISO_IR 192'], [0x00080016, 'UI', classUid], [0x00080018, 'UI', sop],
     [0x00080020, 'DA', '20251230'], [0x00080021, 'DA', '20251230'], [0x00080030, 'TM', '101500'],
     [0x00080031, 'TM', '101500'], [0x00080050, 'SH', 'MAU-01'], [0x00080060, 'CS', 'US'],
@@ -61,7 +68,5 @@ export function makeColourClip(file, root) {
     [0x00280002, 'US', 3], [0x00280004, 'CS', 'RGB'], [0x00280006, 'US', 0], [0x00280008, 'IS', String(FRAMES)],
     [0x00280010, 'US', ROWS], [0x00280011, 'US', COLUMNS], [0x00280100, 'US', 8], [0x00280101, 'US', 8],
     [0x00280102, 'US', 7], [0x00280103, 'US', 0], [0x7fe00010, 'OB', pixels()],
-  ].map(([tag, vr, value]) => element(tag, vr, value));
-  const length = element(0x00020000, 'UL', meta.length);
-  fs.writeFileSync(file, Buffer.concat([Buffer.alloc(128), Buffer.from('DICM'), length, meta, ...data]));
+  ]);
 }

@@ -1,6 +1,7 @@
 """Reads one instance back over DICOMweb and compares its data set with that of a file, byte for byte.
 
-Arguments: root of the archive, file. Says how many instances the archive holds.
+Arguments: root of the archive, file, and `picture` where its thumbnail has to be made too, which takes a process that
+decodes. Says how many instances the archive holds.
 """
 
 import json
@@ -27,7 +28,7 @@ def uid(instance: dict, tag: str) -> str:
 
 
 def main() -> None:
-    root, path = sys.argv[1:]
+    root, path, *more = sys.argv[1:]
     with open(path, "rb") as file:
         wanted = data_set(file.read())
     instances = json.loads(get(f"{root}/instances", "application/dicom+json") or b"[]")
@@ -36,12 +37,17 @@ def main() -> None:
         study, series, sop = (uid(instance, tag) for tag in ("0020000D", "0020000E", "00080018"))
         if sop.encode() not in wanted:
             continue
+        address = f"{root}/studies/{study}/series/{series}/instances/{sop}"
         body = get(
-            f"{root}/studies/{study}/series/{series}/instances/{sop}",
+            address,
             'multipart/related; type="application/dicom"; transfer-syntax=*',
         )
         if wanted not in body:
             raise SystemExit(f"{sop} came back altered")
+        if more == ["picture"]:
+            picture = get(f"{address}/thumbnail", "image/jpeg")
+            if not (picture.startswith(b"\xff\xd8\xff") and picture.endswith(b"\xff\xd9")):
+                raise SystemExit(f"the thumbnail of {sop} is no JPEG: {picture[:100]!r}")
         return
     raise SystemExit("the instance is not there")
 

@@ -11,6 +11,8 @@ use tests::server::Setup;
 const LANGUAGES: [&str; 2] = ["vi", "en"];
 /// What a few lines of settings may belong to, where the text around them says it.
 const PLACES: [&str; 3] = ["", "[dimse]\n", "[[peer]]\nae_title = \"CT1\"\naddress = \"192.0.2.7\"\n"];
+/// Where the handbook has people put the certificate and its key.
+const CERTIFICATES: &str = "/etc/pacs-server/tls/";
 /// The facility of the examples.
 const FACILITY: &str = "\n[[facility]]\ncode = \"79001\"\n";
 
@@ -133,7 +135,12 @@ fn commands_and_options_exist() {
                 }
                 let Some(subcommand) = words.get(at + 1) else { continue };
                 assert!(known.contains(&format!("\n  {subcommand} ")), "{language}/{name}: {command}");
-                let described = help(&[subcommand]);
+                let mut described = help(&[subcommand]);
+                if described.contains("\nCommands:") {
+                    let below = words.get(at + 2).unwrap_or(&"");
+                    assert!(described.contains(&format!("\n  {below} ")), "{language}/{name}: {command}");
+                    described = help(&[subcommand, below]);
+                }
                 for option in options(words[at..].iter().copied()) {
                     assert!(described.contains(option), "{language}/{name}: {command}");
                 }
@@ -141,19 +148,28 @@ fn commands_and_options_exist() {
             }
         }
     }
-    for subcommand in ["check-config", "import", "rebuild", "serve", "status"] {
+    for subcommand in ["account", "check-config", "import", "rebuild", "serve", "status", "withdraw"] {
         assert!(checked.contains(subcommand), "the handbook does not tell of {subcommand}");
     }
+}
+
+/// Makes a certificate and its key in `folder`, under the names of the handbook; says how their paths begin.
+fn certificate(folder: &Path) -> String {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    fs::write(folder.join("certificate.pem"), made.cert.pem()).unwrap();
+    fs::write(folder.join("key.pem"), made.signing_key.serialize_pem()).unwrap();
+    format!("{}/", folder.display())
 }
 
 #[test]
 fn settings_are_taken_by_the_program() {
     let folder = tempfile::tempdir().unwrap();
+    let here = certificate(folder.path());
     let mut counted = 0;
     for (name, page) in pages("en") {
         for block in blocks(&page, "toml") {
             let taken = PLACES.iter().any(|place| {
-                let text = format!("{place}{block}{FACILITY}");
+                let text = format!("{place}{block}{FACILITY}").replace(CERTIFICATES, &here);
                 let setup = Setup::new(folder.path()).with_file(&text).unwrap();
                 setup.run(&["check-config"]).unwrap().status.success()
             });

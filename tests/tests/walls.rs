@@ -110,7 +110,7 @@ const OWNERS: [(&str, &[&str]); 20] = [
     ("argon2", &["portal"]),
     ("tokio-rustls", &["pacs-server"]),
     ("rustls", &["pacs-server"]),
-    ("rcgen", &["pacs-server"]),
+    ("rcgen", &["pacs-server", "tests"]),
     ("csv", &["indexer", "pacs-server"]),
     ("calamine", &["pacs-server"]),
 ];

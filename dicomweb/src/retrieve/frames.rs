@@ -178,8 +178,8 @@ impl Parts {
 
     /// All of it in one piece.
     fn whole(mut self, length: u64) -> Result<Vec<u8>, Cut> {
-        // Room for the bytes of whole chunks around the last frame, which are read to verify it.
-        let mut out = Vec::with_capacity(usize::try_from(length).unwrap_or(0) + (128 << 10));
+        let slack = self.list.as_slice().last().map_or(0, |n| self.frames.slack(*n));
+        let mut out = Vec::with_capacity(usize::try_from(length + slack).unwrap_or(0));
         while self.step(&mut out)? {}
         Ok(out)
     }

@@ -41,19 +41,33 @@ impl Archive {
         self.open_bulk(instance, |data_set| find(&data_set, n).map(|element| (n, element.vr, element.endian)))
     }
 
-    /// The Encapsulated Document (0042,0011) of an instance; none where it has none, or a small one that stands in its
-    /// metadata.
+    /// The Encapsulated Document (0042,0011) of an instance; none where it has none.
     ///
     /// # Errors
     /// As [`Archive::bulk_value`].
     pub fn document(&self, instance: &InstanceRow) -> Result<Option<BulkReader>, ReadError> {
-        self.open_bulk(instance, |data_set| {
+        let large = self.open_bulk(instance, |data_set| {
             let element = data_set.get(ENCAPSULATED_DOCUMENT)?;
             match element.value {
                 Value::Bulk { splice, .. } => Some((splice, element.vr, element.endian)),
                 _ => None,
             }
-        })
+        })?;
+        if large.is_some() { Ok(large) } else { self.small_document(instance) }
+    }
+
+    /// A document so short that it stands among the other elements.
+    fn small_document(&self, instance: &InstanceRow) -> Result<Option<BulkReader>, ReadError> {
+        let body = reader::read_body(&self.shared, &instance.place)?;
+        let skeleton = reader::skeleton_of(&self.shared, &body)?;
+        let data_set = DataSet::new(&skeleton);
+        let element = data_set.get(ENCAPSULATED_DOCUMENT);
+        let Some(bytes) = element.and_then(|element| element.bytes().map(<[u8]>::to_vec)) else {
+            return Ok(None);
+        };
+        let (document, said) = described(&data_set);
+        let (shared, length) = (self.shared.clone(), unpadded(said, bytes.len() as u64));
+        Ok(Some(BulkReader { shared, source: Source::Whole(Some(bytes)), length, left: length, document }))
     }
 
     fn open_bulk(
@@ -93,8 +107,7 @@ impl Archive {
         } else {
             Source::Stream(BulkStream::open(shared, body.bulk[n].hash, length)?)
         };
-        // An odd document is padded; its length says so.
-        let length = said.filter(|said| said.checked_add(1) == Some(length)).unwrap_or(length);
+        let length = unpadded(said, length);
         Ok(Some(BulkReader { shared: shared.clone(), source, length, left: length, document }))
     }
 }
@@ -139,9 +152,16 @@ fn document_of(data_set: &DataSet<'_>, n: usize) -> (Option<String>, Option<u64>
     let is_document = data_set
         .get(ENCAPSULATED_DOCUMENT)
         .is_some_and(|element| matches!(element.value, Value::Bulk { splice, .. } if splice == n));
-    if !is_document {
-        return (None, None);
-    }
+    if is_document { described(data_set) } else { (None, None) }
+}
+
+/// The length of a document in a value of `length` bytes: an odd one is padded; what it `said` of itself tells.
+fn unpadded(said: Option<u64>, length: u64) -> u64 {
+    said.filter(|said| said.checked_add(1) == Some(length)).unwrap_or(length)
+}
+
+/// Type and length of the document of a data set, as it says them.
+fn described(data_set: &DataSet<'_>) -> (Option<String>, Option<u64>) {
     let sets = CharacterSets::undeclared(SiteDefault::NONE);
     let text = |tag: Tag, vr: Vr| {
         let element = data_set.get(tag)?;

@@ -92,6 +92,16 @@ impl Frames {
         }
     }
 
+    /// Bytes beyond its length that reading frame `n` needs for a moment: what else is in the chunks at its ends, which
+    /// are verified as a whole. A buffer with just this room is read into without being cleared before.
+    #[must_use]
+    pub fn slack(&self, n: usize) -> u64 {
+        let chunk = storage_config::pack::CHUNK as u64;
+        let ranges = self.table.ranges(n).unwrap_or_default();
+        let around = |range: &Range<u64>| range.start % chunk + (chunk - range.end % chunk) % chunk;
+        ranges.iter().map(around).max().unwrap_or(0)
+    }
+
     /// Appends a piece of frame `n` to `out`, from byte `from` of the frame on and at most `most` bytes, verified. A
     /// frame that does not begin at a byte comes as a whole.
     ///

@@ -1,7 +1,9 @@
 //! Orders and reports: from what a source says to the statement about the right subject.
 
 use super::Archive;
-use super::stating::{Basis, Said, StateError, Turn, hash_of, invalid, random_id};
+use storage_config::ContentHash;
+
+use super::stating::{Basis, Said, StateError, Turn, hash_of, invalid};
 use crate::db::{FacilityId, OrdersBy, Stated};
 use crate::statement::{Kind, Order, Report, State, Who};
 
@@ -32,29 +34,38 @@ impl Archive {
         let facility = order.facility.unwrap_or(0);
         let _turn =
             (!placer.is_empty()).then(|| self.shared.turns.take(Turn::Placer(facility, placer.clone())));
-        if let Some(id) = &id
-            && let Some(known) = self.stated_before(id, &asked)?
-        {
-            return Ok(known);
-        }
-        if !placer.is_empty() {
-            let by = OrdersBy::PlacerNumber(placer);
-            if !self.shared.db.orders(&by, Some(FacilityId(facility)), 1, 0)?.is_empty() {
-                return Err(StateError::Exists("placer_number"));
+        self.once(id, asked, |id| {
+            if !placer.is_empty() {
+                let by = OrdersBy::PlacerNumber(placer.clone());
+                if !self.shared.db.orders(&by, Some(FacilityId(facility)), 1, 0)?.is_empty() {
+                    return Err(StateError::Exists("placer_number"));
+                }
             }
-        }
-        let id = match id {
-            Some(id) => id,
-            None => random_id(&self.shared)?,
-        };
-        self.state(Said {
-            key: id.clone(),
-            id: Some(id),
-            state: State::Order(Box::new(order)),
-            based_on: Basis::Exactly(None),
-            who,
-            why,
-            asked: Some(asked),
+            let (key, state) = (id.to_owned(), State::Order(Box::new(order)));
+            Ok(Said { id: None, key, state, based_on: Basis::Exactly(None), who, why })
+        })
+    }
+
+    /// Changes an order by what `change` makes of it; `asked` is what the client asked, by which the same request under
+    /// the same id is known again.
+    ///
+    /// # Errors
+    /// [`StateError`], also those of `change`; [`StateError::Version`] when others changed it meanwhile.
+    pub fn change_order(
+        &self,
+        key: &str,
+        (id, based_on): (Option<String>, Basis),
+        asked: ContentHash,
+        (who, why): (Who, String),
+        change: impl FnOnce(&Order) -> Result<Order, StateError>,
+    ) -> Result<Stated, StateError> {
+        self.once(id, asked, |_| {
+            let (order, current) = self.ordered(key)?;
+            if based_on != Basis::Current && based_on != Basis::Exactly(current.version) {
+                return Err(StateError::Version { current: current.version });
+            }
+            let (key, state) = (key.to_owned(), State::Order(Box::new(change(&order)?)));
+            Ok(Said { id: None, key, state, based_on: Basis::Exactly(current.version), who, why })
         })
     }
 
@@ -87,25 +98,21 @@ impl Archive {
         why: String,
     ) -> Result<Stated, StateError> {
         let asked = hash_of(&("report", &report, based_on, &who, &why))?;
-        if let Some(id) = &id
-            && let Some(known) = self.stated_before(id, &asked)?
-        {
-            return Ok(known);
-        }
-        let (key, before) = self.report_before(&report)?;
-        let mut report = report;
-        if let Some(before) = before {
-            if before.study.is_some() && report.study.is_some() && before.study != report.study {
-                return Err(invalid("study", "is not the one that this report was about"));
+        self.once(id, asked, |_| {
+            let (key, before) = self.report_before(&report)?;
+            let mut report = report;
+            if let Some(before) = before {
+                if before.study.is_some() && report.study.is_some() && before.study != report.study {
+                    return Err(invalid("study", "is not the one that this report was about"));
+                }
+                // What the next version leaves out of where it belongs stays as it was.
+                report.study = report.study.or(before.study);
+                if report.accession.is_empty() {
+                    report.accession = before.accession;
+                }
             }
-            // What the next version leaves out of where it belongs stays as it was.
-            report.study = report.study.or(before.study);
-            if report.accession.is_empty() {
-                report.accession = before.accession;
-            }
-        }
-        let state = State::Report(Box::new(report));
-        self.state(Said { id, key, state, based_on, who, why, asked: Some(asked) })
+            Ok(Said { id: None, key, state: State::Report(Box::new(report)), based_on, who, why })
+        })
     }
 
     /// The subject of a report and its state so far. A report that came by accession number before its images goes on

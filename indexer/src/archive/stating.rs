@@ -41,8 +41,6 @@ pub struct Said {
     pub who: Who,
     /// Why.
     pub why: String,
-    /// Hash of the request, where the state was made from it; none where the state is what was asked.
-    pub asked: Option<ContentHash>,
 }
 
 /// Why something was not stated. Unless it is [`StateErrorKind::Unavailable`] nothing of it is kept.
@@ -162,9 +160,20 @@ impl Archive {
     /// # Errors
     /// [`StateError`].
     pub fn state(&self, said: Said) -> Result<Stated, StateError> {
+        let asked = hash_of(&(&said.key, &said.state, said.based_on, &said.who, &said.why))?;
+        self.once(said.id.clone(), asked, |_| Ok(said))
+    }
+
+    /// States what `make` makes of what is here, by the id under which it is stated. It is not asked when the same
+    /// request was answered before; of several at once under one id the others wait for the first.
+    pub(super) fn once(
+        &self,
+        id: Option<String>,
+        asked: ContentHash,
+        make: impl FnOnce(&str) -> Result<Said, StateError>,
+    ) -> Result<Stated, StateError> {
         let shared = &self.shared;
-        let asked = said.asked.map_or_else(|| asked_of(&said), Ok)?;
-        let id = match said.id {
+        let id = match id {
             Some(id) => id,
             None => random_id(shared)?,
         };
@@ -175,6 +184,7 @@ impl Archive {
         if let Some(error) = self.refuses() {
             return Err(error.into());
         }
+        let said = make(&id)?;
         let subject = Subject { kind: said.state.kind(), key: said.key };
         let _subject = shared.turns.take(Turn::Subject(subject.clone()));
         let row = shared.db.subject(subject.kind, &subject.key)?;
@@ -197,7 +207,7 @@ impl Archive {
     ///
     /// # Errors
     /// [`StateError::IdTaken`] when something else was said under it.
-    pub fn stated_before(&self, id: &str, asked: &ContentHash) -> Result<Option<Stated>, StateError> {
+    fn stated_before(&self, id: &str, asked: &ContentHash) -> Result<Option<Stated>, StateError> {
         match self.shared.db.statement(id)? {
             Some(known) if known.statement.asked == *asked => Ok(Some(known)),
             Some(_) => Err(StateError::IdTaken),
@@ -233,7 +243,6 @@ impl Archive {
                 based_on: Basis::Exactly(None),
                 who: Who::system(),
                 why: "a code that was not seen before".into(),
-                asked: None,
             });
             match stated {
                 Ok(_) => return Ok(FacilityId(id)),
@@ -245,11 +254,6 @@ impl Archive {
     }
 }
 
-/// Hash of what was asked, where the state is that.
-fn asked_of(said: &Said) -> Result<ContentHash, StateError> {
-    hash_of(&(&said.key, &said.state, said.based_on, &said.who, &said.why))
-}
-
 /// Hash of a request, by which it is known again.
 pub(super) fn hash_of(request: &impl Serialize) -> Result<ContentHash, StateError> {
     let text = serde_json::to_vec(request).map_err(|error| StoreError::Internal(error.to_string()))?;
@@ -257,7 +261,7 @@ pub(super) fn hash_of(request: &impl Serialize) -> Result<ContentHash, StateErro
 }
 
 /// 128 random bits as text.
-pub(super) fn random_id(shared: &Shared) -> Result<String, StateError> {
+fn random_id(shared: &Shared) -> Result<String, StateError> {
     let bits = shared.options.disk.random_id();
     let bits = bits.map_err(|error| StoreError::Unavailable(format!("no random bits: {error}")))?;
     Ok(format!("{:032x}", u128::from_be_bytes(bits)))

@@ -4,7 +4,7 @@
 use serde::Serialize;
 use storage_config::{ContentHash, Uid};
 
-use super::stating::{Basis, Said, StateError, hash_of, invalid, random_id};
+use super::stating::{Basis, Said, StateError, hash_of, invalid};
 use super::{Archive, Shared};
 use crate::db::{FacilityId, Stated};
 use crate::statement::{
@@ -42,13 +42,13 @@ impl Archive {
     /// # Errors
     /// [`StateError`]; [`StateError::NotFound`] when nothing of it is visible.
     pub fn withdraw(&self, request: Withdraw) -> Result<Stated, StateError> {
-        let shared = &self.shared;
         let asked = hash_of(&request)?;
-        if let Some(id) = &request.id
-            && let Some(known) = self.stated_before(id, &asked)?
-        {
-            return Ok(known);
-        }
+        self.once(request.id.clone(), asked, |id| self.withdrawal(id, request))
+    }
+
+    /// What `request` says, by what is visible now.
+    fn withdrawal(&self, id: &str, request: Withdraw) -> Result<Said, StateError> {
+        let shared = &self.shared;
         let facility = match &request.facility {
             Some(code) => Some(facility_of(shared, code)?),
             None => None,
@@ -58,10 +58,6 @@ impl Archive {
         if instances.is_empty() {
             return Err(StateError::NotFound("instance that is shown"));
         }
-        let id = match request.id {
-            Some(id) => id,
-            None => random_id(shared)?,
-        };
         let withdrawal = Withdrawal {
             restored: false,
             study: request.study,
@@ -72,14 +68,13 @@ impl Archive {
             reason: request.reason,
             text: request.text,
         };
-        self.state(Said {
-            key: id.clone(),
-            id: Some(id),
+        Ok(Said {
+            key: id.to_owned(),
+            id: Some(id.to_owned()),
             state: State::Withdrawal(withdrawal),
             based_on: Basis::Exactly(None),
             who: request.who,
             why: request.why,
-            asked: Some(asked),
         })
     }
 
@@ -95,27 +90,23 @@ impl Archive {
         why: String,
     ) -> Result<Stated, StateError> {
         let asked = hash_of(&("restore", withdrawal, &who, &why))?;
-        if let Some(id) = &id
-            && let Some(known) = self.stated_before(id, &asked)?
-        {
-            return Ok(known);
-        }
-        let row = self.shared.db.subject(Kind::Withdrawal, withdrawal)?;
-        let (version, current) = row.map_or((None, None), |row| (row.version, row.current));
-        let Some(State::Withdrawal(state)) = current.map(|current| current.state) else {
-            return Err(StateError::NotFound("withdrawal"));
-        };
-        if state.restored {
-            return Err(StateError::Version { current: version });
-        }
-        self.state(Said {
-            id,
-            key: withdrawal.to_owned(),
-            state: State::Withdrawal(Withdrawal { restored: true, ..state }),
-            based_on: Basis::Exactly(version),
-            who,
-            why,
-            asked: Some(asked),
+        self.once(id, asked, |id| {
+            let row = self.shared.db.subject(Kind::Withdrawal, withdrawal)?;
+            let (version, current) = row.map_or((None, None), |row| (row.version, row.current));
+            let Some(State::Withdrawal(state)) = current.map(|current| current.state) else {
+                return Err(StateError::NotFound("withdrawal"));
+            };
+            if state.restored {
+                return Err(StateError::Version { current: version });
+            }
+            Ok(Said {
+                id: Some(id.to_owned()),
+                key: withdrawal.to_owned(),
+                state: State::Withdrawal(Withdrawal { restored: true, ..state }),
+                based_on: Basis::Exactly(version),
+                who,
+                why,
+            })
         })
     }
 
@@ -132,20 +123,18 @@ impl Archive {
     ) -> Result<Stated, StateError> {
         let key = sop_key(study, series, sop_instance);
         let asked = hash_of(&(&key, &digest, resolution, based_on, &who, &why))?;
-        if let Some(id) = &id
-            && let Some(known) = self.stated_before(id, &asked)?
-        {
-            return Ok(known);
-        }
-        let versions = self.shared.db.versions(Some(study), sop_instance)?;
-        let of_series = versions.iter().map(|version| &version.instance).filter(|i| i.series_uid == *series);
-        let others: Vec<ContentHash> =
-            of_series.filter(|i| !i.withdrawn && i.digest != digest).map(|i| i.digest).collect();
-        if others.len() > VERSIONS_MAX {
-            return Err(invalid("sop_instance", format!("more than {VERSIONS_MAX} versions")));
-        }
-        let state = State::ServedVersion(ServedVersion { digest, others, resolution });
-        self.state(Said { id, key, state, based_on, who, why, asked: Some(asked) })
+        self.once(id, asked, |id| {
+            let versions = self.shared.db.versions(Some(study), sop_instance)?;
+            let of_series =
+                versions.iter().map(|version| &version.instance).filter(|i| i.series_uid == *series);
+            let others: Vec<ContentHash> =
+                of_series.filter(|i| !i.withdrawn && i.digest != digest).map(|i| i.digest).collect();
+            if others.len() > VERSIONS_MAX {
+                return Err(invalid("sop_instance", format!("more than {VERSIONS_MAX} versions")));
+            }
+            let state = State::ServedVersion(ServedVersion { digest, others, resolution });
+            Ok(Said { id: Some(id.to_owned()), key, state, based_on, who, why })
+        })
     }
 }
 

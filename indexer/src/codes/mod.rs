@@ -7,7 +7,7 @@
 //! | [`facts`] | what is known of a study, as it was received |
 //! | [`reading`] | from damaged text to concepts of the vocabulary |
 //! | [`choice`] | from concepts to techniques: regions, contrast, detector class, sides |
-//! | [`map`] | the whole way, and the answer |
+//! | [`mod@map`] | the whole way, and the answer |
 //! | [`score`] | measuring answers against labelled headers |
 //!
 //! Everything here is pure: no clock, no file, no SQL. The words and rules stand in `data/codes`, not in the code.

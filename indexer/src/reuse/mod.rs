@@ -10,7 +10,7 @@
 //! | [`answer`] | verdicts, checks, reason codes |
 //! | [`words`] | a sentence for each reason code, Vietnamese and English |
 //!
-//! [`decide`] is a pure function: no store, no clock. `docs/REUSE.md` describes its rules.
+//! [`fn@decide`] is a pure function: no store, no clock. `docs/REUSE.md` describes its rules.
 
 pub mod answer;
 mod checks;

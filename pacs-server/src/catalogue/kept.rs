@@ -3,11 +3,12 @@
 //! Knows the names of these files; it may not know tables.
 
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use indexer::codes::catalogue::list::ImportedList;
 use storage_config::ContentHash;
+use storage_config::disk::replace_file;
 
 /// Why lists cannot be kept or loaded.
 #[derive(Debug, thiserror::Error)]
@@ -54,11 +55,7 @@ pub fn keep(data_dir: &Path, list: &ImportedList) -> Result<PathBuf, KeptError> 
     fs::create_dir_all(&folder).map_err(at(&folder))?;
     let bytes = serde_json::to_vec_pretty(list).map_err(|error| at(&folder)(error.into()))?;
     let path = folder.join(format!("{}-{}-{}.json", list.kind.label(), list.version, hash8(&bytes)));
-    let unfinished = path.with_extension("unfinished");
-    let mut file = File::create(&unfinished).map_err(at(&unfinished))?;
-    file.write_all(&bytes).and_then(|()| file.sync_all()).map_err(at(&unfinished))?;
-    fs::rename(&unfinished, &path).map_err(at(&path))?;
-    File::open(&folder).and_then(|folder| folder.sync_all()).map_err(at(&folder))?;
+    replace_file(&path, &bytes).map_err(at(&path))?;
     if let Ok(parent) = File::open(data_dir) {
         parent.sync_all().map_err(at(data_dir))?;
     }
@@ -116,7 +113,7 @@ mod tests {
         };
         let path = keep(folder.path(), &list).unwrap();
         assert_eq!(keep(folder.path(), &list).unwrap(), path);
-        fs::write(path.with_extension("unfinished"), b"{").unwrap();
+        fs::write(path.with_extension("json.new"), b"{").unwrap();
         assert_eq!(load(folder.path()).unwrap(), [list]);
         fs::write(&path, b"{}").unwrap();
         let Err(KeptError::Damaged { .. }) = load(folder.path()) else { panic!("damage was not told") };

@@ -3,10 +3,11 @@
 //! A token or the cookie of a session says who asks. Without either a request is answered only where nobody has to sign
 //! in: on loopback as long as there is no account, or where the operator gave that up. A request that changes something
 //! must name a Host that is this server and, from a browser, come from a page of this server, so that a foreign page
-//! open in the same browser cannot store or change. What is looked at is noted on the way back.
+//! open in the same browser cannot store or change; where nobody has to sign in, what reads must name such a Host too. What is looked at is noted on the way back.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
@@ -20,6 +21,7 @@ use portal::views::ViewLog;
 use storage_config::config::{SignInRequired, TokenRole};
 use storage_config::{Config, ContentHash};
 
+use super::body::within;
 use super::need::{Need, is_below};
 use super::viewed::{showed, viewed};
 use crate::setup::now_ms;
@@ -38,6 +40,8 @@ pub(crate) struct Guard {
     /// Names (without port) under which this server may be addressed; empty: any.
     hosts: Vec<String>,
     public_url: String,
+    /// How long a request may take to be here, but for bodies that their handlers hear piece by piece.
+    patience: Duration,
 }
 
 /// Whether requests of nobody in particular are answered.
@@ -106,6 +110,7 @@ impl Guard {
             proxied: config.http_is_behind_proxy(),
             hosts,
             public_url: config.http.public_url.trim_end_matches('/').to_owned(),
+            patience: Duration::from_secs(config.http.limits.idle_seconds),
         }
     }
 
@@ -133,6 +138,8 @@ impl Guard {
         }
         if need.changes && asking.by_browser {
             self.is_from_here(headers)?;
+        } else if asking.principal == Some(Principal::Local) && headers.contains_key(header::HOST) {
+            self.is_addressed(headers)?;
         }
         Ok(asking.principal)
     }
@@ -164,13 +171,18 @@ impl Guard {
         Ok(Asking { principal, by_browser: true })
     }
 
+    /// Whether a request names this server as its Host.
+    fn is_addressed(&self, headers: &HeaderMap) -> Result<(), Refused> {
+        let host = headers.get(header::HOST).map_or("", |host| host.to_str().unwrap_or("\0"));
+        let named = |ours: &String| ours.eq_ignore_ascii_case(without_port(host));
+        if self.hosts.is_empty() || self.hosts.iter().any(named) { Ok(()) } else { Err(Refused::Host) }
+    }
+
     /// Whether a request that a browser may have made comes from a page of this server.
     fn is_from_here(&self, headers: &HeaderMap) -> Result<(), Refused> {
         let text = |name: header::HeaderName| headers.get(name).map(|value| value.to_str().unwrap_or("\0"));
+        self.is_addressed(headers)?;
         let host = text(header::HOST).unwrap_or_default();
-        if !self.hosts.is_empty() && !self.hosts.iter().any(|h| h == without_port(host)) {
-            return Err(Refused::Host);
-        }
         match text(header::ORIGIN) {
             Some(origin) if host_and_port(origin) != Some(host) && origin != self.public_url => {
                 return Err(Refused::Origin);
@@ -207,6 +219,9 @@ pub(crate) async fn check(State(guard): State<Arc<Guard>>, mut request: Request,
         Ok(principal) => principal,
         Err(refused) => return answer(&refused, &request),
     };
+    if !is_heard_in_pieces(request.uri().path()) {
+        request = request.map(|body| within(guard.patience, body));
+    }
     let seen = principal.as_ref().filter(|_| guard.views.is_some());
     let seen = seen.and_then(|who| Some((who.clone(), viewed(request.method(), request.uri().path())?)));
     let extensions = request.extensions_mut();
@@ -230,6 +245,12 @@ pub(crate) async fn check(State(guard): State<Arc<Guard>>, mut request: Request,
         views.note(&who, what, &subject, address, now_ms());
     }
     response
+}
+
+/// Whether the body below a path is heard piece by piece by a handler that gives up on silence: stores may be long.
+fn is_heard_in_pieces(path: &str) -> bool {
+    let import = is_below(path, "/api/v1/imports") && path.ends_with("/files");
+    import || is_below(path, "/dicom-web") || is_below(path, "/patients")
 }
 
 fn answer(refused: &Refused, request: &Request) -> Response {
@@ -337,8 +358,16 @@ mod tests {
         let (_dir, guard) = guard(|config| config.http.public_url = "http://localhost:8080".into());
         let here = (header::HOST, "localhost:8080");
         let post = |pairs: &[Pair]| decide(&guard, Method::POST, STUDIES, pairs);
-        let get = decide(&guard, Method::GET, STUDIES, &[(header::HOST, "evil.example")]);
-        assert_eq!(get, Ok("local".into()));
+        // A name that an attacker lets resolve to this address: to the browser, its pages are of the same origin.
+        let get = |pairs: &[Pair]| decide(&guard, Method::GET, STUDIES, pairs);
+        assert_eq!(get(&[(header::HOST, "evil.example:8080")]), Err(Refused::Host));
+        assert_eq!(
+            decide(&guard, Method::POST, "/search", &[(header::HOST, "evil.example")]),
+            Err(Refused::Host)
+        );
+        assert_eq!(get(std::slice::from_ref(&here)), Ok("local".into()));
+        assert_eq!(get(&[(header::HOST, "[::1]:8080")]), Ok("local".into()));
+        assert_eq!(get(&[]), Ok("local".into()), "no browser leaves out the Host");
         assert_eq!(post(std::slice::from_ref(&here)), Ok("local".into()));
         assert_eq!(post(&[here.clone(), (header::ORIGIN, "http://localhost:8080")]), Ok("local".into()));
         for origin in ["http://evil.example", "null", "http://localhost:8081", ""] {
@@ -347,7 +376,6 @@ mod tests {
         let site = header::HeaderName::from_static("sec-fetch-site");
         assert_eq!(post(&[here.clone(), (site.clone(), "cross-site")]), Err(Refused::Origin));
         assert_eq!(post(&[here.clone(), (site, "same-origin")]), Ok("local".into()));
-        // A name that an attacker lets resolve to this address.
         assert_eq!(post(&[(header::HOST, "evil.example:8080")]), Err(Refused::Host));
         let sign_in =
             decide(&guard, Method::POST, "/sign-in", &[here, (header::ORIGIN, "http://evil.example")]);

@@ -3,6 +3,7 @@
 //! Connections are bounded in number, headers in size and time, silence in time. Who may do what is decided in
 //! [`guard`] before a request reaches a router, by the table in [`need`].
 
+mod body;
 mod guard;
 mod io;
 mod listener;

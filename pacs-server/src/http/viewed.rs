@@ -10,7 +10,9 @@ pub(super) fn viewed(method: &Method, path: &str) -> Option<(What, Subject)> {
     if *method != Method::GET {
         return None;
     }
-    let parts: Vec<&str> = path.split('/').skip(1).collect();
+    // Handlers get the parts of a path with their encoding taken off: a study has many addresses.
+    let parts: Vec<String> = path.split('/').skip(1).map(decoded).collect::<Option<_>>()?;
+    let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
     match parts.as_slice() {
         ["studies", study] => Some((What::Page, Subject::Study(uid(study)?))),
         ["studies", study, "download.zip"] => Some((What::Download, Subject::Study(uid(study)?))),
@@ -40,6 +42,22 @@ fn below(parts: &[&str]) -> Option<(What, Subject)> {
         _ => What::Instances,
     };
     Some((what, Subject::Study(uid(study)?)))
+}
+
+/// A part of a path as the router hands it on; none where it refuses it too, or nothing can have such a name.
+fn decoded(part: &str) -> Option<String> {
+    let mut out = Vec::with_capacity(part.len());
+    let mut bytes = part.bytes();
+    while let Some(byte) = bytes.next() {
+        out.push(match byte {
+            b'%' => {
+                let mut digit = || char::from(bytes.next()?).to_digit(16);
+                u8::try_from(digit()? * 16 + digit()?).ok()?
+            }
+            other => other,
+        });
+    }
+    String::from_utf8(out).ok()
 }
 
 fn uid(text: &str) -> Option<Uid> {
@@ -81,5 +99,22 @@ mod tests {
             assert_eq!(of(none), None, "{none}");
         }
         assert_eq!(viewed(&Method::POST, "/dicom-web/studies/1.2"), None);
+    }
+
+    /// The router hands a study to its handler with the encoding taken off.
+    #[test]
+    fn no_way_to_write_an_address_hides_a_view() {
+        let study = Some(Subject::Study(uid("1.2").unwrap()));
+        let of = |path: &str| viewed(&Method::GET, path).map(|(_, subject)| subject);
+        for path in ["/dicom-web/studies/1%2E2/metadata", "/dicom-web/studies/%31.2", "/studies/1.2%20"] {
+            assert_eq!(of(path), study, "{path}");
+        }
+        for path in ["/studies/1.2/download.zip", "/patients/7/dicom-web/studies/1%2e2/series/1.3/rendered"] {
+            assert_eq!(of(path), study, "{path}");
+        }
+        assert_eq!(of("/api/v1/instances/1%2E4/versions/ab"), Some(Subject::Instance(uid("1.4").unwrap())));
+        for none in ["/studies/1.2%", "/studies/%FF", "/studies/1.2%2F3"] {
+            assert_eq!(of(none), None, "{none}");
+        }
     }
 }

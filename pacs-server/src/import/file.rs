@@ -19,7 +19,7 @@ use storage_config::config::ScanLimits;
 
 use super::resume::Head;
 use super::run::{Taken, Target};
-use super::source::Source;
+use super::source::{NotKept, Source};
 use super::tally::FileOutcome;
 use super::walk::modified_ns;
 
@@ -39,6 +39,18 @@ pub(super) enum Refusal {
 impl From<io::Error> for Refusal {
     fn from(error: io::Error) -> Self {
         Refusal::Settled(FileOutcome::Refused(cannot_be_read(&error)))
+    }
+}
+
+impl From<NotKept> for Refusal {
+    fn from(error: NotKept) -> Self {
+        match error {
+            NotKept::Read(error) => error.into(),
+            NotKept::TooMany(most) => {
+                Refusal::Settled(FileOutcome::Refused(format!("the file has more than {most} bytes")))
+            }
+            NotKept::ForNow(why) => Refusal::ForNow(why),
+        }
     }
 }
 
@@ -203,7 +215,8 @@ fn read(
     head.extend_from_slice(rest);
     source.will_be_read();
     if meta.guessed {
-        let file = source.keep()?;
+        let refuses = || target.archive().and_then(Archive::refuses).map(|error| error.to_string());
+        let file = source.keep(limits.instance_bytes, &refuses)?;
         let at = file.stream_position()?;
         if scan(&limits, &meta, &head, file, piece, &mut |_| {})?.encapsulated {
             let reason = "transfer syntax is not given and Pixel Data is compressed".to_owned();

@@ -5,7 +5,9 @@ mod encryption;
 mod log;
 mod site;
 
-use std::time::Duration;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
 
 use fixtures::studies::{Options, Scale, demo};
 use site::{PASSWORD, Site, form_head, percent};
@@ -211,6 +213,64 @@ fn guessing_is_slowed_down_and_tells_nothing() {
 }
 
 #[test]
+fn a_token_imports_for_its_own_facility_alone() {
+    let site = Site::new();
+    let file = site.dir.path().join("pacs.toml");
+    let hash = storage_config::ContentHash::of(b"store-secret");
+    let facilities = "[[facility]]\ncode = \"79001\"\n[[facility]]\ncode = \"60152\"\n";
+    let token = format!(
+        "[[token]]\nsha256 = \"{hash}\"\nname = \"DISCS\"\nfacility = \"79001\"\nroles = [\"store\"]\n"
+    );
+    std::fs::write(&file, format!("{facilities}{token}")).unwrap();
+    let site = site.with("CONFIG", &file.display().to_string()).start();
+    let head = "Authorization: Bearer store-secret\r\nContent-Type: application/json\r\n";
+    let begin = |wanted: &str| site.ask("POST /api/v1/imports", head, wanted.as_bytes());
+    let other = begin(r#"{"facility": "60152"}"#);
+    assert_eq!(other.status, 400, "{}", other.text());
+    assert_eq!(begin(r#"{"facility": "79001"}"#).status, 201);
+    let import = begin("{}").json();
+    let one = demo(Options::new(1, Scale::Small)).next().unwrap();
+    let files = format!("POST {}/files?path=a.dcm", import["href"].as_str().unwrap());
+    assert_eq!(site.ask(&files, head, &one.file()).json()["outcome"], "stored");
+    // Only what a facility holds can be withdrawn for it.
+    let withdraw = |facility: &str| {
+        let asked = serde_json::json!({
+            "study": one.study, "facility": facility, "reason": "quality", "who": "BS. A", "why": "a test",
+        });
+        site.ask(
+            "POST /api/v1/withdrawals",
+            "Content-Type: application/json\r\n",
+            asked.to_string().as_bytes(),
+        )
+        .status
+    };
+    assert_eq!((withdraw("60152"), withdraw("79001")), (404, 201));
+}
+
+/// Before anybody signed in: whoever never ends a form would keep a connection for ever.
+#[test]
+fn a_form_that_never_ends_is_not_waited_for() {
+    let site = Site::new().with("HTTP__LIMITS__IDLE_SECONDS", "2").start();
+    site.add("an", "administrator");
+    let mut stream = TcpStream::connect(site.address).unwrap();
+    let host = format!("localhost:{}", site.address.port());
+    let head = format!(
+        "POST /sign-in HTTP/1.1\r\nHost: {host}\r\nContent-Length: 1000\r\n{}\r\n",
+        form_head(&format!("http://{host}"), "")
+    );
+    stream.write_all(head.as_bytes()).unwrap();
+    // A byte now and then, so that the connection is never silent.
+    stream.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
+    let (began, mut answer) = (Instant::now(), [0; 12]);
+    while stream.read_exact(&mut answer).is_err() {
+        assert!(began.elapsed() < Duration::from_secs(10), "still waited for");
+        // It may be closed already, with its answer on the way.
+        let _ = stream.write_all(b"a");
+    }
+    assert_eq!(&answer, b"HTTP/1.1 400");
+}
+
+#[test]
 fn a_flood_of_sign_ins_costs_little() {
     let site = Site::new().with("SIGN_IN__FAILURES_PER_ADDRESS", "1000000").start();
     site.add("an", "administrator");
@@ -227,7 +287,7 @@ fn a_flood_of_sign_ins_costs_little() {
                 })
             })
             .collect();
-        let began = std::time::Instant::now();
+        let began = Instant::now();
         assert_eq!(site.page("/", &cookie).status, 200, "whoever signed in goes on");
         assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
         threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()

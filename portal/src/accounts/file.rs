@@ -1,12 +1,11 @@
 //! The file of the accounts: replaced as a whole, so that a loss of power leaves the old or the new one, and readable by
 //! its owner alone.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
+use storage_config::disk::replace_file;
 
 use super::{Account, AccountError};
 
@@ -52,23 +51,9 @@ pub(super) fn read(path: &Path) -> Result<Vec<Account>, AccountError> {
 /// # Errors
 /// When the disk does not take them; the old file is still there then.
 pub(super) fn replace(path: &Path, accounts: &[&Account]) -> Result<(), AccountError> {
-    write(path, accounts)
-        .map_err(|error| AccountError::File { path: path.to_owned(), reason: error.to_string() })
-}
-
-fn write(path: &Path, accounts: &[&Account]) -> io::Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    let new = path.with_extension("json.new");
-    match std::fs::remove_file(&new) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        // What a process left that was ended in the middle.
-        _ => {}
-    }
-    let mut text = serde_json::to_vec_pretty(&Written { version: VERSION, accounts })?;
+    let failed = |error: io::Error| AccountError::File { path: path.to_owned(), reason: error.to_string() };
+    let mut text = serde_json::to_vec_pretty(&Written { version: VERSION, accounts })
+        .map_err(|error| failed(error.into()))?;
     text.push(b'\n');
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
-    file.write_all(&text)?;
-    file.sync_all()?;
-    std::fs::rename(&new, path)?;
-    File::open(folder)?.sync_all()
+    replace_file(path, &text).map_err(failed)
 }

@@ -47,7 +47,7 @@ async fn state(
     request.end()?;
     let Request { who, why, key: id, .. } = request;
     let state = Statement::LegalHold(LegalHold { held });
-    let said = Said { id, key: study.to_string(), state, based_on, who, why, asked: None };
+    let said = Said { id, key: study.to_string(), state, based_on, who, why };
     let stated = say(&portal.archive, move |archive| archive.state(said)).await?;
     Ok(shown(&stated))
 }

@@ -6,9 +6,11 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
-use indexer::archive::{Archive, Basis, Said, StateError};
+use indexer::archive::{Archive, Basis, StateError, StoreError};
 use indexer::db::{FacilityId, OrdersBy, Stated};
-use indexer::statement::{Order, OrderedFor, OrderedIdentifier, OrderedItem, State as Statement};
+use indexer::statement::{
+    Order, OrderedFor, OrderedIdentifier, OrderedItem, State as Statement, StatementError,
+};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use storage_config::ContentHash;
@@ -84,35 +86,14 @@ pub(super) async fn change(
     let Request { fields: Fields(patch), who, why, key } = request;
     let (token, asked) = (of_token(&parts), asked(&id, basis, &patch, (&who.name, &why)));
     let answer = say(&portal.archive, move |archive| {
-        if let Some(key) = &key
-            && let Some(known) = archive.stated_before(key, &asked)?
-        {
-            return shown(archive, &known, &codes(archive.db())?);
-        }
+        let codes = codes(archive.db())?;
         for _ in 0..TRIES {
-            let codes = codes(archive.db())?;
-            let (order, current) = archive.ordered(&id)?;
-            if token.zip(order.facility).is_some_and(|(own, facility)| own.0 != facility) {
-                let why = "is not the facility that the token acts for";
-                return Err(Problem::Invalid("ordering_facility", why.into()));
-            }
-            if basis != Basis::Current && basis != Basis::Exactly(current.version) {
-                return Err(StateError::Version { current: current.version }.into());
-            }
-            let mut fields = Fields(written(&order, &codes));
-            merge(&mut fields.0, patch.clone());
-            let (order, facility) = read(&mut fields)?;
-            let facility = resolve(archive, "ordering_facility", facility.as_deref(), token)?;
-            let said = Said {
-                id: key.clone(),
-                key: id.clone(),
-                state: Statement::Order(Box::new(Order { facility, ..order })),
-                based_on: Basis::Exactly(current.version),
-                who: who.clone(),
-                why: why.clone(),
-                asked: Some(asked),
-            };
-            match archive.state(said) {
+            let said = (key.clone(), basis);
+            let by = (who.clone(), why.clone());
+            let changed = archive.change_order(&id, said, asked, by, |order| {
+                patched(archive, order, patch.clone(), token, &codes).map_err(as_state_error)
+            });
+            match changed {
                 // Somebody was quicker, and the client did not say what it knew: the change is made on top of that.
                 Err(StateError::Version { .. }) if basis == Basis::Current => {}
                 stated => return shown(archive, &stated?, &codes),
@@ -121,6 +102,33 @@ pub(super) async fn change(
         Err(Problem::Unavailable("others are changing this order".into()))
     });
     Ok(Json(answer.await?))
+}
+
+/// An order as a merge patch makes it. A token changes orders of its own facility alone.
+fn patched(
+    archive: &Archive,
+    order: &Order,
+    patch: Map<String, Value>,
+    token: Option<FacilityId>,
+    codes: &Codes,
+) -> Result<Order, Problem> {
+    if token.zip(order.facility).is_some_and(|(own, facility)| own.0 != facility) {
+        let why = "is not the facility that the token acts for";
+        return Err(Problem::Invalid("ordering_facility", why.into()));
+    }
+    let mut fields = Fields(written(order, codes));
+    merge(&mut fields.0, patch);
+    let (order, facility) = read(&mut fields)?;
+    let facility = resolve(archive, "ordering_facility", facility.as_deref(), token)?;
+    Ok(Order { facility, ..order })
+}
+
+/// A problem of a part of a request on its way through the archive.
+fn as_state_error(problem: Problem) -> StateError {
+    match problem {
+        Problem::Invalid(field, reason) => StateError::Invalid(StatementError { field, reason }),
+        other => StateError::Store(StoreError::Internal(format!("{other:?}"))),
+    }
 }
 
 fn asked(id: &str, basis: Basis, patch: &Map<String, Value>, (who, why): (&str, &str)) -> ContentHash {

@@ -46,8 +46,7 @@ async fn state(
     let (a, b) = (patient(portal, "a", a).await?, patient(portal, "b", b).await?);
     let link = PatientLink::between(a, b, linked);
     let Request { who, why, key: id, .. } = request;
-    let said =
-        Said { id, key: link.key(), state: Statement::PatientLink(link), based_on, who, why, asked: None };
+    let said = Said { id, key: link.key(), state: Statement::PatientLink(link), based_on, who, why };
     let stated = say(&portal.archive, move |archive| archive.state(said)).await?;
     Ok((StatusCode::CREATED, Json(told_with(&stated, json!({ "a": a, "b": b, "linked": linked })))))
 }

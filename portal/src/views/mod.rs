@@ -5,9 +5,9 @@
 //! cannot be noted is counted. Looking at the same thing again within [`AGAIN`] is one view: a reader takes a study
 //! frame by frame. Lines are only ever appended; the thread syncs them every second.
 
-mod csv;
 mod page;
 mod read;
+mod table;
 mod writer;
 
 use std::collections::HashMap;
@@ -234,7 +234,7 @@ pub(crate) fn router() -> Router<Portal> {
     Router::new()
         .route("/log", get(page::show))
         .route("/api/v1/views", get(page::list))
-        .route("/api/v1/views.csv", get(csv::export))
+        .route("/api/v1/views.csv", get(table::export))
 }
 
 #[cfg(test)]

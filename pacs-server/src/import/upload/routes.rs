@@ -11,8 +11,9 @@ use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use axum::{Json, Router};
+use axum::{Extension, Json, Router};
 use indexer::db::FacilityId;
+use indexer::principal::Principal;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::sync::OwnedSemaphorePermit;
@@ -29,6 +30,8 @@ use crate::import::tally::FileOutcome;
 const BEGIN_BYTES: usize = 16 * 1024;
 /// Most characters of what a file is called.
 const PATH_CHARS: usize = 1024;
+/// Most zip archives of one import: each is told of for as long as the import is.
+const ZIPS: usize = 1000;
 /// How long a file waits for its turn; after that its sender is asked to come again.
 const TURN: Duration = Duration::from_secs(20);
 /// Seconds after which a sender is asked to come again.
@@ -96,22 +99,31 @@ struct Wanted {
     source: Option<String>,
 }
 
-async fn begin(State(shared): State<Arc<Shared>>, Json(wanted): Json<Wanted>) -> Result<Response, Refused> {
+async fn begin(
+    State(shared): State<Arc<Shared>>,
+    who: Option<Extension<Principal>>,
+    Json(wanted): Json<Wanted>,
+) -> Result<Response, Refused> {
+    // A machine that acts for a facility stores for no other one.
+    let own = who.map(|Extension(who)| who.facility()).filter(|own| *own != FacilityId(0));
     let given = |text: Option<String>| text.map(|t| t.trim().to_owned()).filter(|t| !t.is_empty());
     let job = job(given(wanted.facility), given(wanted.issuer), given(wanted.source));
     job.check_labels().map_err(|error| Refused::Wrong(error.to_string()))?;
     let session = tokio::task::spawn_blocking(move || {
         let facility = match &job.facility {
-            None => FacilityId(0),
+            None => own.unwrap_or(FacilityId(0)),
             Some(code) => {
                 let codes = shared.archive.db().facility_codes().map_err(|error| {
                     tracing::error!(%error, "an import was not begun");
                     Refused::Failed
                 })?;
                 let known = codes.iter().rfind(|known| known.code == *code);
+                let known = known.map(|known| known.facility);
+                let known = known.ok_or_else(|| Refused::Wrong("no such facility".to_owned()))?;
+                if own.is_some_and(|own| own != known) {
+                    return Err(Refused::Wrong("the token acts for another facility".to_owned()));
+                }
                 known
-                    .map(|known| known.facility)
-                    .ok_or_else(|| Refused::Wrong("no such facility".to_owned()))?
             }
         };
         let session = Session::new(&shared.archive, facility, job).ok_or(Refused::Failed)?;
@@ -251,6 +263,9 @@ fn keep_zip(
     first: &[u8],
     mut incoming: Incoming,
 ) -> Result<(StatusCode, Told), Refused> {
+    if session.zips() >= ZIPS {
+        return Err(Refused::Wrong(format!("an import takes {ZIPS} zip archives; begin another one")));
+    }
     let turn = shared.zips.clone().try_acquire_owned();
     let turn = turn.map_err(|_| Refused::Later("other zip archives are being read".to_owned()))?;
     let kept = keep(shared, first, &mut incoming).map_err(|error| match error {

@@ -162,6 +162,11 @@ impl Session {
         self.lock().waiting = why.map(str::to_owned);
     }
 
+    /// Zip archives that came.
+    pub(super) fn zips(&self) -> usize {
+        self.lock().zips.len()
+    }
+
     /// A zip archive is about to be read; its number.
     pub(super) fn zip_begins(&self, path: &str, files: u64) -> usize {
         let mut state = self.lock();
