@@ -6,6 +6,8 @@
 //! | store and import, say what was examined | | yes | yes | yes | | | yes |
 //! | see the state of the system | yes | yes | yes | yes | yes | yes | |
 //! | allow machines | | | yes | yes | | | |
+//! | order, change orders | yes | yes | yes | | | | yes |
+//! | report | | yes | | | | | yes |
 //! | withdraw, restore, link patients | | yes | | yes | | | |
 //! | manage accounts | | | | yes | | | |
 //! | see the log | | | | yes | yes | | |
@@ -64,6 +66,8 @@ impl Role {
             Action::Store => matches!(self, Radiologist | Technician | Administrator),
             Action::SeeState => matches!(self, Doctor | Radiologist | Technician | Administrator | Auditor),
             Action::AllowMachines => matches!(self, Technician | Administrator),
+            Action::Order => matches!(self, Doctor | Radiologist | Technician),
+            Action::Report => self == Radiologist,
             Action::Withdraw => matches!(self, Radiologist | Administrator),
             Action::ManageAccounts => self == Administrator,
             Action::SeeLog => matches!(self, Administrator | Auditor),
@@ -104,6 +108,10 @@ pub enum Action {
     SeeState,
     /// Take a machine into the known ones, or out.
     AllowMachines,
+    /// Order exams, and change or close orders.
+    Order,
+    /// Say what was found in a study.
+    Report,
     /// Correct what is shown: withdraw and restore, choose the version that is served, link and unlink patients.
     Withdraw,
     /// Add and disable accounts, give roles, set passwords of others.
@@ -152,7 +160,7 @@ impl Principal {
             Principal::Person { roles, .. } => roles.iter().any(|role| role.may(action)),
             Principal::Machine { roles, .. } => roles.iter().any(|role| match role {
                 TokenRole::Read => matches!(action, Action::SeeStudies | Action::SeeState),
-                TokenRole::Store => action == Action::Store,
+                TokenRole::Store => matches!(action, Action::Store | Action::Order | Action::Report),
             }),
             Principal::Local => !matches!(action, Action::ManageAccounts | Action::ChangePassword),
             Principal::Claimed { .. } => {
@@ -204,6 +212,8 @@ mod tests {
             Action::Store,
             Action::SeeState,
             Action::AllowMachines,
+            Action::Order,
+            Action::Report,
             Action::Withdraw,
             Action::ManageAccounts,
             Action::SeeLog,

@@ -2,6 +2,7 @@
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use indexer::db::DbError;
 
 /// Why a request has no answer.
 #[derive(Debug)]
@@ -25,6 +26,12 @@ impl Problem {
     pub(crate) fn failed(error: impl std::fmt::Display) -> Problem {
         tracing::error!(%error, "a request failed");
         Problem::Failed
+    }
+}
+
+impl From<DbError> for Problem {
+    fn from(error: DbError) -> Problem {
+        Problem::failed(error)
     }
 }
 

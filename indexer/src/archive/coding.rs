@@ -179,7 +179,7 @@ impl Archive {
                 based_on: Basis::Current,
                 who: choose.who,
                 why: choose.why,
-                })?;
+            })?;
         }
         if let Err(error) = self.code(coder, &choose.study) {
             tracing::warn!(%error, "a choice of codes is shown later");

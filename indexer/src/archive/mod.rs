@@ -24,6 +24,7 @@ mod index_writer;
 mod job;
 mod manifest;
 mod manifests;
+mod ordering;
 mod packs;
 mod pool;
 mod reader;

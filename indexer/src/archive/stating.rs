@@ -58,6 +58,9 @@ pub enum StateError {
         /// The version that counts.
         current: Option<u64>,
     },
+    /// There is one already, with the same value of this field.
+    #[error("there is one already with this {0}")]
+    Exists(&'static str),
     /// Something else was said under this id.
     #[error("something else was said under this id")]
     IdTaken,
@@ -91,7 +94,9 @@ impl StateError {
         match self {
             StateError::Invalid(_) => StateErrorKind::Invalid,
             StateError::NotFound(_) => StateErrorKind::NotFound,
-            StateError::Version { .. } | StateError::IdTaken => StateErrorKind::Conflict,
+            StateError::Version { .. } | StateError::IdTaken | StateError::Exists(_) => {
+                StateErrorKind::Conflict
+            }
             StateError::Store(error) => match error.kind() {
                 StoreErrorKind::OutOfResources => StateErrorKind::Unavailable,
                 _ => StateErrorKind::Internal,
@@ -117,20 +122,22 @@ pub(crate) struct Turns {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-enum Turn {
+pub(super) enum Turn {
+    /// A facility's number of an order.
+    Placer(u32, String),
     Id(String),
     Subject(Subject),
 }
 
 /// A turn that ends when it is dropped.
-struct Taken<'a> {
+pub(super) struct Taken<'a> {
     turns: &'a Turns,
     turn: Turn,
 }
 
 impl Turns {
-    /// Waits until nobody else has the turn. Whoever takes two takes the id first.
-    fn take(&self, turn: Turn) -> Taken<'_> {
+    /// Waits until nobody else has the turn. Whoever takes several takes them in the order in which [`Turn`] has them.
+    pub(super) fn take(&self, turn: Turn) -> Taken<'_> {
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
         while !taken.insert(turn.clone()) {
             taken = self.freed.wait(taken).unwrap_or_else(PoisonError::into_inner);
@@ -274,7 +281,7 @@ fn check(db: &Db, statement: &Statement) -> Result<(), StateError> {
             }
             Ok(())
         }
-        State::Withdrawal(_) | State::CodeRule(_) => Ok(()),
+        State::Withdrawal(_) | State::CodeRule(_) | State::Order(_) | State::Report(_) => Ok(()),
         State::ServedVersion(chosen) => check_versions(db, &statement.subject.key, chosen),
         State::PatientLink(link) => {
             for (field, key) in [("a", &link.a), ("b", &link.b)] {

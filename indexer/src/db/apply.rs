@@ -14,11 +14,12 @@ use super::study;
 use super::touched::Touched;
 
 /// All tables that are derived from packs.
-const DERIVED: [&str; 29] = [
+const DERIVED: [&str; 31] = [
     "bulk_location",
     "code_choice",
     "code_rule",
     "conflict",
+    "exam_order",
     "facility",
     "facility_code",
     "frame_table",
@@ -30,6 +31,7 @@ const DERIVED: [&str; 29] = [
     "patient",
     "patient_link",
     "pending_holding",
+    "report",
     "series",
     "series_variant",
     "statement",

@@ -59,7 +59,7 @@ pub use peer::{PeerRow, UnknownPeer};
 pub use retrieve::{FrameSource, InstanceAfter, InstanceRow, Known, Scope, VersionRow};
 pub use series::SeriesRow;
 pub use sqlite::{Checkpointed, DbOptions, SqliteDb, WalLimits};
-pub use statement::{RejectedArrival, Stated, SubjectRow};
+pub use statement::{OrdersBy, RejectedArrival, ReportsBy, Stated, StudyWithoutOrder, SubjectRow};
 pub use total::Totals;
 
 use crate::query::{GroupKey, IdentityGroup, Page, Query};

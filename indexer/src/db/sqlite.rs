@@ -15,19 +15,20 @@ use super::faults::{DbCall, DbFaults};
 use super::session::Session;
 
 /// Schema versions in order; a file's `user_version` counts those it has.
-const MIGRATIONS: [&str; 5] = [
+const MIGRATIONS: [&str; 6] = [
     include_str!("migrations/0001_initial.sql"),
     include_str!("migrations/0002_reading.sql"),
     include_str!("migrations/0003_statements.sql"),
     include_str!("migrations/0004_damaged.sql"),
     include_str!("migrations/0005_codes.sql"),
+    include_str!("migrations/0006_orders.sql"),
 ];
 /// Page cache of the connection that writes, in KiB. It keeps the upper levels of the hash indexes.
 const WRITER_CACHE_KIB: i64 = 16 * 1024;
 /// Page cache of each connection that reads, in KiB.
 const READER_CACHE_KIB: i64 = 2 * 1024;
 /// Prepared statements kept per connection.
-const STATEMENTS: usize = 144;
+const STATEMENTS: usize = 160;
 /// How long a read waits for a connection.
 const READER_WAIT: Duration = Duration::from_secs(10);
 /// How long a write waits for the one other writer there can be: a checkpoint that empties the log.

@@ -2,13 +2,15 @@
 
 use storage_config::{ContentHash, Uid};
 
-use super::statement::{self, RejectedArrival, Stated, SubjectRow};
+use super::statement::{self, OrdersBy, RejectedArrival, ReportsBy, Stated, StudyWithoutOrder, SubjectRow};
 use super::{Conflict, Db, DbError, FacilityId, apply, conflict, patient, study};
 use crate::query::GroupKey;
-use crate::statement::{Kind, LegalHold, State};
+use crate::statement::{HybridTime, Kind, LegalHold, State};
 
 /// Subjects that one transaction decides at most.
 const SUBJECTS: u32 = 1000;
+/// Studies that meet one order, and orders that meet one study, at most.
+const MEETING: u32 = 100;
 
 impl Db {
     /// Decides all statements that were left for later, in small transactions.
@@ -100,6 +102,89 @@ impl Db {
     /// When the database fails.
     pub fn legal_holds(&self, limit: u32, offset: u32) -> Result<Vec<Stated>, DbError> {
         self.read(|session| statement::legal_holds(session, limit, offset))
+    }
+
+    /// Current orders, the latest first; at most `limit` after the first `offset`.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn orders(
+        &self,
+        by: &OrdersBy,
+        facility: Option<FacilityId>,
+        limit: u32,
+        offset: u32,
+    ) -> Result<Vec<Stated>, DbError> {
+        self.read(|session| statement::orders(session, by, facility, (limit, offset)))
+    }
+
+    /// Current orders that a study meets: a facility has it under the order's accession number. The latest first.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn orders_of_study(&self, study: &Uid) -> Result<Vec<Stated>, DbError> {
+        self.read(|session| statement::orders_of_study(session, study, MEETING))
+    }
+
+    /// Studies that a facility has under an accession number, by their identifiers.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn studies_under(&self, facility: FacilityId, accession: &str) -> Result<Vec<Uid>, DbError> {
+        self.read(|session| statement::studies_under(session, (facility, accession), MEETING))
+    }
+
+    /// Open orders said at `since_ms` (milliseconds since 1970-01-01 UTC) or later that no study meets, the oldest
+    /// first; at most `limit` after the first `offset`.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn orders_without_images(
+        &self,
+        since_ms: i64,
+        limit: u32,
+        offset: u32,
+    ) -> Result<Vec<Stated>, DbError> {
+        let since = u64::try_from(since_ms).ok().and_then(|ms| HybridTime::new(ms, 0).ok());
+        let since = since.map_or(0, HybridTime::packed);
+        self.read(|session| statement::orders_without_images(session, since, (limit, offset)))
+    }
+
+    /// Studies of a day (YYYYMMDD) or later that meet no order, the newest first; at most `limit` after the first
+    /// `offset`.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn studies_without_order(
+        &self,
+        day: &str,
+        limit: u32,
+        offset: u32,
+    ) -> Result<Vec<StudyWithoutOrder>, DbError> {
+        self.read(|session| statement::studies_without_order(session, day, (limit, offset)))
+    }
+
+    /// Current reports, the latest first; at most `limit` after the first `offset`. For reports of a study the
+    /// facility is not asked.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn reports(
+        &self,
+        by: &ReportsBy,
+        facility: Option<FacilityId>,
+        limit: u32,
+        offset: u32,
+    ) -> Result<Vec<Stated>, DbError> {
+        self.read(|session| statement::reports(session, by, facility, (limit, offset)))
+    }
+
+    /// All that was said of a subject, what was superseded too, the latest first; at most `limit`.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn versions_of(&self, kind: Kind, key: &str, limit: u32) -> Result<Vec<Stated>, DbError> {
+        self.read(|session| statement::versions(session, kind, key, limit))
     }
 
     /// Whether anything of a study was ever stored, withdrawn or not.

@@ -3,6 +3,7 @@
 //! | module | what |
 //! | --- | --- |
 //! | [`order`], [`prior`], [`exam`] | what is asked, what is known about a study, the axes of an exam |
+//! | [`stated`] | orders and reports that were stated, in these words |
 //! | [`policy`] | every number, list and "what counts", as dated data |
 //! | [`techniques`] | the axes of the techniques of the catalogue |
 //! | `coverage`, `checks`, `visit` | the rules |
@@ -20,6 +21,7 @@ pub mod exam;
 pub mod order;
 pub mod policy;
 pub mod prior;
+pub mod stated;
 pub mod techniques;
 mod visit;
 pub mod words;

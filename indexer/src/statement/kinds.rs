@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use storage_config::{ContentHash, Uid};
 
 use super::codes::{CodeRule, StudyCode};
-use super::{StatementError, invalid, text};
+use super::{Order, Report, StatementError, invalid, text};
 use crate::query::GroupKey;
 
 /// Instances that one withdrawal lists at most.
@@ -38,6 +38,10 @@ pub enum State {
     StudyCode(StudyCode),
     /// A choice of codes that holds for a facility; the subject is [`CodeRule::key`].
     CodeRule(CodeRule),
+    /// What somebody ordered; the subject is the order.
+    Order(Box<Order>),
+    /// What a reader found; the subject is [`Report::key`].
+    Report(Box<Report>),
 }
 
 /// Names a kind of statement.
@@ -57,6 +61,10 @@ pub enum Kind {
     StudyCode,
     /// [`State::CodeRule`].
     CodeRule,
+    /// [`State::Order`].
+    Order,
+    /// [`State::Report`].
+    Report,
 }
 
 impl Kind {
@@ -70,6 +78,8 @@ impl Kind {
             Kind::LegalHold => 5,
             Kind::StudyCode => 6,
             Kind::CodeRule => 7,
+            Kind::Order => 8,
+            Kind::Report => 9,
         }
     }
 }
@@ -86,6 +96,8 @@ impl State {
             State::LegalHold(_) => Kind::LegalHold,
             State::StudyCode(_) => Kind::StudyCode,
             State::CodeRule(_) => Kind::CodeRule,
+            State::Order(_) => Kind::Order,
+            State::Report(_) => Kind::Report,
         }
     }
 
@@ -95,6 +107,8 @@ impl State {
             State::Facility(_) => key.parse().unwrap_or(0),
             State::Withdrawal(withdrawal) => withdrawal.facility.unwrap_or(0),
             State::CodeRule(rule) => rule.facility,
+            State::Order(order) => order.facility.unwrap_or(0),
+            State::Report(report) => report.facility.unwrap_or(0),
             _ => 0,
         }
     }
@@ -128,6 +142,14 @@ impl State {
             State::CodeRule(rule) => {
                 rule.check()?;
                 key == rule.key()
+            }
+            State::Order(order) => {
+                order.check()?;
+                true
+            }
+            State::Report(report) => {
+                report.check()?;
+                true
             }
         };
         if fits { Ok(()) } else { Err(invalid("subject", "does not fit the state")) }

@@ -7,6 +7,8 @@
 mod codes;
 pub mod fold;
 mod kinds;
+mod order;
+mod report;
 mod time;
 
 use serde::{Deserialize, Serialize};
@@ -17,6 +19,10 @@ pub use kinds::{
     DatedCode, Facility, INSTANCES_MAX, Kind, LegalHold, PatientLink, Reason, Resolution, ServedVersion,
     State, VERSIONS_MAX, Withdrawal, sop_key,
 };
+pub use order::{
+    IDENTIFIERS_MAX, ORDERED_EXAMS_MAX, Order, OrderStatus, OrderedFor, OrderedIdentifier, OrderedItem,
+};
+pub use report::{REPORT_CHARS_MAX, Report};
 pub use time::{HybridTime, NotATime};
 
 /// Characters of a statement's id at most.

@@ -16,7 +16,7 @@ pub(super) struct Need {
 }
 
 /// Beginnings of paths, and what reading and changing below them needs; the first that fits counts.
-const TABLE: [(&str, Option<Action>, Option<Action>); 28] = [
+const TABLE: [(&str, Option<Action>, Option<Action>); 30] = [
     ("/sign-in", None, None),
     ("/sign-out", None, None),
     ("/language", None, None),
@@ -41,6 +41,8 @@ const TABLE: [(&str, Option<Action>, Option<Action>); 28] = [
     ("/api/v1/codes", Some(Action::SeeStudies), Some(Action::Store)),
     ("/api/v1/legal-holds", Some(Action::SeeStudies), Some(Action::Withdraw)),
     ("/api/v1/studies", Some(Action::SeeStudies), Some(Action::Withdraw)),
+    ("/api/v1/orders", Some(Action::SeeStudies), Some(Action::Order)),
+    ("/api/v1/reports", Some(Action::SeeStudies), Some(Action::Report)),
     ("/import", Some(Action::Store), Some(Action::Store)),
     ("/api/v1/imports", Some(Action::Store), Some(Action::Store)),
     ("/dicom-web", Some(Action::SeeStudies), Some(Action::Store)),
@@ -100,6 +102,9 @@ mod tests {
         assert_eq!(of(Method::GET, "/api/v1/codes/review"), (Some(Action::SeeStudies), false));
         assert_eq!(of(Method::POST, "/api/v1/studies/1.2/codes"), (Some(Action::Store), true));
         assert_eq!(of(Method::POST, "/api/v1/studies/1.2/x/codes"), (Some(Action::Withdraw), true));
+        assert_eq!(of(Method::PATCH, "/api/v1/orders/7"), (Some(Action::Order), true));
+        assert_eq!(of(Method::POST, "/api/v1/reports"), (Some(Action::Report), true));
+        assert_eq!(of(Method::GET, "/api/v1/reports/7"), (Some(Action::SeeStudies), false));
         assert_eq!(of(Method::POST, "/api/v1/something-new"), (Some(Action::AllowMachines), true));
         assert_eq!(of(Method::DELETE, "/assets-of-others"), (Some(Action::AllowMachines), true));
     }

@@ -7,12 +7,13 @@ use indexer::statement::Who;
 use serde_json::{Map, Value};
 use storage_config::{ContentHash, Uid};
 
+use super::fields::Fields;
 use super::{key_of, who};
 use crate::problem::Problem;
 
 /// A request: its fields, who makes it and under which key.
 pub(super) struct Request {
-    fields: Map<String, Value>,
+    pub fields: Fields,
     pub who: Who,
     pub why: String,
     pub key: Option<String>,
@@ -21,19 +22,19 @@ pub(super) struct Request {
 impl Request {
     /// Reads a request; an absent body is one without fields.
     pub(super) fn read(parts: &Parts, body: &Bytes) -> Result<Request, Problem> {
-        let mut fields = match body.is_empty() {
+        let mut fields = Fields(match body.is_empty() {
             true => Map::new(),
             false => serde_json::from_slice(body)
                 .map_err(|error| Problem::Invalid("body", format!("is no JSON object: {error}")))?,
-        };
-        let claimed = take_text(&mut fields, "who")?;
-        let why = take_text(&mut fields, "why")?.unwrap_or_default();
+        });
+        let claimed = fields.text("who")?;
+        let why = fields.text("why")?.unwrap_or_default();
         Ok(Request { who: who::who(parts, claimed)?, why, key: key_of(&parts.headers)?, fields })
     }
 
     /// A text, where there is one.
     pub(super) fn text(&mut self, name: &'static str) -> Result<Option<String>, Problem> {
-        take_text(&mut self.fields, name)
+        self.fields.text(name)
     }
 
     /// A text that has to be there.
@@ -43,24 +44,12 @@ impl Request {
 
     /// A list of texts, empty where there is none.
     pub(super) fn texts(&mut self, name: &'static str) -> Result<Vec<String>, Problem> {
-        let wrong = || Problem::Invalid(name, "is no list of texts".into());
-        match self.fields.remove(name) {
-            None | Some(Value::Null) => Ok(Vec::new()),
-            Some(Value::Array(values)) => {
-                let text = |value: Value| value.as_str().map(str::to_owned).ok_or_else(wrong);
-                values.into_iter().map(text).collect()
-            }
-            Some(_) => Err(wrong()),
-        }
+        self.fields.texts(name)
     }
 
     /// Whether something is wanted; without the field it is not.
     pub(super) fn yes(&mut self, name: &'static str) -> Result<bool, Problem> {
-        match self.fields.remove(name) {
-            None | Some(Value::Null) => Ok(false),
-            Some(Value::Bool(yes)) => Ok(yes),
-            Some(_) => Err(Problem::Invalid(name, "is neither true nor false".into())),
-        }
+        Ok(self.fields.flag(name)?.unwrap_or(false))
     }
 
     /// A UID, where there is one.
@@ -76,7 +65,7 @@ impl Request {
 
     /// The version that the client knows: `based_on`, 0 for none; without it whatever counts.
     pub(super) fn basis(&mut self) -> Result<Basis, Problem> {
-        match self.fields.remove("based_on") {
+        match self.fields.0.remove("based_on") {
             None | Some(Value::Null) => Ok(Basis::Current),
             Some(value) => match value.as_u64() {
                 Some(version) => Ok(Basis::Exactly(Some(version).filter(|version| *version > 0))),
@@ -87,21 +76,7 @@ impl Request {
 
     /// Refuses fields that nobody asked for: a misspelt one must not change what is said.
     pub(super) fn end(&self) -> Result<(), Problem> {
-        match self.fields.keys().next() {
-            None => Ok(()),
-            Some(name) => {
-                let name: String = name.chars().take(40).collect();
-                Err(Problem::Invalid("body", format!("has a field that is not known: {name:?}")))
-            }
-        }
-    }
-}
-
-fn take_text(fields: &mut Map<String, Value>, name: &'static str) -> Result<Option<String>, Problem> {
-    match fields.remove(name) {
-        None | Some(Value::Null) => Ok(None),
-        Some(Value::String(text)) => Ok(Some(text)),
-        Some(_) => Err(Problem::Invalid(name, "is no text".into())),
+        self.fields.end("body")
     }
 }
 

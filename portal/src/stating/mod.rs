@@ -1,19 +1,25 @@
 //! What people say about what is stored, under `/api/v1`: withdrawing and giving back, choosing a version, linking
-//! patients, holding a study, choosing the codes of a study.
+//! patients, holding a study, choosing the codes of a study; and what other systems say: orders and reports.
 //!
 //! Each request becomes one statement. The header `Idempotency-Key` names it: the same request under the same key again
 //! has the same answer and does nothing. Who says it is decided in [`who`] and nowhere else.
 
 mod body;
 mod codes;
+mod fields;
 mod legal_hold;
+mod orders;
 mod patients;
+mod reports;
+mod site;
+mod unmet;
 mod versions;
 mod who;
 mod withdrawals;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
+use axum::handler::Handler as _;
 use axum::http::HeaderMap;
 use axum::routing::{get, post};
 use indexer::archive::{Archive, StateError, StateErrorKind};
@@ -25,6 +31,8 @@ use crate::problem::Problem;
 
 /// Most bytes of a request.
 const REQUEST_BYTES: usize = 64 * 1024;
+/// Most bytes of a request with a report: its longest texts with every character escaped.
+const REPORT_BYTES: usize = 256 * 1024;
 
 /// The routes of this module.
 pub(crate) fn routes() -> Router<Portal> {
@@ -44,29 +52,40 @@ pub(crate) fn routes() -> Router<Portal> {
         )
         .route("/api/v1/studies/{study}/codes", get(codes::one).post(codes::choose))
         .route("/api/v1/codes/review", get(codes::review))
+        .route("/api/v1/orders", get(orders::list).post(orders::take))
+        .route("/api/v1/orders/{id}", get(orders::one).patch(orders::change))
+        .route(
+            "/api/v1/reports",
+            get(reports::list).post(reports::take.layer(DefaultBodyLimit::max(REPORT_BYTES))),
+        )
+        .route("/api/v1/reconciliation", get(unmet::list))
+        .route("/api/v1/reports/{id}", get(reports::one))
         .layer(DefaultBodyLimit::max(REQUEST_BYTES))
 }
 
 /// States something on a thread where waiting is allowed.
-async fn say<T: Send + 'static>(
+async fn say<T: Send + 'static, E: Into<Problem> + Send + 'static>(
     archive: &Archive,
-    what: impl FnOnce(&Archive) -> Result<T, StateError> + Send + 'static,
+    what: impl FnOnce(&Archive) -> Result<T, E> + Send + 'static,
 ) -> Result<T, Problem> {
     let archive = archive.clone();
     match tokio::task::spawn_blocking(move || what(&archive)).await {
-        Ok(answer) => answer.map_err(problem),
+        Ok(answer) => answer.map_err(Into::into),
         Err(error) => Err(Problem::failed(error)),
     }
 }
 
-fn problem(error: StateError) -> Problem {
-    match error {
-        StateError::Invalid(error) => Problem::Invalid(error.field, error.reason),
-        StateError::NotFound(what) => Problem::NotFound(what),
-        StateError::Version { .. } => Problem::Conflict(Some("based_on"), error.to_string()),
-        StateError::IdTaken => Problem::Conflict(Some("Idempotency-Key"), error.to_string()),
-        error if error.kind() == StateErrorKind::Unavailable => Problem::Unavailable(error.to_string()),
-        error => Problem::failed(error),
+impl From<StateError> for Problem {
+    fn from(error: StateError) -> Problem {
+        match error {
+            StateError::Invalid(error) => Problem::Invalid(error.field, error.reason),
+            StateError::NotFound(what) => Problem::NotFound(what),
+            StateError::Version { .. } => Problem::Conflict(Some("based_on"), error.to_string()),
+            StateError::Exists(field) => Problem::Conflict(Some(field), error.to_string()),
+            StateError::IdTaken => Problem::Conflict(Some("Idempotency-Key"), error.to_string()),
+            error if error.kind() == StateErrorKind::Unavailable => Problem::Unavailable(error.to_string()),
+            error => Problem::failed(error),
+        }
     }
 }
 

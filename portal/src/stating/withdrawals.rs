@@ -1,25 +1,21 @@
 //! `/api/v1/withdrawals`: what is not to be shown any more, and giving it back.
 
-use std::collections::HashMap;
-
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use indexer::archive::Withdraw;
-use indexer::db::{DbError, FacilityId, Stated};
+use indexer::db::{FacilityId, Stated};
 use indexer::statement::{Kind, Reason, State as Said};
 use serde_json::{Value, json};
 
 use super::body::Request;
+use super::site::{Codes, codes};
 use super::{say, told_with};
 use crate::Portal;
 use crate::api::{Stretch, ask};
 use crate::problem::Problem;
-
-/// Codes of facilities by their numbers.
-type Codes = HashMap<FacilityId, String>;
 
 pub(super) async fn withdraw(
     State(portal): State<Portal>,
@@ -43,8 +39,10 @@ pub(super) async fn withdraw(
         why: request.why.clone(),
     };
     request.end()?;
-    let (stated, codes) =
-        say(&portal.archive, move |archive| Ok((archive.withdraw(withdraw)?, codes(archive.db())?))).await?;
+    let (stated, codes) = say(&portal.archive, move |archive| {
+        Ok::<_, Problem>((archive.withdraw(withdraw)?, codes(archive.db())?))
+    })
+    .await?;
     Ok((StatusCode::CREATED, Json(shown(&stated, &codes))))
 }
 
@@ -59,9 +57,10 @@ pub(super) async fn restore(
         request.end()?;
         request
     };
-    let (stated, codes) =
-        say(&portal.archive, move |archive| Ok((archive.restore(&id, key, who, why)?, codes(archive.db())?)))
-            .await?;
+    let (stated, codes) = say(&portal.archive, move |archive| {
+        Ok::<_, Problem>((archive.restore(&id, key, who, why)?, codes(archive.db())?))
+    })
+    .await?;
     Ok((StatusCode::CREATED, Json(shown(&stated, &codes))))
 }
 
@@ -110,10 +109,6 @@ pub(super) async fn sent_again(
         })
     };
     Ok(Json(rows.into_iter().map(row).collect()))
-}
-
-fn codes(db: &indexer::db::Db) -> Result<Codes, DbError> {
-    Ok(db.facility_codes()?.into_iter().map(|code| (code.facility, code.code)).collect())
 }
 
 fn shown(stated: &Stated, codes: &Codes) -> Value {

@@ -7,7 +7,10 @@ mod code;
 mod legal_hold;
 mod link;
 mod list;
+mod order;
+mod report;
 mod served;
+mod unmet;
 mod withdrawal;
 
 use rusqlite::params;
@@ -22,6 +25,12 @@ use crate::statement::{State, Statement};
 pub(super) use link::linked_with;
 pub use list::{RejectedArrival, Stated, SubjectRow};
 pub(super) use list::{arrived_after_rejection, by_id, legal_holds, of_kind, subject, withdrawals};
+pub use order::OrdersBy;
+pub(super) use order::{of_study as orders_of_study, orders, studies_under};
+pub use report::ReportsBy;
+pub(super) use report::{reports, versions};
+pub use unmet::StudyWithoutOrder;
+pub(super) use unmet::{orders as orders_without_images, studies as studies_without_order};
 pub(super) use withdrawal::{coverable, is_covered};
 
 const FIND: &str = "SELECT id FROM subject WHERE kind = ?1 AND key = ?2";
@@ -42,7 +51,19 @@ const UNDECIDED: &str = "SELECT DISTINCT subject_row FROM statement WHERE versio
 #[cfg(test)]
 pub(super) fn hot() -> Vec<&'static str> {
     let own = [FIND, UNDECIDED_OF, ALL_OF, DECIDED_AFTER, SUBJECT, SET_VERSION, SET_CURRENT, BODY];
-    [&own[..], code::HOT, list::HOT, withdrawal::HOT, served::HOT, link::HOT, legal_hold::HOT].concat()
+    [
+        &own[..],
+        code::HOT,
+        list::HOT,
+        withdrawal::HOT,
+        served::HOT,
+        link::HOT,
+        legal_hold::HOT,
+        order::HOT,
+        report::HOT,
+        unmet::HOT,
+    ]
+    .concat()
 }
 
 /// Takes a statement in. Unless it is left for `later`, what counts is decided at the end of the batch.
@@ -131,5 +152,7 @@ fn apply(
         State::LegalHold(state) => legal_hold::apply(session, subject, &statement.subject.key, state),
         State::StudyCode(state) => code::choose(session, subject, statement, state),
         State::CodeRule(state) => code::rule(session, subject, statement, state),
+        State::Order(state) => order::apply(session, subject, statement.time, state),
+        State::Report(state) => report::apply(session, subject, statement.time, state),
     }
 }

@@ -1,0 +1,129 @@
+//! Orders: found by their numbers, by patient, and by the studies that meet them.
+//!
+//! A study meets an order where a facility has the study under the order's accession number. That is looked up whenever
+//! it is asked, so that it makes no difference which of the two came first.
+
+use rusqlite::params;
+use storage_config::Uid;
+
+use super::list::{Stated, read, stated};
+use crate::db::entry::FacilityId;
+use crate::db::error::DbError;
+use crate::db::session::Session;
+use crate::statement::{HybridTime, Order, OrderStatus};
+
+const SET: &str = "INSERT INTO exam_order (subject_row, time, facility_id, accession, placer, filler, patient_id, \
+     open) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (subject_row) DO UPDATE SET time = excluded.time, \
+     facility_id = excluded.facility_id, accession = excluded.accession, placer = excluded.placer, \
+     filler = excluded.filler, patient_id = excluded.patient_id, open = excluded.open";
+/// Current orders under a condition on their rows `o`, the latest first.
+macro_rules! orders {
+    ($condition:literal) => {
+        concat!(
+            "SELECT t.version, t.body FROM exam_order o JOIN subject u ON u.id = o.subject_row ",
+            "JOIN statement t ON t.id = u.statement_row WHERE ",
+            $condition,
+            " ORDER BY o.time DESC, o.subject_row LIMIT ?1 OFFSET ?2"
+        )
+    };
+}
+const NEWEST: &str = orders!("o.time >= 0 AND (?3 = -1 OR o.facility_id = ?3)");
+const BY_ACCESSION: &str =
+    orders!("o.accession = ?4 AND o.accession <> '' AND (?3 = -1 OR o.facility_id = ?3)");
+const BY_PLACER: &str = orders!("o.placer = ?4 AND o.placer <> '' AND (?3 = -1 OR o.facility_id = ?3)");
+const BY_FILLER: &str = orders!("o.filler = ?4 AND o.filler <> '' AND (?3 = -1 OR o.facility_id = ?3)");
+const BY_PATIENT: &str =
+    orders!("o.patient_id = ?4 AND o.patient_id <> '' AND (?3 = -1 OR o.facility_id = ?3)");
+const OF_STUDY: &str = "SELECT t.version, t.body FROM study s JOIN exam_order o ON o.accession = s.accession \
+     AND o.accession <> '' JOIN subject u ON u.id = o.subject_row JOIN statement t ON t.id = u.statement_row \
+     WHERE s.study_uid = ?1 AND EXISTS (SELECT 1 FROM series r JOIN instance i ON i.series_row = r.id \
+     AND i.version = 0 JOIN holding h ON h.instance_id = i.id AND h.hidden = 0 \
+     WHERE r.study_row = s.id AND h.facility_id = o.facility_id) ORDER BY o.time DESC, o.subject_row LIMIT ?2";
+const STUDIES: &str = "SELECT s.study_uid FROM study s WHERE s.accession = ?1 AND s.accession <> '' \
+     AND EXISTS (SELECT 1 FROM series r JOIN instance i ON i.series_row = r.id AND i.version = 0 \
+     JOIN holding h ON h.instance_id = i.id AND h.hidden = 0 WHERE r.study_row = s.id AND h.facility_id = ?2) \
+     ORDER BY s.study_uid LIMIT ?3";
+
+#[cfg(test)]
+pub(super) const HOT: &[&str] =
+    &[SET, NEWEST, BY_ACCESSION, BY_PLACER, BY_FILLER, BY_PATIENT, OF_STUDY, STUDIES];
+
+/// By what orders are looked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OrdersBy {
+    /// All of them.
+    Newest,
+    /// Accession Number.
+    Accession(String),
+    /// Number of who ordered.
+    PlacerNumber(String),
+    /// Number of who makes the exam.
+    FillerNumber(String),
+    /// PatientID as the order has it.
+    PatientId(String),
+}
+
+pub(super) fn apply(
+    session: &Session<'_>,
+    subject: i64,
+    time: HybridTime,
+    order: &Order,
+) -> Result<(), DbError> {
+    let Order { facility, accession, placer_number, filler_number, patient, .. } = order;
+    let facility = facility.unwrap_or(0);
+    let patient_id = patient.patient_id.trim();
+    let open = !matches!(order.status, OrderStatus::Cancelled | OrderStatus::Reused);
+    let params = params![
+        subject,
+        time.packed(),
+        facility,
+        accession.trim(),
+        placer_number.trim(),
+        filler_number.trim(),
+        patient_id,
+        open
+    ];
+    session.execute(SET, params).map(drop)
+}
+
+/// Current orders, the latest first.
+pub(in crate::db) fn orders(
+    session: &Session<'_>,
+    by: &OrdersBy,
+    facility: Option<FacilityId>,
+    (limit, offset): (u32, u32),
+) -> Result<Vec<Stated>, DbError> {
+    let facility = facility.map_or(-1, |facility| i64::from(facility.0));
+    let (sql, value) = match by {
+        OrdersBy::Newest => {
+            let rows = session.rows(NEWEST, params![limit, offset, facility], stated)?;
+            return rows.into_iter().map(read).collect();
+        }
+        OrdersBy::Accession(value) => (BY_ACCESSION, value),
+        OrdersBy::PlacerNumber(value) => (BY_PLACER, value),
+        OrdersBy::FillerNumber(value) => (BY_FILLER, value),
+        OrdersBy::PatientId(value) => (BY_PATIENT, value),
+    };
+    let rows = session.rows(sql, params![limit, offset, facility, value.trim()], stated)?;
+    rows.into_iter().map(read).collect()
+}
+
+/// Current orders that a study meets, the latest first.
+pub(in crate::db) fn of_study(
+    session: &Session<'_>,
+    study: &Uid,
+    limit: u32,
+) -> Result<Vec<Stated>, DbError> {
+    session.rows(OF_STUDY, params![study.as_str(), limit], stated)?.into_iter().map(read).collect()
+}
+
+/// Studies that a facility has under an accession number.
+pub(in crate::db) fn studies_under(
+    session: &Session<'_>,
+    (facility, accession): (FacilityId, &str),
+    limit: u32,
+) -> Result<Vec<Uid>, DbError> {
+    let rows =
+        session.rows(STUDIES, params![accession.trim(), facility.0, limit], |row| row.get::<_, String>(0))?;
+    rows.iter().map(|uid| Uid::parse(uid).map_err(|_| DbError::Invalid("UID"))).collect()
+}
