@@ -3,6 +3,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use indexer::db::DbOptions;
+use indexer::reuse::Date;
 
 use crate::language::Language;
 use crate::words::with;
@@ -25,27 +26,14 @@ impl Day {
         Day(local_seconds(ms).div_euclid(DAY_S))
     }
 
-    /// The day of `YYYYMMDD`, which is one.
+    /// The day of `YYYYMMDD`, if it is one.
     pub(crate) fn of_text(text: &str) -> Option<Day> {
-        let part = |from: usize, to: usize| text.get(from..to)?.parse::<i64>().ok();
-        let (year, month, day) = (part(0, 4)?, part(4, 6)?, part(6, 8)?);
-        // Years from March on, so that leap days come last.
-        let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
-        let leaps = year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400);
-        Some(Day(365 * year + leaps + (153 * month + 2) / 5 + day - 719_469))
+        text.parse::<Date>().ok().map(|date| Day(date.days()))
     }
 
     /// Year, month, day of the Gregorian calendar.
     pub(crate) fn parts(self) -> (i64, i64, i64) {
-        let days = self.0 + 719_468;
-        let era = days.div_euclid(146_097);
-        let of_era = days.rem_euclid(146_097);
-        let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
-        let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-        let from_march = (5 * of_year + 2) / 153;
-        let day = of_year - (153 * from_march + 2) / 5 + 1;
-        let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
-        (era * 400 + year_of_era + i64::from(month <= 2), month, day)
+        Date::from_days(self.0).parts()
     }
 
     /// `YYYY-MM-DD`, as date fields of forms have it.

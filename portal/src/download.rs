@@ -134,6 +134,10 @@ impl Writer {
 
     /// Writes the header of a file, and the file itself if it is small.
     fn begin(&mut self, file: &Planned, out: &mut Vec<u8>) -> Result<(), Cut> {
+        // What was withdrawn since the download began is not given out any more.
+        if self.archive.db().instance_by_digest(&file.row.digest)?.is_none_or(|row| row.withdrawn) {
+            return Err(Cut);
+        }
         let mut reader = self.archive.read(&file.row)?;
         let (mut crc, mut length, mut held) = (Crc::new(), 0, Vec::new());
         while let Some(chunk) = reader.next_chunk()? {
@@ -157,6 +161,12 @@ impl Writer {
 /// The archive could not be completed.
 #[derive(Debug, Clone, Copy)]
 struct Cut;
+
+impl From<DbError> for Cut {
+    fn from(error: DbError) -> Cut {
+        ReadError::from(error).into()
+    }
+}
 
 impl From<ReadError> for Cut {
     fn from(error: ReadError) -> Cut {

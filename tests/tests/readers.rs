@@ -233,6 +233,24 @@ fn readers_who_take_nothing_are_left_and_slow_ones_served() -> Result<()> {
 }
 
 #[test]
+fn a_download_ends_when_its_study_is_withdrawn() -> Result<()> {
+    let (seed, folder) = (seed(), tempfile::tempdir()?);
+    let (instances, _) = large_series(seed);
+    let server = server_with(folder.path(), &instances)?;
+    let study = instances[0].study.as_str();
+    let mut reader = ask(&server, &format!("/studies/{study}/download.zip"), "*/*")?;
+    let began = take(&mut reader, MIB)?;
+    ensure!(began >= MIB, "the download did not begin: {began} bytes");
+    let asked = serde_json::json!({ "study": study, "reason": "wrong_patient", "who": "BS. An" });
+    let answer = server.web().say("POST", "/api/v1/withdrawals", &[], &asked)?;
+    ensure!(answer.status == 201, "{} {}", answer.status, String::from_utf8_lossy(&answer.body));
+    // What the system had already taken for the reader, and the file that was open, still come.
+    let came = began + take(&mut reader, usize::MAX)?;
+    ensure!(came < instances.len() * 16 * MIB, "all of the withdrawn study came: {came} bytes");
+    server.stop()
+}
+
+#[test]
 fn readers_who_hang_up_leave_nothing() -> Result<()> {
     let (seed, folder) = (seed(), tempfile::tempdir()?);
     let (instances, path) = large_series(seed);

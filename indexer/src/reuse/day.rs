@@ -54,6 +54,18 @@ impl Date {
         (era * 400 + year_of_era + i64::from(month <= 2), month, day)
     }
 
+    /// The day so many days after 1970-01-01.
+    #[must_use]
+    pub fn from_days(days: i64) -> Date {
+        Date { days }
+    }
+
+    /// Days since 1970-01-01.
+    #[must_use]
+    pub fn days(self) -> i64 {
+        self.days
+    }
+
     /// How many days later than `earlier` this day is; negative when it is before.
     #[must_use]
     pub fn days_since(self, earlier: Date) -> i64 {

@@ -10,6 +10,8 @@ use storage_config::config::SignIn;
 
 /// Bytes of the random number that names a session.
 const NUMBER_BYTES: usize = 32;
+/// Sessions that one account has at most; another one ends that which has been silent longest.
+const OF_ONE_ACCOUNT: usize = 20;
 
 /// A session.
 #[derive(Debug, Clone)]
@@ -46,6 +48,12 @@ impl Sessions {
         }
         let number = ContentHash(number).to_string();
         let mut table = self.table();
+        // One account cannot push the others out of the table.
+        let own = table.iter().filter(|(_, session)| *session.account == *account);
+        if own.clone().count() >= OF_ONE_ACCOUNT {
+            let silent = own.min_by_key(|(_, session)| session.last).map(|(key, _)| *key);
+            silent.map(|key| table.remove(&key));
+        }
         if table.len() >= self.rules.sessions as usize {
             table.retain(|_, session| self.lives(session, now));
         }
@@ -95,6 +103,19 @@ fn key(number: &str) -> ContentHash {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_account_with_many_sessions_ends_its_own() {
+        let (sessions, start) = (Sessions::new(SignIn::default()), Instant::now());
+        let other = sessions.begin("binh", 1, start).unwrap();
+        let later = |n: usize| start + Duration::from_millis(n as u64 + 1);
+        let numbers: Vec<String> =
+            (0..=OF_ONE_ACCOUNT).map(|n| sessions.begin("an", 1, later(n)).unwrap()).collect();
+        let lives = |number: &String| sessions.find(number, false, later(100)).is_some();
+        assert!(lives(&other), "the one that has been silent longest is of somebody else");
+        assert_eq!(numbers.iter().filter(|number| lives(number)).count(), OF_ONE_ACCOUNT);
+        assert!(!lives(&numbers[0]));
+    }
 
     #[test]
     fn a_session_ends_by_silence_by_age_and_by_wish() {
