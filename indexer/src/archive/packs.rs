@@ -120,6 +120,6 @@ impl Shared {
 
     /// Whether a copy of a bulk value that is not known to be damaged is in a pack.
     pub(crate) fn has_good_bulk(&self, hash: &ContentHash) -> Result<bool, StoreError> {
-        Ok(self.db.bulk_locations(hash)?.iter().any(|location| !location.damaged))
+        Ok(self.db.bulk_locations(hash)?.iter().any(|location| location.may_be_counted_on()))
     }
 }

@@ -33,6 +33,8 @@ mod stating;
 mod study;
 mod total;
 mod touched;
+mod verified;
+mod verifying;
 mod version;
 mod visible;
 mod word;
@@ -61,6 +63,7 @@ pub use series::SeriesRow;
 pub use sqlite::{Checkpointed, DbOptions, SqliteDb, WalLimits};
 pub use statement::{OrdersBy, RejectedArrival, ReportsBy, Stated, StudyWithoutOrder, SubjectRow};
 pub use total::Totals;
+pub use verified::{DamagedRecord, PackVerified, SeriesToVerify, SeriesVerified};
 
 use crate::query::{GroupKey, IdentityGroup, Page, Query};
 use session::Session;
