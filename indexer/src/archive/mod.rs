@@ -32,6 +32,7 @@ mod recovery;
 mod stating;
 mod store;
 mod stream_lane;
+mod verify;
 mod withdrawing;
 
 use std::path::PathBuf;
@@ -57,6 +58,9 @@ pub use reader::InstanceReader;
 pub use recovery::Recovered;
 pub use stating::{Basis, Said, StateError, StateErrorKind};
 pub use store::{Origin, Store};
+pub use verify::{
+    BackupDiffers, Compared, DamageFound, KeepVerified, VerifyError, VerifyJob, VerifyProgress, VerifyReport,
+};
 pub use withdrawing::Withdraw;
 
 use crate::db::{Db, InstanceRow, WalLimits};
@@ -88,6 +92,8 @@ pub struct ArchiveOptions {
     pub packs_dir: PathBuf,
     /// Folder for what can be made again; without one it is kept in memory alone.
     pub cache_dir: Option<PathBuf>,
+    /// Folder with copies of packs, from which damaged records are repaired.
+    pub replica: Option<PathBuf>,
     /// Limits of data sets.
     pub scan: ScanLimits,
     /// Limits of the store.
@@ -124,6 +130,8 @@ pub(crate) struct Shared {
     manifests: Manifests,
     turns: Turns,
     coder: OnceLock<Coder>,
+    /// Held while a pack is read through.
+    verifying: Mutex<()>,
     stop: Mutex<bool>,
     stopped: Condvar,
 }
@@ -159,6 +167,7 @@ impl Archive {
             records: Records::default(),
             turns: Turns::default(),
             coder: OnceLock::new(),
+            verifying: Mutex::new(()),
             stop: Mutex::new(false),
             stopped: Condvar::new(),
         });

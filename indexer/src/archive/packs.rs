@@ -70,7 +70,8 @@ impl Readers {
 impl Shared {
     /// Opens a pack for reading.
     pub(crate) fn open_pack(&self, name: &PackName) -> Result<PackReader, ReadError> {
-        Ok(PackReader::open(&self.options.disk, &self.options.packs_dir.join(name.file_name()))?)
+        // Its records say for themselves whether they are of this pack, also where the header of the file is damaged.
+        Ok(PackReader::open_lenient(&self.options.disk, &self.options.packs_dir.join(name.file_name()))?)
     }
 
     /// Makes a pack, durable as an empty one, and its row. One at a time: a failed sync of the folder leaves every
