@@ -34,6 +34,7 @@ pub mod reuse;
 mod stating;
 mod store;
 mod stream_lane;
+mod verify;
 mod withdrawing;
 
 use std::path::PathBuf;
@@ -61,6 +62,9 @@ pub use related::{Related, issuer_of_facility, person_of};
 pub use reuse::{Asked, ReuseAnswer, ReuseSite};
 pub use stating::{Basis, Said, StateError, StateErrorKind};
 pub use store::{Origin, Store};
+pub use verify::{
+    BackupDiffers, Compared, DamageFound, KeepVerified, VerifyError, VerifyJob, VerifyProgress, VerifyReport,
+};
 pub use withdrawing::Withdraw;
 
 use crate::db::{Db, InstanceRow, WalLimits};
@@ -92,6 +96,8 @@ pub struct ArchiveOptions {
     pub packs_dir: PathBuf,
     /// Folder for what can be made again; without one it is kept in memory alone.
     pub cache_dir: Option<PathBuf>,
+    /// Folder with copies of packs, from which damaged records are repaired.
+    pub replica: Option<PathBuf>,
     /// Limits of data sets.
     pub scan: ScanLimits,
     /// Limits of the store.
@@ -129,6 +135,8 @@ pub(crate) struct Shared {
     turns: Turns,
     coder: OnceLock<Coder>,
     reuse_site: OnceLock<ReuseSite>,
+    /// Held while a pack is read through.
+    verifying: Mutex<()>,
     stop: Mutex<bool>,
     stopped: Condvar,
 }
@@ -165,6 +173,7 @@ impl Archive {
             turns: Turns::default(),
             coder: OnceLock::new(),
             reuse_site: OnceLock::new(),
+            verifying: Mutex::new(()),
             stop: Mutex::new(false),
             stopped: Condvar::new(),
         });

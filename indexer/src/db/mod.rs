@@ -34,6 +34,8 @@ mod stating;
 mod study;
 mod total;
 mod touched;
+mod verified;
+mod verifying;
 mod version;
 mod visible;
 mod word;
@@ -63,6 +65,7 @@ pub use series::SeriesRow;
 pub use sqlite::{Checkpointed, DbOptions, SqliteDb, WalLimits};
 pub use statement::{OrdersBy, RejectedArrival, ReportsBy, Stated, StudyWithoutOrder, SubjectRow};
 pub use total::Totals;
+pub use verified::{DamagedRecord, PackVerified, SeriesToVerify, SeriesVerified};
 
 use crate::query::{GroupKey, IdentityGroup, Page, Query};
 use session::Session;

@@ -9,7 +9,7 @@ use super::{
     bulk, coding, conflict, content, find, holding, instance, pack, patient, prior, retrieve, series, show,
     statement,
 };
-use super::{study, version, visible, word};
+use super::{study, verified, version, visible, word};
 use crate::query::{Level, Query};
 
 fn with_database(test: impl FnOnce(&Session<'_>)) {
@@ -54,6 +54,7 @@ fn statements_of_storing_and_retrieving_use_indexes() {
             show::HOT,
             study::HOT,
             version::HOT,
+            verified::HOT,
             visible::HOT,
             &statement::hot(),
             word::HOT,
