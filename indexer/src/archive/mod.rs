@@ -29,9 +29,12 @@ mod packs;
 mod pool;
 mod reader;
 mod recovery;
+mod related;
+pub mod reuse;
 mod stating;
 mod store;
 mod stream_lane;
+mod verify;
 mod withdrawing;
 
 use std::path::PathBuf;
@@ -55,8 +58,13 @@ pub use job::{Expect, Outcome, Stored};
 pub use manifest::{Metadata, MetadataText, NotReadBack};
 pub use reader::InstanceReader;
 pub use recovery::Recovered;
+pub use related::{Related, issuer_of_facility, person_of};
+pub use reuse::{Asked, ReuseAnswer, ReuseSite};
 pub use stating::{Basis, Said, StateError, StateErrorKind};
 pub use store::{Origin, Store};
+pub use verify::{
+    BackupDiffers, Compared, DamageFound, KeepVerified, VerifyError, VerifyJob, VerifyProgress, VerifyReport,
+};
 pub use withdrawing::Withdraw;
 
 use crate::db::{Db, InstanceRow, WalLimits};
@@ -88,6 +96,8 @@ pub struct ArchiveOptions {
     pub packs_dir: PathBuf,
     /// Folder for what can be made again; without one it is kept in memory alone.
     pub cache_dir: Option<PathBuf>,
+    /// Folder with copies of packs, from which damaged records are repaired.
+    pub replica: Option<PathBuf>,
     /// Limits of data sets.
     pub scan: ScanLimits,
     /// Limits of the store.
@@ -124,6 +134,9 @@ pub(crate) struct Shared {
     manifests: Manifests,
     turns: Turns,
     coder: OnceLock<Coder>,
+    reuse_site: OnceLock<ReuseSite>,
+    /// Held while a pack is read through.
+    verifying: Mutex<()>,
     stop: Mutex<bool>,
     stopped: Condvar,
 }
@@ -159,6 +172,8 @@ impl Archive {
             records: Records::default(),
             turns: Turns::default(),
             coder: OnceLock::new(),
+            reuse_site: OnceLock::new(),
+            verifying: Mutex::new(()),
             stop: Mutex::new(false),
             stopped: Condvar::new(),
         });

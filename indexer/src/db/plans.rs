@@ -6,10 +6,10 @@ use rusqlite::params_from_iter;
 use super::session::Session;
 use super::sqlite::{DbOptions, SqliteDb};
 use super::{
-    bulk, coding, conflict, content, find, holding, instance, pack, patient, retrieve, series, show,
+    bulk, coding, conflict, content, find, holding, instance, pack, patient, prior, retrieve, series, show,
     statement,
 };
-use super::{study, version, visible, word};
+use super::{study, verified, version, visible, word};
 use crate::query::{Level, Query};
 
 fn with_database(test: impl FnOnce(&Session<'_>)) {
@@ -48,11 +48,13 @@ fn statements_of_storing_and_retrieving_use_indexes() {
             instance::HOT,
             pack::HOT,
             patient::HOT,
+            &prior::hot(),
             retrieve::HOT,
             series::HOT,
             show::HOT,
             study::HOT,
             version::HOT,
+            verified::HOT,
             visible::HOT,
             &statement::hot(),
             word::HOT,
