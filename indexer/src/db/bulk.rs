@@ -1,6 +1,6 @@
 //! Bulk values: which packs hold a copy, by hash. One value may have several copies (repack, repair).
 
-use rusqlite::params;
+use crate::db::sql::params;
 use storage_config::ContentHash;
 
 use super::entry::{PackId, Place};

@@ -2,7 +2,7 @@
 //!
 //! Each is a function of the instances that are there, whatever the order in which they came.
 
-use rusqlite::params;
+use crate::db::sql::params;
 use storage_config::{ContentHash, Uid};
 
 use super::entry::{ConflictKind, PackId, Place};
@@ -93,14 +93,14 @@ const PATIENTS: &str = clash!(
 const SET_CLASH: &str = "UPDATE study SET variants_clash = 1 WHERE id = ?1";
 const IS_MARKED: &str = "SELECT 1 FROM conflict WHERE study_row = ?1 AND kind = 4";
 const CLEAR_PATIENTS: &str = "DELETE FROM conflict WHERE study_row = ?1 AND kind = 4";
-const MARK: &str = "UPDATE study SET identity_conflict = EXISTS (SELECT 1 FROM conflict \
-     WHERE study_row = ?1 AND kind IN (1, 4) AND resolved = 0) WHERE id = ?1";
+const MARK: &str = "UPDATE study SET identity_conflict = CASE WHEN EXISTS (SELECT 1 FROM conflict \
+     WHERE study_row = ?1 AND kind IN (1, 4) AND resolved = 0) THEN 1 ELSE 0 END WHERE id = ?1";
 const HAVING: &str = "SELECT DISTINCT study_row, series_row FROM instance WHERE sop_uid = ?1";
 const CLEAR_SHARED: &str = "DELETE FROM conflict WHERE study_row = ?1 AND kind = 5 AND series_row = ?2 \
      AND sop_uid = ?3 AND digest = x''";
 const LIST: &str = "SELECT c.kind, s.study_uid, r.series_uid, c.sop_uid, c.digest, c.served_digest, \
      c.patient_differs, c.received_ms, c.resolved FROM conflict c JOIN study s ON s.id = c.study_row \
-     LEFT JOIN series r ON r.id = c.series_row WHERE (c.resolved <> 0) = ?3 \
+     LEFT JOIN series r ON r.id = c.series_row WHERE CASE WHEN c.resolved <> 0 THEN 1 ELSE 0 END = ?3 \
      ORDER BY s.study_uid, c.kind, r.series_uid, c.sop_uid, c.digest LIMIT ?1 OFFSET ?2";
 const NOTE_UNINDEXABLE: &str = "INSERT INTO unindexable (pack_id, record_at, reason) VALUES (?1, ?2, ?3) \
      ON CONFLICT (pack_id, record_at) DO UPDATE SET reason = excluded.reason";
@@ -125,7 +125,7 @@ pub(super) const HOT: &[&str] = &[
 
 /// What two versions are against each other.
 pub(super) fn kind_of(session: &Session<'_>, a: i64, b: i64) -> Result<Against, DbError> {
-    let compare = |row: &rusqlite::Row<'_>| {
+    let compare = |row: &crate::db::sql::Row<'_>| {
         let (same_bulk, same_source, patient_differs): (bool, bool, bool) =
             (row.get(0)?, row.get(1)?, row.get(2)?);
         let kind = match (same_bulk, same_source, patient_differs) {

@@ -1,6 +1,6 @@
 //! What series hold, for the manifests of their metadata: which instances are served, in the order of their rows.
 
-use rusqlite::params;
+use crate::db::sql::params;
 use storage_config::{ContentHash, Uid};
 
 use super::entry::{PackId, Place};

@@ -1,6 +1,6 @@
 //! Facilities: an internal id with dated codes, since codes change when hospitals merge.
 
-use rusqlite::params;
+use crate::db::sql::params;
 
 use super::entry::FacilityId;
 use super::error::DbError;

@@ -1,6 +1,6 @@
 //! Holdings: which facility has an instance, from whom and when. The first arrival counts.
 
-use rusqlite::params;
+use crate::db::sql::params;
 use storage_config::ContentHash;
 
 use super::entry::{Applied, FacilityId, PackId};
@@ -43,8 +43,8 @@ const DEFER: &str = "INSERT INTO pending_holding (digest, facility_id, received_
      VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (digest, facility_id) DO UPDATE \
      SET received_ms = excluded.received_ms, source = excluded.source \
      WHERE (excluded.received_ms, excluded.source) < (pending_holding.received_ms, pending_holding.source)";
-const DEFER_LATER: &str = "UPDATE pending_holding SET last_ms = max(last_ms, ?3) \
-     WHERE digest = ?1 AND facility_id = ?2";
+const DEFER_LATER: &str = "UPDATE pending_holding SET last_ms = ?3 \
+     WHERE digest = ?1 AND facility_id = ?2 AND last_ms < ?3";
 const DEFERRED: &str =
     "SELECT facility_id, received_ms, source, last_ms FROM pending_holding WHERE digest = ?1";
 const UNDEFER: &str = "DELETE FROM pending_holding WHERE digest = ?1";

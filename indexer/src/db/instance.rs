@@ -1,6 +1,6 @@
 //! Instances: one row for each digest, whoever sent it how often.
 
-use rusqlite::{Row, params};
+use crate::db::sql::{Row, params};
 use storage_config::{ContentHash, Hasher};
 
 use super::entry::{Applied, InstanceEntry, Place};
@@ -189,7 +189,7 @@ fn came_earlier(
     version::decide_again(session, known.placed.study, known.placed.series, &known.sop_uid, touched)
 }
 
-fn known_row(row: &Row<'_>, entry: &InstanceEntry) -> rusqlite::Result<KnownRow> {
+fn known_row(row: &Row<'_>, entry: &InstanceEntry) -> Result<KnownRow, DbError> {
     let precedence = Precedence { rank: row.get(5)?, received_ms: row.get(6)?, digest: entry.digest.0 };
     let placed = Placed {
         instance: row.get(0)?,

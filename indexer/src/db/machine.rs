@@ -1,7 +1,7 @@
 //! Machines whose clock seems wrong: the performed time of an arriving instance against its receive time. A warning
 //! only; nothing is corrected. Of an instance that several records bring, the one that is applied first counts.
 
-use rusqlite::params;
+use crate::db::sql::params;
 
 use super::entry::InstanceEntry;
 use super::error::DbError;
@@ -33,10 +33,10 @@ pub struct MachineClock {
 
 const NOTE: &str = "INSERT INTO machine_clock (station, serial, source, first_ms, last_ms, n_instances, \
      least_off_s, most_off_s) VALUES (?1, ?2, ?3, ?4, ?4, 1, ?5, ?5) ON CONFLICT (station, serial, source) \
-     DO UPDATE SET first_ms = min(machine_clock.first_ms, excluded.first_ms), \
-     last_ms = max(machine_clock.last_ms, excluded.last_ms), n_instances = machine_clock.n_instances + 1, \
-     least_off_s = min(machine_clock.least_off_s, excluded.least_off_s), \
-     most_off_s = max(machine_clock.most_off_s, excluded.most_off_s)";
+     DO UPDATE SET first_ms = CASE WHEN excluded.first_ms < machine_clock.first_ms THEN excluded.first_ms ELSE machine_clock.first_ms END, \
+     last_ms = CASE WHEN excluded.last_ms > machine_clock.last_ms THEN excluded.last_ms ELSE machine_clock.last_ms END, n_instances = machine_clock.n_instances + 1, \
+     least_off_s = CASE WHEN excluded.least_off_s < machine_clock.least_off_s THEN excluded.least_off_s ELSE machine_clock.least_off_s END, \
+     most_off_s = CASE WHEN excluded.most_off_s > machine_clock.most_off_s THEN excluded.most_off_s ELSE machine_clock.most_off_s END";
 const LIST: &str = "SELECT station, serial, source, first_ms, last_ms, n_instances, least_off_s, most_off_s \
      FROM machine_clock ORDER BY last_ms DESC, station, serial, source LIMIT ?1";
 

@@ -28,6 +28,7 @@ mod row;
 mod series;
 mod session;
 mod show;
+mod sql;
 mod sqlite;
 mod statement;
 mod stating;

@@ -1,6 +1,6 @@
 //! Packs as rows: their names, and how far each is indexed.
 
-use rusqlite::params;
+use crate::db::sql::params;
 
 use super::entry::PackId;
 use super::error::DbError;
@@ -26,7 +26,7 @@ pub struct PackRow {
 
 const FIND: &str = "SELECT id FROM pack WHERE name = ?1";
 const INSERT: &str = "INSERT INTO pack (name) VALUES (?1)";
-const ADVANCE: &str = "UPDATE pack SET checkpoint = max(checkpoint, ?2), instances = instances + ?3, \
+const ADVANCE: &str = "UPDATE pack SET checkpoint = CASE WHEN checkpoint < ?2 THEN ?2 ELSE checkpoint END, instances = instances + ?3, \
      data_set_bytes = data_set_bytes + ?4, holdings = holdings + ?5, bulk_copies = bulk_copies + ?6, \
      bulk_bytes = bulk_bytes + ?7 WHERE id = ?1";
 const SEAL: &str = "UPDATE pack SET sealed = 1, length = ?2 WHERE id = ?1";

@@ -1,6 +1,6 @@
 //! Patients: (issuer, PatientID). PatientID alone never joins two people.
 
-use rusqlite::params;
+use crate::db::sql::params;
 use storage_config::Uid;
 
 use super::error::DbError;

@@ -1,6 +1,6 @@
 //! Peers: when a known one last did what, and which unknown ones were refused. Not derived from packs.
 
-use rusqlite::params;
+use crate::db::sql::params;
 
 use super::entry::PeerEvent;
 use super::error::DbError;
@@ -46,17 +46,18 @@ pub struct UnknownPeer {
 }
 
 const SEEN: &str = "INSERT INTO peer (ae_title, address, echo_ms, store_ms, error_ms, error, seen_ms) \
-     VALUES (?1, ?2, ?3, ?4, ?5, ?6, max(?3, ?4, ?5)) ON CONFLICT (ae_title, address) DO UPDATE SET \
-     echo_ms = max(peer.echo_ms, excluded.echo_ms), store_ms = max(peer.store_ms, excluded.store_ms), \
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (ae_title, address) DO UPDATE SET \
+     echo_ms = CASE WHEN excluded.echo_ms > peer.echo_ms THEN excluded.echo_ms ELSE peer.echo_ms END, store_ms = CASE WHEN excluded.store_ms > peer.store_ms THEN excluded.store_ms ELSE peer.store_ms END, \
      error = CASE WHEN excluded.error_ms > peer.error_ms THEN excluded.error ELSE peer.error END, \
-     error_ms = max(peer.error_ms, excluded.error_ms), seen_ms = max(peer.seen_ms, excluded.seen_ms)";
+     error_ms = CASE WHEN excluded.error_ms > peer.error_ms THEN excluded.error_ms ELSE peer.error_ms END, seen_ms = CASE WHEN excluded.seen_ms > peer.seen_ms THEN excluded.seen_ms ELSE peer.seen_ms END";
 const FORGET: &str = "DELETE FROM peer WHERE (SELECT count(*) FROM peer) > ?1 AND (ae_title, address) = \
      (SELECT ae_title, address FROM peer ORDER BY seen_ms LIMIT 1)";
 const LIST: &str =
     "SELECT ae_title, address, echo_ms, store_ms, error_ms, error FROM peer ORDER BY ae_title, address";
 const REFUSED: &str = "INSERT INTO unknown_peer (ae_title, address, called, first_ms, last_ms, attempts) \
      VALUES (?1, ?2, ?3, ?4, ?4, 1) ON CONFLICT (ae_title, address, called) DO UPDATE SET \
-     last_ms = max(unknown_peer.last_ms, excluded.last_ms), attempts = unknown_peer.attempts + 1";
+     last_ms = CASE WHEN excluded.last_ms > unknown_peer.last_ms THEN excluded.last_ms ELSE unknown_peer.last_ms END, \
+     attempts = unknown_peer.attempts + 1";
 const FORGET_UNKNOWN: &str = "DELETE FROM unknown_peer WHERE (SELECT count(*) FROM unknown_peer) > ?1 \
      AND (ae_title, address, called) = \
      (SELECT ae_title, address, called FROM unknown_peer ORDER BY last_ms, ae_title LIMIT 1)";
@@ -75,7 +76,7 @@ pub(super) fn seen(
         PeerEvent::Store => (0, at_ms, 0, ""),
         PeerEvent::Error(text) => (0, 0, at_ms, cut(text)),
     };
-    session.execute(SEEN, params![cut(ae_title), cut(address), echo, store, error, text])?;
+    session.execute(SEEN, params![cut(ae_title), cut(address), echo, store, error, text, at_ms])?;
     session.execute(FORGET, [MOST]).map(drop)
 }
 

@@ -1,8 +1,6 @@
 //! How SQLite answers the hot statements: by an index each, so that the cost of a store or a search does not grow
 //! with the archive.
 
-use rusqlite::params_from_iter;
-
 use super::session::Session;
 use super::sqlite::{DbOptions, SqliteDb};
 use super::{
@@ -24,7 +22,7 @@ fn with_database(test: impl FnOnce(&Session<'_>)) {
 
 fn plan(session: &Session<'_>, sql: &str, bound: &[find::Bound]) -> Vec<String> {
     let explained = format!("EXPLAIN QUERY PLAN {sql}");
-    session.rows(&explained, params_from_iter(bound), |row| row.get(3)).unwrap()
+    session.rows(&explained, bound, |row| row.get(3)).unwrap()
 }
 
 /// Steps that read a whole table or build an index for one statement.

@@ -1,6 +1,6 @@
 //! Instances for reading: by digest, by scope for WADO-RS, all versions of one, and what deduplication asks.
 
-use rusqlite::{Row, params};
+use crate::db::sql::{Row, params};
 use storage_config::{ContentHash, Uid};
 
 use super::bulk;
@@ -166,7 +166,7 @@ struct InstanceRest {
     hidden: bool,
 }
 
-fn raw(row: &Row<'_>) -> rusqlite::Result<Raw> {
+fn raw(row: &Row<'_>) -> Result<Raw, DbError> {
     let texts = [row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?];
     let rest = InstanceRest {
         id: row.get(0)?,

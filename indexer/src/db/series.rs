@@ -1,6 +1,6 @@
 //! Series: what their instances say, which of them is shown, and how many there are.
 
-use rusqlite::params;
+use crate::db::sql::params;
 use storage_config::Uid;
 
 use super::error::DbError;
@@ -41,7 +41,7 @@ const CLEAR: &str = "UPDATE series SET winner_rank = NULL, winner_ms = NULL, win
      description_folded = '' WHERE id = ?1";
 const COUNT: &str = "UPDATE series SET n_instances = \
      (SELECT count(*) FROM instance WHERE series_row = ?1 AND version = 0), \
-     generation = generation + 1, changed_ms = max(changed_ms, ?2) WHERE id = ?1";
+     generation = generation + 1, changed_ms = CASE WHEN changed_ms < ?2 THEN ?2 ELSE changed_ms END WHERE id = ?1";
 const OF_STUDY: &str = "SELECT r.series_uid, r.modality, r.series_number, r.n_instances, r.generation \
      FROM study s JOIN series r ON r.study_row = s.id WHERE s.study_uid = ?1 AND r.n_instances > 0 \
      ORDER BY r.series_number, r.series_uid";

@@ -1,6 +1,6 @@
 //! Rows of answers: the stored attributes of a level with those that are computed, as DICOM JSON (PS3.18 F).
 
-use rusqlite::{Row, params_from_iter};
+use crate::db::sql::{Cell, Row};
 use serde_json::{Map, Value, json};
 use storage_config::Uid;
 
@@ -20,7 +20,7 @@ const SERIES: &str = "SELECT r.series_uid, v.json, r.n_instances, r.study_row \
      FROM series r JOIN series_variant v ON v.id = r.variant_id WHERE r.id = ?1";
 const INSTANCE: &str =
     "SELECT sop_uid, json, frames, transfer_syntax, series_row FROM instance WHERE id = ?1";
-const OF_PATIENT: &str = "SELECT count(*), sum(n_series), sum(n_instances) FROM study \
+const OF_PATIENT: &str = "SELECT count(*), CAST(sum(n_series) AS BIGINT), CAST(sum(n_instances) AS BIGINT) FROM study \
      WHERE patient_row = (SELECT patient_row FROM study WHERE id = ?1) AND n_instances > 0";
 
 /// Number of Study Related Instances: of a header what its sender says, of an answer what is here.
@@ -34,7 +34,7 @@ pub(super) fn answer(session: &Session<'_>, query: &Query) -> Result<Page, DbErr
     let query =
         &Query { limit: query.limit.min(LIMIT_MAX), offset: query.offset.min(OFFSET_MAX), ..query.clone() };
     let compiled = find::compile(session, query)?;
-    let bound = params_from_iter(&compiled.bound);
+    let bound = &compiled.bound[..];
     let found = session.rows(&compiled.sql, bound, |row| Ok((row.get::<_, i64>(0)?, page_key(row)?)))?;
     let full = found.len() == query.limit as usize;
     let next = found.last().filter(|_| full).map(|(_, key)| key.clone());
@@ -51,11 +51,11 @@ pub(super) fn answer(session: &Session<'_>, query: &Query) -> Result<Page, DbErr
     Ok(Page { rows, next, old_left_out: compiled.old_left_out })
 }
 
-fn page_key(row: &Row<'_>) -> rusqlite::Result<PageKey> {
+fn page_key(row: &Row<'_>) -> Result<PageKey, DbError> {
     let mut parts = Vec::with_capacity(6);
-    for column in 1..row.as_ref().column_count() {
-        parts.push(match row.get_ref(column)? {
-            rusqlite::types::ValueRef::Integer(number) => PagePart::Number(number),
+    for column in 1..row.columns() {
+        parts.push(match row.cell(column)? {
+            Cell::Integer(number) => PagePart::Number(number),
             _ => PagePart::Text(row.get(column)?),
         });
     }
@@ -108,7 +108,7 @@ fn study(session: &Session<'_>, id: i64) -> Result<QueryRow, DbError> {
 /// What a study is coded as: outcome, name, items of ProcedureCodeSequence, items about their schemes.
 type Coded = (i64, String, [String; 2]);
 
-fn coded(row: &Row<'_>) -> rusqlite::Result<Option<Coded>> {
+fn coded(row: &Row<'_>) -> Result<Option<Coded>, DbError> {
     match row.get::<_, Option<i64>>(8)? {
         Some(outcome) => Ok(Some((outcome, row.get(9)?, [row.get(10)?, row.get(11)?]))),
         None => Ok(None),

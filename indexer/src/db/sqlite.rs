@@ -12,7 +12,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::error::DbError;
 use super::faults::{DbCall, DbFaults};
-use super::session::Session;
+use super::session::{Link, Session};
 
 /// Schema versions in order; a file's `user_version` counts those it has.
 const MIGRATIONS: [&str; 8] = [
@@ -132,7 +132,7 @@ impl SqliteDb {
         let faults = &self.options.faults;
         let result = faults
             .call(DbCall::Begin, || connection.execute_batch("BEGIN IMMEDIATE").map_err(DbError::Statement))
-            .and_then(|()| work(&Session::writing(&connection, faults)))
+            .and_then(|()| work(&Session::writing(Link::Sqlite(&connection), faults)))
             .and_then(|done| {
                 let commit = || connection.execute_batch("COMMIT").map_err(commit_error);
                 faults.call(DbCall::Commit, commit).map(|()| done)
@@ -150,7 +150,7 @@ impl SqliteDb {
         work: impl FnOnce(&Session<'_>) -> Result<T, DbError>,
     ) -> Result<T, DbError> {
         let reader = self.readers.take()?;
-        work(&Session::reading(reader.connection()?))
+        work(&Session::reading(Link::Sqlite(reader.connection()?)))
     }
 
     /// The same in one read transaction: all statements see the same state.
@@ -161,7 +161,7 @@ impl SqliteDb {
         let reader = self.readers.take()?;
         let connection = reader.connection()?;
         let transaction = connection.unchecked_transaction().map_err(DbError::Statement)?;
-        work(&Session::reading(&transaction))
+        work(&Session::reading(Link::Sqlite(&transaction)))
     }
 
     /// Bytes of the write-ahead log file. It is reused from its start once all of it was moved, so that this is

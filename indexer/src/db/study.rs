@@ -1,6 +1,6 @@
 //! Studies: what their instances say, which of them is shown, and what is counted.
 
-use rusqlite::params;
+use crate::db::sql::params;
 use storage_config::Uid;
 
 use super::conflict;
@@ -39,7 +39,7 @@ const MODALITIES: &str = "SELECT DISTINCT modality FROM series WHERE study_row =
 const SET_MODALITIES: &str = "UPDATE study SET modalities = ?2 WHERE id = ?1";
 const COUNT: &str = "UPDATE study SET (n_series, n_instances) = (SELECT count(*), coalesce(sum(n_instances), 0) \
      FROM series WHERE study_row = ?1 AND n_instances > 0), generation = generation + 1, \
-     changed_ms = max(changed_ms, ?2) WHERE id = ?1";
+     changed_ms = CASE WHEN changed_ms < ?2 THEN ?2 ELSE changed_ms END WHERE id = ?1";
 const CLASH: &str = "SELECT variants_clash FROM study WHERE id = ?1";
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! What the archive holds in all. Summed by pack and by study, since counting a million rows is too slow for a metric.
 
-use rusqlite::Row;
+use crate::db::sql::Row;
 
 use super::error::DbError;
 use super::session::{Session, unsigned};
@@ -42,9 +42,9 @@ pub struct Totals {
     pub damaged_copies: u64,
 }
 
-const PACKS: &str = "SELECT coalesce(sum(instances), 0), coalesce(sum(data_set_bytes), 0), \
-     coalesce(sum(holdings), 0), coalesce(sum(bulk_copies), 0), coalesce(sum(bulk_bytes), 0) FROM pack";
-const STUDIES: &str = "SELECT count(*), coalesce(sum(n_series), 0), coalesce(sum(n_instances), 0) FROM study \
+const PACKS: &str = "SELECT CAST(coalesce(sum(instances), 0) AS BIGINT), CAST(coalesce(sum(data_set_bytes), 0) AS BIGINT), \
+     CAST(coalesce(sum(holdings), 0) AS BIGINT), CAST(coalesce(sum(bulk_copies), 0) AS BIGINT), CAST(coalesce(sum(bulk_bytes), 0) AS BIGINT) FROM pack";
+const STUDIES: &str = "SELECT count(*), CAST(coalesce(sum(n_series), 0) AS BIGINT), CAST(coalesce(sum(n_instances), 0) AS BIGINT) FROM study \
      WHERE n_instances > 0";
 const WITHDRAWN: &str = "SELECT count(*) FROM instance WHERE hidden = 1";
 const REJECTED: &str = "SELECT count(DISTINCT w.digest) FROM withdrawn w JOIN instance i ON i.digest = w.digest \

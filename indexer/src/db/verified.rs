@@ -2,7 +2,7 @@
 //!
 //! Nothing here is derived from packs. What is missing is verified again, so that losing it loses nothing.
 
-use rusqlite::params;
+use crate::db::sql::{Row, params};
 use storage_config::{ContentHash, Uid};
 
 use super::entry::{PackId, Place};
@@ -267,7 +267,7 @@ pub(super) fn bulk_in(
     session.rows(BULK_IN, params, |row| Ok((unsigned(row, 1)?, ContentHash(row.get(0)?))))
 }
 
-fn damaged_record(row: &rusqlite::Row<'_>) -> rusqlite::Result<DamagedRecord> {
+fn damaged_record(row: &Row<'_>) -> Result<DamagedRecord, DbError> {
     let (from, to) = (unsigned(row, 1)?, unsigned(row, 2)?);
     let place = Place { pack: PackId(row.get(0)?), offset: from, length: to.saturating_sub(from) };
     Ok(DamagedRecord { place, kind: row.get(3)?, what: row.get(4)?, repaired: row.get(5)? })

@@ -4,7 +4,7 @@
 //! Which one, and what the others are against it, depends on the instances and on what was stated of them alone: by
 //! receive time, then digest, of those that are visible.
 
-use rusqlite::{Row, params};
+use crate::db::sql::{Row, params};
 
 use super::conflict;
 use super::entry::Applied;
@@ -141,7 +141,7 @@ fn first(placed: &Placed) -> (i64, [u8; 32]) {
     (placed.precedence.received_ms, placed.precedence.digest)
 }
 
-fn placed(row: &Row<'_>) -> rusqlite::Result<Placed> {
+fn placed(row: &Row<'_>) -> Result<Placed, DbError> {
     Ok(Placed {
         instance: row.get(0)?,
         study: row.get(1)?,

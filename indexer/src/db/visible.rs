@@ -1,6 +1,6 @@
 //! Visibility: which holdings, and so which instances, a withdrawal hides.
 
-use rusqlite::params;
+use crate::db::sql::params;
 use storage_config::ContentHash;
 
 use super::error::DbError;
@@ -17,9 +17,9 @@ pub(super) struct VisibleRow {
 
 const ROW: &str = "SELECT id, study_row, series_row, study_variant_id, series_variant_id, rank, received_ms, \
      sop_uid, hidden FROM instance WHERE digest = ?1";
-const HIDE: &str = "UPDATE holding SET hidden = EXISTS (SELECT 1 FROM withdrawn w WHERE w.digest = ?2 \
+const HIDE: &str = "UPDATE holding SET hidden = CASE WHEN EXISTS (SELECT 1 FROM withdrawn w WHERE w.digest = ?2 \
      AND (w.facility_id = -1 OR w.facility_id = holding.facility_id) \
-     AND (w.safety = 1 OR w.through_ms >= holding.last_ms)) WHERE instance_id = ?1";
+     AND (w.safety = 1 OR w.through_ms >= holding.last_ms)) THEN 1 ELSE 0 END WHERE instance_id = ?1";
 const HAS_VISIBLE: &str = "SELECT 1 FROM holding WHERE instance_id = ?1 AND hidden = 0 LIMIT 1";
 const SET: &str = "UPDATE instance SET hidden = ?2 WHERE id = ?1";
 

@@ -1,6 +1,6 @@
 //! Words of patients' names: which studies' patients are called so.
 
-use rusqlite::params;
+use crate::db::sql::params;
 
 use super::error::DbError;
 use super::row::WORDS_MAX;

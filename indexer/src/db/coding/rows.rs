@@ -1,6 +1,6 @@
 //! The codes of studies as rows: written by the mapper, found by searches and by whoever reviews.
 
-use rusqlite::{Row, params};
+use crate::db::sql::{Row, params};
 use serde_json::{Value, json};
 use storage_config::Uid;
 
@@ -43,15 +43,20 @@ pub struct Reviewed {
 }
 
 const FIND: &str = "SELECT id FROM study WHERE study_uid = ?1";
-const SET: &str = "INSERT OR REPLACE INTO study_code (study_row, facility_id, outcome, source, confidence, technique, \
+const SET: &str = "INSERT INTO study_code (study_row, facility_id, outcome, source, confidence, technique, \
      service, version, basis, name, items, schemes, body) \
-     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)";
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13) ON CONFLICT (study_row) DO UPDATE SET \
+     facility_id = excluded.facility_id, outcome = excluded.outcome, source = excluded.source, \
+     confidence = excluded.confidence, technique = excluded.technique, service = excluded.service, \
+     version = excluded.version, basis = excluded.basis, name = excluded.name, items = excluded.items, \
+     schemes = excluded.schemes, body = excluded.body";
 const CLEAR: &str = "DELETE FROM study_code WHERE study_row = ?1";
 const CLEAR_VALUES: &str = "DELETE FROM study_code_value WHERE study_row = ?1";
 const ADD_VALUE: &str =
     "INSERT INTO study_code_value (study_row, value, scheme) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING";
 const HEADER: &str = "SELECT v.json FROM study s JOIN study_variant v ON v.id = s.variant_id WHERE s.id = ?1";
-const PROCESSED: &str = "UPDATE study SET processed_generation = max(processed_generation, ?2) WHERE id = ?1";
+const PROCESSED: &str =
+    "UPDATE study SET processed_generation = ?2 WHERE id = ?1 AND processed_generation < ?2";
 const CHANGED: &str = "SELECT study_uid FROM study WHERE generation > processed_generation AND changed_ms <= ?1 \
      ORDER BY changed_ms LIMIT ?2";
 const OLDER: &str = "SELECT s.study_uid FROM study_code c JOIN study s ON s.id = c.study_row \

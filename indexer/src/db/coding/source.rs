@@ -1,6 +1,6 @@
 //! What the rows say of a study, as its headers came: what the archive itself says of studies is left out.
 
-use rusqlite::params;
+use crate::db::sql::params;
 use serde_json::{Map, Value};
 use storage_config::{ContentHash, Uid};
 

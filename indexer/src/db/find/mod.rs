@@ -60,7 +60,7 @@ pub(super) fn compile(session: &Session<'_>, query: &Query) -> Result<Compiled, 
     let (columns, order) = sorted_by(query.level);
     let mut all = Fragment::new(&format!("SELECT {columns} FROM "));
     if let Some(driver) = &driver {
-        all.raw("(SELECT DISTINCT study_row FROM (").append(driver).raw(")) k CROSS JOIN ");
+        all.raw("(SELECT DISTINCT study_row FROM (").append(driver).raw(") d) k CROSS JOIN ");
     }
     let (tables, joined) = joined(query.level);
     all.raw(tables).raw(" WHERE ").raw(joined);
@@ -185,8 +185,8 @@ fn rarest(session: &Session<'_>, conditions: &mut Conditions) -> Result<Option<F
     }
     let mut best: Option<(i64, Fragment)> = None;
     for driver in conditions.drivers.drain(..) {
-        let sql = format!("SELECT count(*) FROM (SELECT 1 FROM ({}) LIMIT {})", driver.text, RARE + 1);
-        let bound = rusqlite::params_from_iter(&driver.bound);
+        let sql = format!("SELECT count(*) FROM (SELECT 1 FROM ({}) d LIMIT {}) c", driver.text, RARE + 1);
+        let bound = &driver.bound[..];
         let count: i64 = session.row(&sql, bound, |row| row.get(0))?.unwrap_or(0);
         if count <= RARE && best.as_ref().is_none_or(|(least, _)| count < *least) {
             best = Some((count, driver));
@@ -214,5 +214,5 @@ fn window(session: &Session<'_>, query: &Query, conditions: &Conditions) -> Resu
     }
     all.raw(" ORDER BY s.newest DESC LIMIT 1 OFFSET ?");
     all.bound.push(Bound::Number(window));
-    session.row(&all.text, rusqlite::params_from_iter(&all.bound), |row| row.get(0))
+    session.row(&all.text, &all.bound[..], |row| row.get(0))
 }

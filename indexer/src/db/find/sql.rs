@@ -1,7 +1,6 @@
 //! Pieces of SQL with what is bound to them, in order.
 
-use rusqlite::ToSql;
-use rusqlite::types::ToSqlOutput;
+use crate::db::sql::{ToValue, Value};
 
 /// A value bound to a statement.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -10,11 +9,11 @@ pub(in crate::db) enum Bound {
     Number(i64),
 }
 
-impl ToSql for Bound {
-    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+impl ToValue for Bound {
+    fn to_value(&self) -> Value<'_> {
         match self {
-            Bound::Text(text) => text.to_sql(),
-            Bound::Number(number) => number.to_sql(),
+            Bound::Text(text) => text.to_value(),
+            Bound::Number(number) => Value::Integer(*number),
         }
     }
 }

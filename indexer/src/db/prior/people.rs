@@ -1,6 +1,6 @@
 //! Patients by their numbers, and what their studies say of the person.
 
-use rusqlite::params;
+use crate::db::sql::params;
 use serde_json::{Map, Value};
 
 use crate::db::entry::FacilityId;

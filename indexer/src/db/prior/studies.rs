@@ -1,6 +1,6 @@
 //! Studies as priors: their series, who holds them, and those that were withdrawn.
 
-use rusqlite::{Row, params};
+use crate::db::sql::{Row, params};
 use serde_json::{Map, Value};
 use storage_config::Uid;
 
@@ -86,7 +86,7 @@ pub(super) const HOT: &[&str] = &[OF_PATIENT, WITHDRAWN, SERIES, HOLDERS, HIDDEN
 
 type Raw = (i64, [String; 3], u64, u32, u64);
 
-fn raw(row: &Row<'_>) -> rusqlite::Result<Raw> {
+fn raw(row: &Row<'_>) -> Result<Raw, DbError> {
     let texts: [String; 3] = [row.get(1)?, row.get(4)?, row.get(6)?];
     Ok((row.get(0)?, texts, unsigned(row, 2)?, row.get(3)?, unsigned(row, 5)?))
 }

@@ -1,7 +1,7 @@
 //! Choices of national codes, and rules of facilities that came of them. Studies that they may change are marked for the
 //! mapper; it does the rest.
 
-use rusqlite::params;
+use crate::db::sql::params;
 
 use crate::codes::Outcome;
 use crate::db::coding;

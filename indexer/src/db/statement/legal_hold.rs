@@ -1,6 +1,6 @@
 //! Legal holds: studies that must be kept whatever else is said of them.
 
-use rusqlite::params;
+use crate::db::sql::params;
 
 use crate::db::error::DbError;
 use crate::db::session::Session;

@@ -1,6 +1,6 @@
 //! Links between patients: who is one person. They name patients by key, which outlives their rows.
 
-use rusqlite::params;
+use crate::db::sql::params;
 
 use crate::db::error::DbError;
 use crate::db::session::Session;

@@ -1,6 +1,6 @@
 //! Reading statements: by id, by subject, by kind, and what follows from them.
 
-use rusqlite::{Row, params};
+use crate::db::sql::{Row, params};
 use storage_config::{ContentHash, Uid};
 
 use crate::db::entry::FacilityId;
@@ -60,7 +60,7 @@ const REJECTED: &str = "SELECT DISTINCT w.digest, s.study_uid, i.sop_uid, h.faci
 #[cfg(test)]
 pub(super) const HOT: &[&str] = &[BY_NAME, SUBJECT];
 
-pub(in crate::db) fn stated(row: &Row<'_>) -> rusqlite::Result<(Option<i64>, String)> {
+pub(in crate::db) fn stated(row: &Row<'_>) -> Result<(Option<i64>, String), DbError> {
     Ok((row.get(0)?, row.get(1)?))
 }
 

@@ -13,7 +13,7 @@ mod served;
 mod unmet;
 mod withdrawal;
 
-use rusqlite::params;
+use crate::db::sql::params;
 
 use super::error::DbError;
 use super::facility;

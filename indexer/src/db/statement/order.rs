@@ -3,7 +3,7 @@
 //! A study meets an order where a facility has the study under the order's accession number. That is looked up whenever
 //! it is asked, so that it makes no difference which of the two came first.
 
-use rusqlite::params;
+use crate::db::sql::params;
 use storage_config::Uid;
 
 use super::list::{Stated, read, stated};

@@ -1,6 +1,6 @@
 //! Reports: found by study and by accession number, with all their versions.
 
-use rusqlite::params;
+use crate::db::sql::params;
 use storage_config::Uid;
 
 use super::list::{Stated, read, stated};

@@ -1,6 +1,6 @@
 //! Chosen versions: which one of a SOP instance is served, and which others were looked at when that was chosen.
 
-use rusqlite::params;
+use crate::db::sql::params;
 
 use crate::db::error::DbError;
 use crate::db::session::Session;

@@ -1,6 +1,6 @@
 //! What did not meet: orders without images, and images without an order.
 
-use rusqlite::params;
+use crate::db::sql::params;
 use storage_config::Uid;
 
 use super::list::{Stated, read, stated};

@@ -3,7 +3,7 @@
 //! A withdrawal covers a holding until the facility gets the instance again; one for patient safety covers all
 //! holdings for good.
 
-use rusqlite::{Row, params};
+use crate::db::sql::{Row, params};
 use storage_config::{ContentHash, Uid};
 
 use crate::db::entry::FacilityId;
