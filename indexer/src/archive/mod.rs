@@ -63,7 +63,7 @@ use crate::db::{Db, InstanceRow, WalLimits};
 use budget::Budget;
 use bulk::Records;
 use cache_files::CacheFiles;
-use coding::Coder;
+use coding::Coders;
 use group_lane::{GroupLane, Queue};
 use health::Health;
 use in_flight::InFlight;
@@ -123,7 +123,7 @@ pub(crate) struct Shared {
     records: Records,
     manifests: Manifests,
     turns: Turns,
-    coder: OnceLock<Coder>,
+    coder: OnceLock<Coders>,
     stop: Mutex<bool>,
     stopped: Condvar,
 }
