@@ -18,6 +18,10 @@ pub(crate) enum Place {
     System,
     Accounts,
     Log,
+    /// Codes that wait for a person.
+    Review,
+    /// Orders without images, images without order.
+    Reconciliation,
     /// Below the study list.
     Inside,
 }
@@ -48,7 +52,11 @@ impl<'a> Frame<'a> {
         here: &'a str,
     ) -> Frame<'a> {
         let refused = portal.archive.refuses().map(|error| error.to_string());
-        let script = if place == Place::Import { &*assets::IMPORT_JS } else { &*assets::JS };
+        let script = match place {
+            Place::Import => &*assets::IMPORT_JS,
+            Place::Review | Place::Reconciliation => &*assets::DESK_JS,
+            _ => &*assets::JS,
+        };
         Frame { language, place, title, here, refused, reader: None, script }
     }
 
@@ -90,6 +98,8 @@ impl<'a> Frame<'a> {
         for (place, address, name) in [
             (Place::Studies, "/", words.study_list),
             (Place::Import, "/import", words.import),
+            (Place::Review, "/review", words.review),
+            (Place::Reconciliation, "/reconciliation", words.reconciliation),
             (Place::System, "/state", words.system),
         ] {
             let current = if place == self.place { " aria-current=\"page\"" } else { "" };

@@ -19,6 +19,8 @@ mod language;
 mod list;
 mod machines;
 mod problem;
+mod reconciliation;
+mod review;
 mod search;
 mod security;
 mod shown;
@@ -205,6 +207,7 @@ pub fn router(portal: Portal) -> Router {
         .route("/api/v1/instances/{sop_instance}/versions", get(api::versions))
         .route("/api/v1/instances/{sop_instance}/versions/{digest}", get(api::version));
     let mut all = pages.merge(programs).merge(stating::routes());
+    all = all.merge(review::routes()).merge(reconciliation::routes());
     if portal.site.gate.is_some() {
         all = all.merge(sign_in::router());
     }

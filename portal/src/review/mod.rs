@@ -14,7 +14,7 @@ use axum::response::Response;
 use axum::routing::get;
 use indexer::archive::{Archive, ReadError};
 use indexer::codes::StudyFacts;
-use indexer::db::{DbError, Reviewed};
+use indexer::db::Reviewed;
 use indexer::query::{Level, Match, Query as Wanted, QueryRow};
 use indexer::statement::Kind;
 use serde::Deserialize;
@@ -152,9 +152,4 @@ impl From<ReadError> for Problem {
     fn from(error: ReadError) -> Problem {
         Problem::failed(error)
     }
-}
-
-/// How many studies wait for a person.
-pub(crate) fn waiting(archive: &Archive) -> Result<u64, DbError> {
-    Ok(archive.db().codes_waiting()?.0)
 }

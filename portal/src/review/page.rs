@@ -174,7 +174,9 @@ fn choices(out: &mut Html, words: &Words, (n, task): (usize, &Task), may: bool) 
     } else if coding.candidates.is_empty() {
         out.put(format_args!("<p>{}</p>", words.no_candidate));
     } else {
-        for (at, Offered { technique, name, confidence }) in coding.candidates.iter().take(OFFERED).enumerate() {
+        for (at, Offered { technique, name, confidence }) in
+            coding.candidates.iter().take(OFFERED).enumerate()
+        {
             let by = format!("· {} {} ({confidence:.2})", words.confidence, words.sure(*confidence));
             button(out, at + 1, (technique, name, &by));
         }

@@ -4,7 +4,6 @@ use crate::language::Language;
 
 crate::words::words! {
     title: "Ca chờ gán mã", "Studies that wait for a code";
-    nav: "Chờ gán mã", "Codes";
     hint: "Máy chưa đủ căn cứ để gán mã các ca này. Chọn kỹ thuật đã thực hiện; lựa chọn được ghi lại cùng tên và thời gian.", "The evidence does not suffice to code these studies. Choose what was performed; the choice is kept with name and time.";
     waiting: "Chờ gán mã", "Waiting";
     proposed: "Danh mục mới gợi ý khác", "The new list says otherwise";
@@ -22,7 +21,6 @@ crate::words::words! {
     codes: "Mã trong ảnh", "Codes in the header";
     candidates: "Gợi ý", "Suggested";
     no_candidate: "Máy không có gợi ý nào.", "There is no suggestion.";
-    accept: "Chấp nhận", "Accept";
     keep: "Giữ mã đã gán", "Keep what was assigned";
     change: "Đổi mã", "Change";
     would_wait: "Danh mục hiện hành: cần người chọn", "The lists in force: a person has to choose";

@@ -14,7 +14,7 @@ mod reports;
 mod site;
 mod unmet;
 mod versions;
-mod who;
+pub(crate) mod who;
 mod withdrawals;
 
 use axum::Router;
@@ -28,6 +28,8 @@ use serde_json::{Value, json};
 
 use crate::Portal;
 use crate::problem::Problem;
+
+pub(crate) use who::who_field;
 
 /// Most bytes of a request.
 const REQUEST_BYTES: usize = 64 * 1024;
