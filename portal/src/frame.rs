@@ -22,6 +22,8 @@ pub(crate) enum Place {
     Review,
     /// Orders without images, images without order.
     Reconciliation,
+    /// A prior for an order: opened from elsewhere, without the other ways of the archive.
+    Reuse,
     /// Below the study list.
     Inside,
 }
@@ -54,7 +56,7 @@ impl<'a> Frame<'a> {
         let refused = portal.archive.refuses().map(|error| error.to_string());
         let script = match place {
             Place::Import => &*assets::IMPORT_JS,
-            Place::Review | Place::Reconciliation => &*assets::DESK_JS,
+            Place::Review | Place::Reconciliation | Place::Reuse => &*assets::DESK_JS,
             _ => &*assets::JS,
         };
         Frame { language, place, title, here, refused, reader: None, script }
@@ -85,13 +87,14 @@ impl<'a> Frame<'a> {
              <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
              <meta name=\"color-scheme\" content=\"light dark\"><title>{title} · {}</title>\
              <link rel=\"icon\" href=\"{}\"><link rel=\"stylesheet\" href=\"{}\">\
-             <script src=\"{}\" defer></script></head><body>\n\
+             <script src=\"{}\" defer></script></head><body{}>\n\
              <a class=\"skip\" href=\"#main\">{}</a>\n<header class=\"top\"><a class=\"brand\" href=\"/\">{}</a><nav>",
             self.language.tag(),
             words.product,
             assets::ICON.address(),
             assets::CSS.address(),
             self.script.address(),
+            if self.place == Place::Reuse { " class=\"slim\"" } else { "" },
             words.skip,
             words.product,
         ));
@@ -153,6 +156,11 @@ impl Failure {
     /// There is no such study.
     pub(crate) fn no_study(language: Language) -> Failure {
         Failure { language, status: StatusCode::NOT_FOUND, what: language.words().no_study }
+    }
+
+    /// What a page is about is not there.
+    pub(crate) fn no_such(language: Language, what: &'static str) -> Failure {
+        Failure { language, status: StatusCode::NOT_FOUND, what }
     }
 
     /// The archive failed; it was logged when `problem` was made.

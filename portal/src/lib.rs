@@ -20,6 +20,7 @@ mod list;
 mod machines;
 mod problem;
 mod reconciliation;
+mod reuse;
 mod review;
 mod search;
 mod security;
@@ -207,7 +208,7 @@ pub fn router(portal: Portal) -> Router {
         .route("/api/v1/instances/{sop_instance}/versions", get(api::versions))
         .route("/api/v1/instances/{sop_instance}/versions/{digest}", get(api::version));
     let mut all = pages.merge(programs).merge(stating::routes());
-    all = all.merge(review::routes()).merge(reconciliation::routes());
+    all = all.merge(review::routes()).merge(reconciliation::routes()).merge(reuse::routes());
     if portal.site.gate.is_some() {
         all = all.merge(sign_in::router());
     }

@@ -16,7 +16,7 @@ pub(super) struct Need {
 }
 
 /// Beginnings of paths, and what reading and changing below them needs; the first that fits counts.
-const TABLE: [(&str, Option<Action>, Option<Action>); 32] = [
+const TABLE: [(&str, Option<Action>, Option<Action>); 33] = [
     ("/sign-in", None, None),
     ("/sign-out", None, None),
     ("/language", None, None),
@@ -43,6 +43,7 @@ const TABLE: [(&str, Option<Action>, Option<Action>); 32] = [
     ("/api/v1/studies", Some(Action::SeeStudies), Some(Action::Withdraw)),
     ("/api/v1/orders", Some(Action::SeeStudies), Some(Action::Order)),
     ("/api/v1/reports", Some(Action::SeeStudies), Some(Action::Report)),
+    ("/reuse", Some(Action::SeeStudies), Some(Action::Order)),
     ("/review", Some(Action::SeeStudies), Some(Action::Store)),
     ("/reconciliation", Some(Action::SeeStudies), Some(Action::Order)),
     ("/import", Some(Action::Store), Some(Action::Store)),
