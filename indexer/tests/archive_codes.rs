@@ -16,7 +16,7 @@ use indexer::codes::catalogue::list::{Entry, ImportedList, ListKind};
 use indexer::codes::coded::{Source, StudyCoding};
 use indexer::codes::{Catalogue, Outcome};
 use indexer::query::{Level, Query, QueryRow};
-use indexer::statement::{Evidence, Verdict, Who};
+use indexer::statement::{Evidence, Order, OrderedItem, Verdict, Who};
 use storage_config::Uid;
 
 /// The head CT of the demo studies.
@@ -217,36 +217,70 @@ fn coded_head() -> String {
     coded(&archive, &all[0].study, |coding| coding.outcome == Outcome::Assigned).techniques[0].clone()
 }
 
-#[test]
-fn another_list_makes_all_studies_be_looked_at_again() {
-    let mut world = World::new(5);
-    let archive = world.start().unwrap().clone();
-    let all = head_ct();
-    let study = all[0].study.clone();
-    store_all(&archive, &all);
-    archive.code_studies(Catalogue::built_in(), Duration::ZERO).unwrap();
-    let first = coded(&archive, &study, |coding| coding.outcome == Outcome::Assigned);
-    world.stop();
-
-    // A made-up row: no code of Decision 1227 is known here.
-    let entry = Entry {
-        code: "9990007".into(),
-        name: "MADE UP".into(),
-        technique: Some(first.techniques[0].clone()),
-        ..Entry::default()
-    };
-    let list = ImportedList {
+/// A list with one made-up row: no code of Decision 1227 is known here.
+fn made_up_list(technique: &str) -> ImportedList {
+    let technique = Some(technique.to_owned());
+    let entry = Entry { code: "9990007".into(), name: "MADE UP".into(), technique, ..Entry::default() };
+    ImportedList {
         kind: ListKind::Decision1227,
         version: "2026-01-01".into(),
         source: "made up".into(),
         facility: String::new(),
         entries: vec![entry],
-    };
+    }
+}
+
+#[test]
+fn a_list_that_comes_while_the_archive_runs_adds_codes_and_takes_none() {
+    let mut world = World::new(5);
     let archive = world.start().unwrap().clone();
-    archive.code_studies(Catalogue::built_in().with_lists(vec![list]), Duration::ZERO).unwrap();
-    let second = coded(&archive, &study, |coding| coding.version != first.version);
-    assert_eq!(second.techniques, first.techniques);
+    let all = head_ct();
+    let study = all[0].study.clone();
+    store_all(&archive, &all);
+    assert!(!archive.use_catalogue(Catalogue::built_in()), "studies are not coded yet");
+    archive.code_studies(Catalogue::built_in(), Duration::ZERO).unwrap();
+    let first = coded(&archive, &study, |coding| coding.outcome == Outcome::Assigned);
+
+    let list = made_up_list(&first.techniques[0]);
+    assert!(archive.use_catalogue(Catalogue::built_in().with_lists(vec![list])));
+    let second = coded(&archive, &study, |coding| coding.codes.len() > first.codes.len());
+    assert_eq!((&second.techniques, &second.version), (&first.techniques, &first.version));
+    assert!(second.codes.starts_with(&first.codes), "what it got is as it was");
+    assert_eq!(second.proposed, None);
     let rows = studies(&archive, Some("9990007"));
     assert_eq!(rows.len(), 1);
     assert!(codes_of(&rows[0]).contains(&("99VN1227".to_owned(), "9990007".to_owned())));
+    assert_eq!(archive.db().codes_waiting().unwrap(), (0, 0));
+    // It is looked at once by each list, not for ever.
+    let until = Instant::now() + Duration::from_secs(60);
+    let version = indexer::codes::version(&archive.catalogue().unwrap());
+    while !archive.db().studies_to_code(&version, i64::MAX, 10).unwrap().is_empty() {
+        assert!(Instant::now() < until, "it is looked at again and again");
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn an_order_says_what_a_study_is() {
+    let mut world = World::new(6);
+    let archive = world.start().unwrap().clone();
+    let all = head_ct();
+    let one: Vec<Instance> = described(&all[..2], 1, "GOI KHAM DAC BIET 7")
+        .into_iter()
+        .map(|one| {
+            let changes = [(k::ACCESSION_NUMBER, "AC77".to_owned())];
+            Instance { data_set: replace(&one.data_set, one.syntax, &changes).unwrap(), ..one }
+        })
+        .collect();
+    store_all(&archive, &one);
+    archive.code_studies(Catalogue::built_in(), Duration::ZERO).unwrap();
+    let study = &one[0].study;
+    coded(&archive, study, |coding| coding.outcome == Outcome::Review);
+    let known = coded_head();
+    let exam = OrderedItem { code: known.clone(), scheme: "99VNTT23".into(), ..OrderedItem::default() };
+    let order = Order { facility: Some(1), accession: "AC77".into(), exams: vec![exam], ..Order::default() };
+    let who = Who { name: "HIS".into(), by: Evidence::Token };
+    archive.order(None, order, who, String::new()).unwrap();
+    let coding = coded(&archive, study, |coding| coding.outcome == Outcome::Assigned);
+    assert_eq!((coding.techniques, coding.source), (vec![known], Source::Code));
 }

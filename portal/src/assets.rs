@@ -42,6 +42,10 @@ pub(crate) static JS: LazyLock<Asset> = LazyLock::new(|| {
 pub(crate) static IMPORT_JS: LazyLock<Asset> = LazyLock::new(|| {
     Asset::new("import.js", "text/javascript; charset=utf-8", include_str!("../assets/import.js"))
 });
+/// The script of pages where something is decided: keys for buttons.
+pub(crate) static DESK_JS: LazyLock<Asset> = LazyLock::new(|| {
+    Asset::new("desk.js", "text/javascript; charset=utf-8", include_str!("../assets/desk.js"))
+});
 /// The icon.
 pub(crate) static ICON: LazyLock<Asset> =
     LazyLock::new(|| Asset::new("icon.svg", "image/svg+xml", include_str!("../assets/icon.svg")));
@@ -54,7 +58,7 @@ pub(crate) struct Version {
 }
 
 pub(crate) async fn asset(Path(name): Path<String>, Query(version): Query<Version>) -> Response {
-    let all = [&*CSS, &*JS, &*IMPORT_JS, &*ICON];
+    let all = [&*CSS, &*JS, &*IMPORT_JS, &*DESK_JS, &*ICON];
     let Some(asset) = all.into_iter().find(|asset| asset.name == name) else {
         return StatusCode::NOT_FOUND.into_response();
     };

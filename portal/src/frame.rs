@@ -18,6 +18,12 @@ pub(crate) enum Place {
     System,
     Accounts,
     Log,
+    /// Codes that wait for a person.
+    Review,
+    /// Orders without images, images without order.
+    Reconciliation,
+    /// A prior for an order: opened from elsewhere, without the other ways of the archive.
+    Reuse,
     /// Below the study list.
     Inside,
 }
@@ -48,7 +54,11 @@ impl<'a> Frame<'a> {
         here: &'a str,
     ) -> Frame<'a> {
         let refused = portal.archive.refuses().map(|error| error.to_string());
-        let script = if place == Place::Import { &*assets::IMPORT_JS } else { &*assets::JS };
+        let script = match place {
+            Place::Import => &*assets::IMPORT_JS,
+            Place::Review | Place::Reconciliation | Place::Reuse => &*assets::DESK_JS,
+            _ => &*assets::JS,
+        };
         Frame { language, place, title, here, refused, reader: None, script }
     }
 
@@ -77,19 +87,22 @@ impl<'a> Frame<'a> {
              <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
              <meta name=\"color-scheme\" content=\"light dark\"><title>{title} · {}</title>\
              <link rel=\"icon\" href=\"{}\"><link rel=\"stylesheet\" href=\"{}\">\
-             <script src=\"{}\" defer></script></head><body>\n\
+             <script src=\"{}\" defer></script></head><body{}>\n\
              <a class=\"skip\" href=\"#main\">{}</a>\n<header class=\"top\"><a class=\"brand\" href=\"/\">{}</a><nav>",
             self.language.tag(),
             words.product,
             assets::ICON.address(),
             assets::CSS.address(),
             self.script.address(),
+            if self.place == Place::Reuse { " class=\"slim\"" } else { "" },
             words.skip,
             words.product,
         ));
         for (place, address, name) in [
             (Place::Studies, "/", words.study_list),
             (Place::Import, "/import", words.import),
+            (Place::Review, "/review", words.review),
+            (Place::Reconciliation, "/reconciliation", words.reconciliation),
             (Place::System, "/state", words.system),
         ] {
             let current = if place == self.place { " aria-current=\"page\"" } else { "" };
@@ -143,6 +156,11 @@ impl Failure {
     /// There is no such study.
     pub(crate) fn no_study(language: Language) -> Failure {
         Failure { language, status: StatusCode::NOT_FOUND, what: language.words().no_study }
+    }
+
+    /// What a page is about is not there.
+    pub(crate) fn no_such(language: Language, what: &'static str) -> Failure {
+        Failure { language, status: StatusCode::NOT_FOUND, what }
     }
 
     /// The archive failed; it was logged when `problem` was made.

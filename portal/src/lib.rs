@@ -19,6 +19,9 @@ mod language;
 mod list;
 mod machines;
 mod problem;
+mod reconciliation;
+mod reuse;
+mod review;
 mod search;
 mod security;
 mod shown;
@@ -205,6 +208,7 @@ pub fn router(portal: Portal) -> Router {
         .route("/api/v1/instances/{sop_instance}/versions", get(api::versions))
         .route("/api/v1/instances/{sop_instance}/versions/{digest}", get(api::version));
     let mut all = pages.merge(programs).merge(stating::routes());
+    all = all.merge(review::routes()).merge(reconciliation::routes()).merge(reuse::routes());
     if portal.site.gate.is_some() {
         all = all.merge(sign_in::router());
     }

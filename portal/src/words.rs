@@ -22,6 +22,8 @@ words! {
     other_language: "English", "Tiếng Việt";
     study_list: "Danh sách ca chụp", "Study list";
     import: "Nhập ảnh", "Import";
+    review: "Chờ gán mã", "Codes";
+    reconciliation: "Đối chiếu chỉ định", "Orders";
     system: "Hệ thống", "System";
     system_status: "Tình trạng hệ thống", "System status";
     offline: "Mất kết nối với máy chủ – danh sách chưa được cập nhật.", "The server cannot be reached – this list is not up to date.";

@@ -4,7 +4,7 @@
 //! when studies are mapped; how is the business of `codes`.
 
 use std::sync::mpsc::{RecvTimeoutError, channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use storage_config::Uid;
@@ -13,10 +13,11 @@ use super::error::{OpenError, ReadError, StoreError};
 use super::stating::{Basis, Said, StateError, invalid};
 use super::{Archive, SourcedFacts, spawn};
 use crate::codes::coded::StudyCoding;
-use crate::codes::{Catalogue, Rules, StudyFacts, map, version};
+use crate::codes::kept::Looked;
+use crate::codes::{Catalogue, OrderedCode, Rules, StudyFacts, map, version};
 use crate::dataset::fold::fold;
-use crate::db::{DbError, NewCoding, Stated};
-use crate::statement::{CodeRule, State, StudyCode, Verdict, Who};
+use crate::db::{DbError, FacilityId, NewCoding, Stated};
+use crate::statement::{CodeRule, OrderStatus, State, StudyCode, Verdict, Who};
 
 /// Studies of one turn.
 const TURN: u32 = 16;
@@ -27,9 +28,19 @@ const PATIENCE: Duration = Duration::from_millis(200);
 
 /// What studies are coded by.
 pub(crate) struct Coder {
-    catalogue: Catalogue,
+    catalogue: Arc<Catalogue>,
     version: String,
     rules: Mutex<Rules>,
+}
+
+/// What studies are coded by, which another list replaces while the archive runs.
+pub(crate) struct Coders(RwLock<Arc<Coder>>);
+
+impl Coder {
+    fn of(catalogue: Catalogue) -> Arc<Coder> {
+        let rules = Mutex::new(Rules::built_in(&catalogue));
+        Arc::new(Coder { version: version(&catalogue), catalogue: Arc::new(catalogue), rules })
+    }
 }
 
 /// What a person chooses for a study.
@@ -56,15 +67,13 @@ pub struct ChooseCodes {
 }
 
 impl Archive {
-    /// Codes studies from now on: those that wait, each of which nothing came for `quiet`, and all that were coded by
-    /// other rules or lists. Called once.
+    /// Codes studies from now on: those that wait, each of which nothing came for `quiet`, and all that were looked at by
+    /// other rules or lists, of which what is assigned stays as it is. Called once.
     ///
     /// # Errors
     /// When the thread cannot be started.
     pub fn code_studies(&self, catalogue: Catalogue, quiet: Duration) -> Result<(), OpenError> {
-        let rules = Mutex::new(Rules::built_in(&catalogue));
-        let coder = Coder { version: version(&catalogue), catalogue, rules };
-        if self.shared.coder.set(coder).is_err() {
+        if self.shared.coder.set(Coders(RwLock::new(Coder::of(catalogue)))).is_err() {
             return Ok(());
         }
         let archive = Archive { shared: self.shared.clone(), threads: Arc::default() };
@@ -73,10 +82,24 @@ impl Archive {
         Ok(())
     }
 
+    /// Codes by `catalogue` from now on; whether studies are coded here at all. Studies that wait for a person are mapped
+    /// again; those that have a code keep it with its version ([`StudyCoding::after`]).
+    pub fn use_catalogue(&self, catalogue: Catalogue) -> bool {
+        let Some(Coders(current)) = self.shared.coder.get() else { return false };
+        let coder = Coder::of(catalogue);
+        *current.write().unwrap_or_else(PoisonError::into_inner) = coder;
+        true
+    }
+
     /// The catalogue by which studies are coded; none where they are not.
     #[must_use]
-    pub fn catalogue(&self) -> Option<&Catalogue> {
-        self.shared.coder.get().map(|coder| &coder.catalogue)
+    pub fn catalogue(&self) -> Option<Arc<Catalogue>> {
+        Some(self.coder()?.catalogue.clone())
+    }
+
+    fn coder(&self) -> Option<Arc<Coder>> {
+        let Coders(current) = self.shared.coder.get()?;
+        Some(current.read().unwrap_or_else(PoisonError::into_inner).clone())
     }
 
     fn keep_coding(&self, quiet: Duration) {
@@ -91,7 +114,7 @@ impl Archive {
 
     /// Codes some studies; whether there may be more.
     fn code_turn(&self, quiet: Duration) -> bool {
-        let Some(coder) = self.shared.coder.get() else { return false };
+        let Some(coder) = self.coder() else { return false };
         let quiet_ms = i64::try_from(quiet.as_millis()).unwrap_or(i64::MAX);
         let before = (self.shared.options.now_ms)().saturating_sub(quiet_ms);
         let studies = match self.db().studies_to_code(&coder.version, before, TURN) {
@@ -102,7 +125,7 @@ impl Archive {
             }
         };
         for study in &studies {
-            if let Err(error) = self.code(coder, study) {
+            if let Err(error) = self.code(&coder, study) {
                 tracing::warn!(%error, "a study was not given its codes; it is tried again");
                 return false;
             }
@@ -119,15 +142,50 @@ impl Archive {
         // Choice and rules are read after the generation: what is said meanwhile raises it, and the study is done again.
         let chosen = self.db().chosen_codes(study)?;
         let facility_rules = self.db().code_rules(sourced.facility)?;
-        let SourcedFacts { facts, facility, generation } = sourced;
+        let before = self.db().coding(study)?;
+        let SourcedFacts { mut facts, facility, generation } = sourced;
+        self.add_order(&mut facts, study)?;
         let mapping = {
             let mut rules = coder.rules.lock().unwrap_or_else(PoisonError::into_inner);
             rules.facility = facility_rules;
             map(&facts, &coder.catalogue, &rules)
         };
         let coding = StudyCoding::of(&mapping, chosen.as_ref(), &coder.catalogue, &coder.version);
-        let new = NewCoding { study: study.clone(), generation, facility, basis: basis(&facts), coding };
+        let looked = Some(Looked::at(&facts, generation));
+        let coding = StudyCoding { looked, ..coding }.after(before);
+        let (study, basis, looked_by) = (study.clone(), basis(&facts), coder.version.clone());
+        let new = NewCoding { study, generation, facility, basis, looked_by, coding };
         Ok(self.in_index(move |db| db.set_coding(&new))?)
+    }
+
+    /// What the order of a study says it is, before what its header says. An order of several exams that several studies
+    /// came under does not tell which of them each one is, so it tells nothing.
+    fn add_order(&self, facts: &mut StudyFacts, study: &Uid) -> Result<(), DbError> {
+        for stated in self.db().orders_of_study(study)? {
+            let State::Order(order) = stated.statement.state else { continue };
+            let facility = FacilityId(order.facility.unwrap_or(0));
+            let cancelled = order.status == OrderStatus::Cancelled;
+            let alone = || Ok::<_, DbError>(self.db().studies_under(facility, &order.accession)?.len() == 1);
+            if cancelled || (order.exams.len() != 1 && !alone()?) {
+                continue;
+            }
+            let ordered = order.exams.iter().filter(|exam| !exam.code.is_empty());
+            let codes: Vec<OrderedCode> = ordered
+                .map(|exam| OrderedCode {
+                    value: exam.code.clone(),
+                    scheme: exam.scheme.clone(),
+                    meaning: exam.name.clone(),
+                })
+                .filter(|code| !facts.codes.contains(code))
+                .collect();
+            facts.codes.splice(0..0, codes);
+            if facts.requested_procedure.is_empty() {
+                let names = order.exams.iter().map(|exam| exam.name.as_str());
+                facts.requested_procedure = names.collect::<Vec<_>>().join(" ").trim().to_owned();
+            }
+            return Ok(());
+        }
+        Ok(())
     }
 
     /// Runs a small change when no answer waits, and waits for it.
@@ -154,7 +212,7 @@ impl Archive {
     /// [`StateError`]; what is not in the catalogue is invalid.
     pub fn choose_codes(&self, choose: ChooseCodes) -> Result<Stated, StateError> {
         let unready = || StoreError::Unavailable("studies are not given codes".into());
-        let coder = self.shared.coder.get().ok_or_else(unready)?;
+        let coder = self.coder().ok_or_else(unready)?;
         let sourced = self.sourced_facts(&choose.study).map_err(unread)?;
         let sourced = sourced.ok_or(StateError::NotFound("study"))?;
         let state = in_catalogue(&coder.catalogue, &choose)?;
@@ -181,7 +239,7 @@ impl Archive {
                 why: choose.why,
             })?;
         }
-        if let Err(error) = self.code(coder, &choose.study) {
+        if let Err(error) = self.code(&coder, &choose.study) {
             tracing::warn!(%error, "a choice of codes is shown later");
         }
         Ok(stated)

@@ -71,7 +71,7 @@ use crate::db::{Db, InstanceRow, WalLimits};
 use budget::Budget;
 use bulk::Records;
 use cache_files::CacheFiles;
-use coding::Coder;
+use coding::Coders;
 use group_lane::{GroupLane, Queue};
 use health::Health;
 use in_flight::InFlight;
@@ -133,7 +133,7 @@ pub(crate) struct Shared {
     records: Records,
     manifests: Manifests,
     turns: Turns,
-    coder: OnceLock<Coder>,
+    coder: OnceLock<Coders>,
     reuse_site: OnceLock<ReuseSite>,
     /// Held while a pack is read through.
     verifying: Mutex<()>,

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::catalogue::Catalogue;
 use super::choice::side::Side;
 use super::concept::{Equivalence, SCHEME_1227, SCHEME_SERVICE, SCHEME_TECHNIQUE};
+use super::kept::{Looked, Proposed};
 use super::outcome::{Level, Mapping, Outcome};
 
 /// Where the codes of a study come from.
@@ -137,8 +138,14 @@ pub struct StudyCoding {
     pub codes: Vec<NamedCode>,
     /// The examination in words: the names of the techniques, of what is offered first where a person has to choose.
     pub name: String,
-    /// The version of rules and lists.
+    /// The version of rules and lists by which it got them.
     pub version: String,
+    /// What was looked at; none of a study that was coded by an earlier program.
+    #[serde(default)]
+    pub looked: Option<Looked>,
+    /// What the rules and lists in force would say instead, where that differs.
+    #[serde(default)]
+    pub proposed: Option<Proposed>,
 }
 
 impl StudyCoding {
@@ -190,6 +197,8 @@ impl StudyCoding {
             why,
             name: names.join(" + "),
             version: version.to_owned(),
+            looked: None,
+            proposed: None,
         }
     }
 }

@@ -9,6 +9,7 @@
 //! | [`choice`] | from concepts to techniques: regions, contrast, detector class, sides |
 //! | [`mod@map`] | the whole way, and the answer |
 //! | [`coded`] | the answer with what a person chose, as it is kept and shown |
+//! | [`kept`] | what of it a study keeps when lists change |
 //! | [`score`] | measuring answers against labelled headers |
 //!
 //! Everything here is pure: no clock, no file, no SQL. The words and rules stand in `data/codes`, not in the code.
@@ -18,6 +19,7 @@ pub mod choice;
 pub mod coded;
 pub mod concept;
 pub mod facts;
+pub mod kept;
 mod map;
 mod outcome;
 pub mod reading;

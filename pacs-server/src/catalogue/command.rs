@@ -3,12 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
 use indexer::codes::catalogue::list::{Entry, ImportedList, ListKind, diff};
 use indexer::codes::catalogue::table;
 
 use super::{keep, load, read_rows};
+use crate::control;
+use crate::import::Cancel;
 
 /// What is done with code lists.
 #[derive(Subcommand)]
@@ -97,9 +99,26 @@ impl Import {
             println!("Dry run: nothing was kept.");
         } else {
             println!("Kept as {}.", keep(data_dir, &list)?.display());
+            tell_the_server(data_dir)?;
         }
         Ok(ExitCode::from(u8::from(!table.errors.is_empty())))
     }
+}
+
+/// Has a server that runs on `data_dir` code by the new list at once.
+#[expect(clippy::print_stdout, reason = "the command's answer")]
+fn tell_the_server(data_dir: &Path) -> Result<()> {
+    let Some(server) = control::connect(data_dir) else {
+        println!("No server runs on this folder; the list counts from its next start.");
+        return Ok(());
+    };
+    let lists: usize = server
+        .run(&control::Request::CatalogueChanged, &Cancel::new(), &mut |_: serde_json::Value| {})
+        .context(
+            "the list is kept, but the running server did not take it in; it counts from its next start",
+        )?;
+    println!("The running server codes by it from now on ({lists} imported lists).");
+    Ok(())
 }
 
 #[expect(clippy::print_stdout, reason = "the command's answer")]

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use indexer::archive::{Archive, StateError, StateErrorKind};
+use indexer::codes::Catalogue;
 use portal::sign_in::Gate;
 use serde_json::Value;
 use storage_config::Config;
@@ -14,7 +15,7 @@ use storage_config::operator::Backups;
 use super::protocol::{Failure, FailureKind, Request, Status};
 use super::server::{Server, Talk};
 use crate::import::{self, Patience, Site};
-use crate::{setup, withdrawal};
+use crate::{catalogue, setup, withdrawal};
 
 struct Jobs {
     archive: Archive,
@@ -69,6 +70,7 @@ impl Jobs {
                 jobs: talk.jobs().to_vec(),
                 refuses: self.archive.refuses().map(|error| error.to_string()),
             }),
+            Request::CatalogueChanged => self.code_by_the_lists(),
             Request::Withdraw(job) => said(withdrawal::withdraw(&self.archive, job)),
             Request::Restore(job) => said(withdrawal::restore(&self.archive, job)),
             Request::Account(job) => match self.gate.accounts().run(job) {
@@ -83,6 +85,20 @@ impl Jobs {
                 Err(Failure::new(FailureKind::Unsupported, message))
             }
         }
+    }
+}
+
+impl Jobs {
+    /// Takes the imported lists in: studies that wait for a code are mapped again by them.
+    fn code_by_the_lists(&self) -> Result<Value, Failure> {
+        let failed = |error: String| Failure::new(FailureKind::Job, error);
+        let lists = catalogue::load(&self.data_dir).map_err(|error| failed(error.to_string()))?;
+        let taken = lists.len();
+        if !self.archive.use_catalogue(Catalogue::built_in().with_lists(lists)) {
+            return Err(failed("this server gives no codes".to_owned()));
+        }
+        tracing::info!(lists = taken, "code lists were taken in");
+        value(&taken)
     }
 }
 

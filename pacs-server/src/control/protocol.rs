@@ -30,6 +30,8 @@ pub enum Request {
         /// What it is called; may be empty.
         label: String,
     },
+    /// Code by the lists in the data folder as they are now.
+    CatalogueChanged,
     /// Say how the server is.
     Status,
     /// Change the accounts of people, or list them.
@@ -45,7 +47,7 @@ impl Request {
             Request::Verify => Some("verify"),
             Request::Rebuild => Some("rebuild"),
             Request::Withdraw(_) | Request::Restore(_) | Request::BackupNoted { .. } => None,
-            Request::Status | Request::Account(_) => None,
+            Request::Status | Request::CatalogueChanged | Request::Account(_) => None,
         }
     }
 }

@@ -16,7 +16,7 @@ pub(super) struct Need {
 }
 
 /// Beginnings of paths, and what reading and changing below them needs; the first that fits counts.
-const TABLE: [(&str, Option<Action>, Option<Action>); 31] = [
+const TABLE: &[(&str, Option<Action>, Option<Action>)] = &[
     ("/sign-in", None, None),
     ("/sign-out", None, None),
     ("/language", None, None),
@@ -44,6 +44,9 @@ const TABLE: [(&str, Option<Action>, Option<Action>); 31] = [
     ("/api/v1/orders", Some(Action::SeeStudies), Some(Action::Order)),
     ("/api/v1/reports", Some(Action::SeeStudies), Some(Action::Report)),
     ("/api/v1/reuse/check", Some(Action::SeeStudies), Some(Action::SeeStudies)),
+    ("/reuse", Some(Action::SeeStudies), Some(Action::Order)),
+    ("/review", Some(Action::SeeStudies), Some(Action::Store)),
+    ("/reconciliation", Some(Action::SeeStudies), Some(Action::Order)),
     ("/import", Some(Action::Store), Some(Action::Store)),
     ("/api/v1/imports", Some(Action::Store), Some(Action::Store)),
     ("/dicom-web", Some(Action::SeeStudies), Some(Action::Store)),

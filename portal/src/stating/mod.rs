@@ -15,7 +15,7 @@ mod reuse;
 mod site;
 mod unmet;
 mod versions;
-mod who;
+pub(crate) mod who;
 mod withdrawals;
 
 use axum::Router;
@@ -29,6 +29,8 @@ use serde_json::{Value, json};
 
 use crate::Portal;
 use crate::problem::Problem;
+
+pub(crate) use who::who_field;
 
 /// Most bytes of a request.
 const REQUEST_BYTES: usize = 64 * 1024;

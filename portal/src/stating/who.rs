@@ -4,7 +4,9 @@ use axum::http::request::Parts;
 use indexer::principal::Principal;
 use indexer::statement::{Evidence, Who};
 
+use crate::html::{Escaped, Html};
 use crate::problem::Problem;
+use crate::sign_in::Who as Reader;
 
 /// The header in which a client claims who its user is, in UTF-8.
 const CLAIMED_USER: &str = "x-claimed-user";
@@ -12,7 +14,7 @@ const CLAIMED_USER: &str = "x-claimed-user";
 /// Who makes a request. A person who signed in is the account, whatever the request claims; a token speaks for the user
 /// that it names, and both are kept; where nobody signs in it is who the request claims, in its header or in the field
 /// `who` of its body, kept as claimed.
-pub(super) fn who(request: &Parts, claimed: Option<String>) -> Result<Who, Problem> {
+pub(crate) fn who(request: &Parts, claimed: Option<String>) -> Result<Who, Problem> {
     let claimed = claimed_user(request)?.or(claimed).map(|name| name.trim().to_owned());
     let claimed = claimed.filter(|name| !name.is_empty());
     match request.extensions.get::<Principal>() {
@@ -26,6 +28,20 @@ pub(super) fn who(request: &Parts, claimed: Option<String>) -> Result<Who, Probl
             None => Err(Problem::Invalid("who", "is missing: say who you are".into())),
         },
     }
+}
+
+/// Writes who is about to say something: the person who signed in, else a field for a name, which the page remembers.
+pub(crate) fn who_field(out: &mut Html, reader: &Reader, name: &str, hint: &str) {
+    match reader.person() {
+        Some((account, person)) => {
+            let shown = if person.is_empty() { account } else { person };
+            out.put(format_args!("<p class=\"who\">{name}: <b>{}</b></p>", Escaped(shown)))
+        }
+        None => out.put(format_args!(
+            "<p class=\"who row\"><label for=\"who\">{name}</label><input id=\"who\" name=\"who\" maxlength=\"100\" \
+             autocomplete=\"name\" placeholder=\"{hint}\" required></p>"
+        )),
+    };
 }
 
 fn claimed_user(request: &Parts) -> Result<Option<String>, Problem> {

@@ -70,7 +70,24 @@ impl Db {
     /// # Errors
     /// When the database fails.
     pub fn codes_to_review(&self, limit: u32, offset: u32) -> Result<Vec<Reviewed>, DbError> {
-        self.read(|session| rows::review(session, limit, offset))
+        self.read(|session| rows::review(session, false, (limit, offset)))
+    }
+
+    /// Studies that keep codes of which the lists in force would say something else, the latest first; at most `limit`
+    /// after the first `offset`.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn codes_proposed(&self, limit: u32, offset: u32) -> Result<Vec<Reviewed>, DbError> {
+        self.read(|session| rows::review(session, true, (limit, offset)))
+    }
+
+    /// How many studies wait for a person, and how many [`Db::codes_proposed`] has.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn codes_waiting(&self) -> Result<(u64, u64), DbError> {
+        self.read(rows::waiting)
     }
 
     /// What a person chose for a study.

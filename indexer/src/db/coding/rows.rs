@@ -9,7 +9,7 @@ use crate::codes::concept::{SCHEME_1227, SCHEME_SERVICE, SCHEME_TECHNIQUE};
 use crate::codes::{FacilityRule, Outcome};
 use crate::db::entry::FacilityId;
 use crate::db::error::DbError;
-use crate::db::session::{Session, signed};
+use crate::db::session::{Session, signed, unsigned};
 
 /// Characters of a Code Meaning (LO).
 const MEANING_CHARS_MAX: usize = 64;
@@ -27,6 +27,8 @@ pub struct NewCoding {
     pub facility: FacilityId,
     /// Folded text of order and study.
     pub basis: String,
+    /// The version of rules and lists that looked at it; what it was coded by may be older.
+    pub looked_by: String,
     /// What it is coded as.
     pub coding: StudyCoding,
 }
@@ -67,6 +69,11 @@ const OF_STUDY: &str =
     "SELECT c.body FROM study s JOIN study_code c ON c.study_row = s.id WHERE s.study_uid = ?1";
 const REVIEW: &str = "SELECT s.study_uid, c.facility_id, c.body FROM study_code c JOIN study s ON s.id = c.study_row \
      WHERE c.outcome = 2 ORDER BY c.study_row DESC LIMIT ?1 OFFSET ?2";
+const PROPOSED: &str = "SELECT s.study_uid, c.facility_id, c.body FROM study_code c JOIN study s ON s.id = c.study_row \
+     WHERE c.proposed = 1 ORDER BY c.study_row DESC LIMIT ?1 OFFSET ?2";
+const PROPOSE: &str = "UPDATE study_code SET proposed = ?2 WHERE study_row = ?1";
+const WAITING: &str = "SELECT (SELECT count(*) FROM study_code WHERE outcome = 2), \
+     (SELECT count(*) FROM study_code WHERE proposed = 1)";
 const CHOSEN: &str =
     "SELECT verdict, techniques, service, who, time_ms FROM code_choice WHERE study_uid = ?1";
 const RULES: &str = "SELECT code, text, modality, techniques, who FROM code_rule WHERE facility_id = ?1 \
@@ -74,7 +81,7 @@ const RULES: &str = "SELECT code, text, modality, techniques, who FROM code_rule
 
 #[cfg(test)]
 pub(super) const HOT: &[&str] =
-    &[FIND, CLEAR, CLEAR_VALUES, HEADER, PROCESSED, CHANGED, OLDER, LATER, OF_STUDY, CHOSEN, RULES];
+    &[FIND, CLEAR, CLEAR_VALUES, HEADER, PROCESSED, CHANGED, OLDER, LATER, OF_STUDY, PROPOSE, CHOSEN, RULES];
 
 /// The number by which rows know an outcome.
 pub(in crate::db) fn number(outcome: Outcome) -> i64 {
@@ -126,7 +133,7 @@ pub(in crate::db) fn set(session: &Session<'_>, new: &NewCoding) -> Result<(), D
         coding.confidence,
         coding.techniques.join("|"),
         coding.service.as_deref().unwrap_or_default(),
-        coding.version,
+        new.looked_by,
         new.basis,
         coding.name,
         items,
@@ -134,6 +141,7 @@ pub(in crate::db) fn set(session: &Session<'_>, new: &NewCoding) -> Result<(), D
         body,
     ];
     session.execute(SET, params)?;
+    session.execute(PROPOSE, params![row, i64::from(coding.proposed.is_some())])?;
     session.execute(CLEAR_VALUES, [row])?;
     for code in &coding.codes {
         session.execute(ADD_VALUE, params![row, code.value, code.scheme])?;
@@ -172,13 +180,20 @@ fn read(body: &str) -> Result<StudyCoding, DbError> {
     serde_json::from_str(body).map_err(|_| DbError::Invalid("coding"))
 }
 
-/// Studies that wait for a person, the latest first.
+/// How many studies wait for a person, and of how many the lists in force would say something else.
+pub(in crate::db) fn waiting(session: &Session<'_>) -> Result<(u64, u64), DbError> {
+    let found = session.row(WAITING, [], |row| Ok((unsigned(row, 0)?, unsigned(row, 1)?)))?;
+    Ok(found.unwrap_or_default())
+}
+
+/// Studies that wait for a person, or those of which the lists in force would say something else, the latest first.
 pub(in crate::db) fn review(
     session: &Session<'_>,
-    limit: u32,
-    offset: u32,
+    proposed: bool,
+    (limit, offset): (u32, u32),
 ) -> Result<Vec<Reviewed>, DbError> {
-    let rows = session.rows(REVIEW, params![limit, offset], |row| {
+    let sql = if proposed { PROPOSED } else { REVIEW };
+    let rows = session.rows(sql, params![limit, offset], |row| {
         Ok((row.get::<_, String>(0)?, FacilityId(row.get(1)?), row.get::<_, String>(2)?))
     })?;
     rows.into_iter()

@@ -43,10 +43,14 @@ const STUDIES: &str = "SELECT s.study_uid FROM study s WHERE s.accession = ?1 AN
      AND EXISTS (SELECT 1 FROM series r JOIN instance i ON i.series_row = r.id AND i.version = 0 \
      JOIN holding h ON h.instance_id = i.id AND h.hidden = 0 WHERE r.study_row = s.id AND h.facility_id = ?2) \
      ORDER BY s.study_uid LIMIT ?3";
+/// Studies that meet an order wait for the mapper again: it says what they are.
+const MARK: &str = "UPDATE study SET generation = generation + 1 WHERE accession = ?1 AND accession <> '' \
+     AND EXISTS (SELECT 1 FROM series r JOIN instance i ON i.series_row = r.id AND i.version = 0 \
+     JOIN holding h ON h.instance_id = i.id AND h.hidden = 0 WHERE r.study_row = study.id AND h.facility_id = ?2)";
 
 #[cfg(test)]
 pub(super) const HOT: &[&str] =
-    &[SET, NEWEST, BY_ACCESSION, BY_PLACER, BY_FILLER, BY_PATIENT, OF_STUDY, STUDIES];
+    &[SET, MARK, NEWEST, BY_ACCESSION, BY_PLACER, BY_FILLER, BY_PATIENT, OF_STUDY, STUDIES];
 
 /// By what orders are looked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,7 +87,8 @@ pub(super) fn apply(
         patient_id,
         open
     ];
-    session.execute(SET, params).map(drop)
+    session.execute(SET, params)?;
+    session.execute(MARK, params![accession.trim(), facility]).map(drop)
 }
 
 /// Current orders, the latest first.

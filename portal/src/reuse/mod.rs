@@ -1,0 +1,144 @@
+//! `/reuse?order=ID`: is there a usable prior for an order? Any hospital system opens it by its address.
+//!
+//! The page asks the same check as `POST /api/v1/reuse/check` and shows what a doctor needs to decide on one screen of a
+//! phone: nothing scrolls, every button has a key, what decides stands first. What is judged is the business of
+//! `indexer::reuse`; this module only shows.
+
+mod page;
+mod panels;
+mod post;
+mod prior;
+mod reasons;
+mod words;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Query, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use axum::routing::get;
+use indexer::archive::{Archive, Asked, ReuseAnswer, StateError, StateErrorKind};
+use indexer::db::{ReportsBy, Stated};
+use indexer::query::{Level, Match, Query as Wanted, QueryRow};
+use indexer::statement::{Order, State as Statement};
+use serde::Deserialize;
+use storage_config::Uid;
+
+use crate::frame::{Failure, Frame, Place};
+use crate::language::Language;
+use crate::problem::Problem;
+use crate::sign_in::Who;
+use crate::{FORM_BYTES, Portal};
+
+/// Most studies of priors whose rows are read.
+const STUDIES_MAX: usize = 200;
+
+/// The routes of this module.
+pub(crate) fn routes() -> Router<Portal> {
+    Router::new().route("/reuse", get(show).post(post::said)).layer(DefaultBodyLimit::max(FORM_BYTES))
+}
+
+/// Which order, and which of its priors.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Address {
+    order: String,
+    /// Counts from 0, best first.
+    prior: Option<usize>,
+}
+
+impl Address {
+    /// The address of another prior of the same order.
+    fn of(&self, prior: usize) -> String {
+        let prior = if prior == 0 { String::new() } else { format!("&prior={prior}") };
+        format!("/reuse?order={}{prior}", crate::html::percent(&self.order))
+    }
+}
+
+/// What the page shows.
+struct Shown {
+    order: Order,
+    answer: ReuseAnswer,
+    /// Rows of the studies that may be named.
+    rows: Vec<QueryRow>,
+    /// The newest report of the prior that is shown, where it may be shown.
+    report: Option<Stated>,
+    /// Which prior is shown.
+    at: usize,
+    ordering_facility: String,
+}
+
+impl Shown {
+    /// The row of a study.
+    fn row(&self, study: &str) -> Option<&QueryRow> {
+        self.rows.iter().find(|row| row.study_uid.as_str() == study)
+    }
+}
+
+fn read(archive: &Archive, id: &str, at: usize) -> Result<Shown, StateError> {
+    let (order, _) = archive.ordered(id)?;
+    let answer = archive.reuse_check(&Asked::Order(id.to_owned()))?;
+    let db = archive.db();
+    let priors = &answer.decision.priors;
+    let at = at.min(priors.len().saturating_sub(1));
+    let named = priors.iter().flat_map(|prior| &prior.studies);
+    let others = answer.decision.other_exams.iter().filter(|other| other.pictures).map(|other| &other.study);
+    let uids: Vec<Uid> = named.chain(others).take(STUDIES_MAX).filter_map(|uid| Uid::parse(uid).ok()).collect();
+    let mut query = Wanted::new(Level::Study);
+    query.limit = STUDIES_MAX as u32;
+    query.keys.push(Match::StudyUid(uids.clone()));
+    let rows = if uids.is_empty() { Vec::new() } else { db.query(&query)?.rows };
+    let report = match priors.get(at).filter(|prior| prior.report) {
+        Some(prior) => newest_report(archive, &prior.studies)?,
+        None => None,
+    };
+    let codes = db.facility_codes()?;
+    let code = order.facility.and_then(|number| codes.iter().rfind(|code| code.facility.0 == number));
+    let ordering_facility = code.map(|code| code.code.clone()).unwrap_or_default();
+    Ok(Shown { order, answer, rows, report, at, ordering_facility })
+}
+
+fn newest_report(archive: &Archive, studies: &[String]) -> Result<Option<Stated>, StateError> {
+    for study in studies.iter().filter_map(|study| Uid::parse(study).ok()) {
+        let found = archive.db().reports(&ReportsBy::Study(study), None, 1, 0)?.pop();
+        if found.as_ref().is_some_and(|found| matches!(found.statement.state, Statement::Report(_))) {
+            return Ok(found);
+        }
+    }
+    Ok(None)
+}
+
+/// What is said above the page: a status and a text, nothing where all is well.
+type Notice = Option<(StatusCode, String)>;
+
+async fn show(
+    State(portal): State<Portal>,
+    language: Language,
+    who: Who,
+    Query(address): Query<Address>,
+) -> Result<Response, Failure> {
+    shown(&portal, language, &who, &address, None).await
+}
+
+async fn shown(
+    portal: &Portal,
+    language: Language,
+    who: &Who,
+    address: &Address,
+    notice: Notice,
+) -> Result<Response, Failure> {
+    let (archive, id, at) = (portal.archive.clone(), address.order.clone(), address.prior.unwrap_or(0));
+    let read = tokio::task::spawn_blocking(move || read(&archive, &id, at)).await;
+    let shown = match read.map_err(Problem::failed).map_err(Failure::of(language))? {
+        Ok(shown) => shown,
+        Err(error) if error.kind() == StateErrorKind::NotFound => {
+            return Err(Failure::no_such(language, words::words(language).no_order));
+        }
+        Err(error) => return Err(Failure::of(language)(Problem::failed(error))),
+    };
+    let status = notice.as_ref().map_or(StatusCode::OK, |(status, _)| *status);
+    let content = page::content(language, who, address, &shown, notice.as_ref());
+    let here = address.of(shown.at);
+    let title = words::words(language).title;
+    let frame = Frame::new(portal, language, Place::Reuse, title, &here).asked_by(who);
+    Ok(frame.answering(status, &content))
+}
