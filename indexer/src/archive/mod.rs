@@ -29,9 +29,12 @@ mod packs;
 mod pool;
 mod reader;
 mod recovery;
+mod remote;
+mod sources;
 mod stating;
 mod store;
 mod stream_lane;
+mod uploader;
 mod withdrawing;
 
 use std::path::PathBuf;
@@ -55,6 +58,7 @@ pub use job::{Expect, Outcome, Stored};
 pub use manifest::{Metadata, MetadataText, NotReadBack};
 pub use reader::InstanceReader;
 pub use recovery::Recovered;
+pub use remote::{Backlog, Remote};
 pub use stating::{Basis, Said, StateError, StateErrorKind};
 pub use store::{Origin, Store};
 pub use withdrawing::Withdraw;
@@ -71,6 +75,7 @@ use index_writer::IndexQueue;
 use manifests::Manifests;
 use packs::{PackNames, Readers};
 use pool::ChunkPool;
+use remote::Uploads;
 use stating::Turns;
 use stream_lane::StreamLanes;
 
@@ -121,6 +126,8 @@ pub(crate) struct Shared {
     readers: Readers,
     making_pack: Mutex<()>,
     records: Records,
+    /// Where sealed packs go besides the disk.
+    uploads: Option<Arc<Uploads>>,
     manifests: Manifests,
     turns: Turns,
     coder: OnceLock<Coder>,
@@ -134,6 +141,19 @@ impl Archive {
     /// # Errors
     /// When the folder, a pack or the index cannot be read or made durable.
     pub fn open(options: ArchiveOptions, db: Db) -> Result<(Archive, Recovered), OpenError> {
+        Archive::open_with(options, db, None)
+    }
+
+    /// As [`Archive::open`], with an object store to which sealed packs go.
+    ///
+    /// # Errors
+    /// As [`Archive::open`]; also when the object store can not be used. One that does not answer is waited for, unless
+    /// there is nothing here without it.
+    pub fn open_with(
+        options: ArchiveOptions,
+        db: Db,
+        remote: Option<Remote>,
+    ) -> Result<(Archive, Recovered), OpenError> {
         options.disk.create_dir_all(&options.packs_dir, SyncPoint::PackDirectory)?;
         // The folder may be there because a former start made it and ended before its name was synced.
         if let Some(parent) = options.packs_dir.parent() {
@@ -157,6 +177,7 @@ impl Archive {
             readers: Readers::default(),
             making_pack: Mutex::new(()),
             records: Records::default(),
+            uploads: remote.map(|remote| Arc::new(Uploads::new(remote))),
             turns: Turns::default(),
             coder: OnceLock::new(),
             stop: Mutex::new(false),
@@ -170,6 +191,9 @@ impl Archive {
         threads.push(spawn("group-lane", &shared, move |_| lane.run())?);
         threads.push(spawn("chores", &shared, |shared| shared.chores())?);
         threads.push(spawn("manifests", &shared, |shared| shared.tend())?);
+        if let Some(uploads) = shared.uploads.clone() {
+            threads.push(spawn("uploader", &shared, move |shared| uploader::run(&shared, &uploads))?);
+        }
         Ok((Archive { shared, threads: Arc::new(Mutex::new(threads)) }, recovered))
     }
 
@@ -232,6 +256,10 @@ impl Archive {
         join(threads.remove(1));
         for (writer, pack) in shared.lanes.drain() {
             shared.seal(writer, pack);
+        }
+        if let Some(uploads) = &shared.uploads {
+            // No answer waits for the bucket any more. What was not uploaded is uploaded after the next start.
+            uploads.remote.objects.stop();
         }
         shared.index.stop();
         threads.into_iter().for_each(join);
@@ -296,6 +324,8 @@ impl Shared {
     fn chores(&self) {
         while !self.wait_for_stop(CHORES) {
             self.look_at_space();
+            self.look_at_backlog();
+            self.seal_idle_lanes();
             if let Err(error) = self.db.checkpoint(WalLimits::default()) {
                 tracing::warn!(%error, "the index was not checkpointed");
             }

@@ -14,7 +14,7 @@ use super::study;
 use super::touched::Touched;
 
 /// All tables that are derived from packs.
-const DERIVED: [&str; 31] = [
+const DERIVED: [&str; 32] = [
     "bulk_location",
     "code_choice",
     "code_rule",
@@ -28,6 +28,7 @@ const DERIVED: [&str; 31] = [
     "legal_hold",
     "machine_clock",
     "pack",
+    "pack_object",
     "patient",
     "patient_link",
     "pending_holding",
