@@ -90,6 +90,10 @@ fn instance(archive: &Archive, scope: &Scope) -> Result<InstanceRow, Error> {
 pub fn fault(error: ReadError) -> Error {
     match error {
         ReadError::Index(error) => unread(&error),
+        ReadError::Away(reason) => {
+            tracing::warn!(reason, "stored bytes cannot be reached");
+            Error::Unavailable("the stored bytes cannot be reached at the moment")
+        }
         error => {
             let Cut = cut(&error);
             Error::Internal(Cut::TOLD)

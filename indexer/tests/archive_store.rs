@@ -330,6 +330,7 @@ fn wait_until(mut holds: impl FnMut() -> bool) {
 
 /// What later versions of the schema added, taken away again, the latest first.
 const OLDER: &[&str] = &[
+    "DROP TABLE pack_object; PRAGMA user_version = 9;",
     "DROP INDEX study_code_proposed; ALTER TABLE study_code DROP COLUMN proposed; PRAGMA user_version = 8;",
     "DROP TABLE verified_pack; DROP TABLE verified_run; DROP TABLE series_pack; DROP TABLE damaged_record; \
      DROP TABLE removed; DROP INDEX series_to_verify; ALTER TABLE series DROP COLUMN verified_generation; \

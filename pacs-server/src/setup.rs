@@ -1,13 +1,15 @@
 //! From a configuration to an open archive.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
-use indexer::archive::{Archive, ArchiveOptions};
+use indexer::archive::{Archive, ArchiveOptions, Remote};
 use indexer::db::{Db, DbOptions};
 use portal::accounts::Accounts;
 use storage_config::Config;
 use storage_config::disk::{DirLock, Disk};
+use storage_config::object::{Client, Objects};
 
 /// Milliseconds since 1970-01-01 UTC.
 pub(crate) fn now_ms() -> i64 {
@@ -45,6 +47,22 @@ pub(crate) fn somebody_signs_in(config: &Config, accounts: &Accounts) -> Result<
     )
 }
 
+/// The object store to which sealed packs go; none where they stay in the data folder.
+fn remote(config: &Config) -> Result<Option<Remote>> {
+    let Some(bucket) = config.bucket() else { return Ok(None) };
+    let store = &config.store;
+    let client = Client::new(&bucket, &store.s3).context("the object store")?;
+    Ok(Some(Remote {
+        objects: Objects::Real(Arc::new(client)),
+        ack: store.ack,
+        backlog_bytes: store.backlog_bytes,
+        cache_bytes: store.cache_bytes,
+        block_cache_bytes: store.block_cache_bytes,
+        seal_idle: Duration::from_secs(store.seal_idle_seconds),
+        seal_age: Duration::from_secs(store.seal_age_seconds),
+    }))
+}
+
 /// Makes the data folder, takes its lock and opens the archive in it. The lock is held until it is dropped.
 pub(crate) fn open_archive(config: &Config) -> Result<(Archive, DirLock)> {
     let data = &config.data_dir;
@@ -59,7 +77,8 @@ pub(crate) fn open_archive(config: &Config) -> Result<(Archive, DirLock)> {
         store: config.store.limits,
         now_ms,
     };
-    let (archive, recovered) = Archive::open(options, db).context("the archive cannot be opened")?;
+    let (archive, recovered) =
+        Archive::open_with(options, db, remote(config)?).context("the archive cannot be opened")?;
     if recovered.packs > 0 {
         tracing::info!(
             packs = recovered.packs,

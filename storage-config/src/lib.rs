@@ -1,4 +1,4 @@
-//! Bytes: identifiers, content hashes, disks, packs and the configuration.
+//! Bytes: identifiers, content hashes, disks, objects, packs and the configuration.
 //!
 //! This crate knows nothing of DICOM data sets, SQL, HTTP or DIMSE. What it promises: a byte that was synced
 //! comes back unaltered or is reported as damaged, and text that became a [`Uid`] or an [`AeTitle`] is one.
@@ -6,6 +6,7 @@
 pub mod config;
 pub mod disk;
 mod hash;
+pub mod object;
 pub mod operator;
 pub mod pack;
 mod uid;

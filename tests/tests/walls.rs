@@ -92,24 +92,25 @@ fn none(what: &str, found: &[String]) {
 }
 
 /// A library, as manifests write it, and the crates that may name it.
-const OWNERS: [(&str, &[&str]); 20] = [
+const OWNERS: [(&str, &[&str]); 21] = [
     ("rusqlite", &["indexer"]),
     ("dicom-ul", &["pacs-server"]),
     ("dicom-core", &["indexer", "dicomweb"]),
     ("dicom-dictionary-std", &["indexer", "dicomweb"]),
     ("dicom-object", &[]),
     ("object_store", &["storage-config"]),
+    ("reqwest", &["storage-config"]),
     ("axum", &["dicomweb", "portal", "pacs-server"]),
     ("hyper", &["pacs-server"]),
     ("hyper-util", &["pacs-server"]),
     ("tower", &["dicomweb", "portal", "pacs-server"]),
-    ("tokio", &["dicomweb", "portal", "pacs-server"]),
+    ("tokio", &["storage-config", "dicomweb", "portal", "pacs-server"]),
     ("clap", &["pacs-server", "fixtures"]),
     ("metrics-exporter-prometheus", &["pacs-server"]),
     ("sqlx", &[]),
     ("argon2", &["portal"]),
     ("tokio-rustls", &["pacs-server"]),
-    ("rustls", &["pacs-server"]),
+    ("rustls", &["storage-config", "pacs-server"]),
     ("rcgen", &["pacs-server", "tests"]),
     ("csv", &["indexer", "pacs-server"]),
     ("calamine", &["pacs-server"]),

@@ -45,17 +45,17 @@ impl Records {
         Ok(record)
     }
 
+    /// Forgets all records: packs are to be known by other numbers.
+    pub(crate) fn clear(&self) {
+        *self.lock() = Known::default();
+    }
+
     /// Forgets a record that turned out to be damaged.
     fn forget(&self, place: &Place) {
         let mut known = self.lock();
         if let Some(record) = known.records.remove(&(place.pack, place.offset)) {
             known.checksums -= record.crcs.len();
         }
-    }
-
-    /// Forgets all of them.
-    pub(crate) fn clear(&self) {
-        *self.lock() = Known::default();
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Known> {
@@ -103,8 +103,7 @@ impl BulkValue {
                 Ok(()) => return Ok(()),
                 Err(error) => {
                     out.truncate(before);
-                    tracing::error!(%error, hash = %self.hash, "a copy of a bulk value is damaged");
-                    self.give_up_place(shared);
+                    self.pass_over(shared, &error);
                     if self.places.is_empty() {
                         return Err(error);
                     }
@@ -113,10 +112,21 @@ impl BulkValue {
         }
     }
 
+    /// Finds out whether the value can be reached at all, before anybody is promised it.
+    ///
+    /// # Errors
+    /// When all copies are out of reach.
+    pub(crate) fn reach(&mut self, shared: &Shared) -> Result<(), ReadError> {
+        if shared.uploads.is_none() || self.length == 0 {
+            return Ok(());
+        }
+        self.read(shared, 0..1, &mut Vec::new())
+    }
+
     fn read_here(&mut self, shared: &Shared, range: Range<u64>, out: &mut Vec<u8>) -> Result<(), ReadError> {
         if self.open.is_none() {
             let place = self.places.last().ok_or_else(|| ReadError::Missing("no copy is left".into()))?;
-            let reader = shared.readers.get(shared, place.pack)?;
+            let reader = shared.reader(place)?;
             let record = shared.records.get(&reader, place)?;
             if record.raw_sha256 != self.hash || record.raw_length != self.length {
                 return Err(ReadError::Damaged("another record stands there".into()));
@@ -126,6 +136,24 @@ impl BulkValue {
         match &self.open {
             Some((reader, record)) => Ok(reader.read_range(record, range, out)?),
             None => Err(ReadError::Missing("no copy is open".into())),
+        }
+    }
+
+    /// After a copy could not be read: what is tried next. A copy that is out of reach is as good as before.
+    fn pass_over(&mut self, shared: &Shared, error: &ReadError) {
+        if matches!(error, ReadError::Away(_)) {
+            self.open = None;
+            self.places.pop();
+            return;
+        }
+        tracing::error!(%error, hash = %self.hash, "a copy of a bulk value is damaged");
+        match self.places.last() {
+            // The object is another copy of the same pack.
+            Some(place) if shared.drop_file(place.pack) => {
+                shared.records.forget(place);
+                self.open = None;
+            }
+            _ => self.give_up_place(shared),
         }
     }
 

@@ -1,5 +1,6 @@
 //! What can go wrong while storing and reading, as meanings. The faces turn kinds into codes.
 
+use storage_config::object::ObjectError;
 use storage_config::pack::{PackError, PackErrorKind};
 
 use crate::dataset::DataSetError;
@@ -87,6 +88,7 @@ impl From<&PackError> for StoreError {
     fn from(error: &PackError) -> Self {
         match error.kind() {
             PackErrorKind::OutOfSpace => StoreError::NoSpace("the disk is full".into()),
+            PackErrorKind::Away => StoreError::Unavailable("the object store does not answer".into()),
             PackErrorKind::Full => StoreError::DataSet("more bulk values than a pack has room for".into()),
             _ => StoreError::Unavailable("the disk failed".into()),
         }
@@ -128,10 +130,34 @@ pub enum ReadError {
     Missing(String),
     /// The disk failed.
     #[error("store: {0}")]
-    Store(#[from] PackError),
+    Store(#[source] PackError),
+    /// The bytes are where they cannot be reached at the moment; asking again later will help.
+    #[error("not available: {0}")]
+    Away(String),
     /// The stored data set can no longer be read as one.
     #[error("data set: {0}")]
     DataSet(String),
+}
+
+impl From<PackError> for ReadError {
+    fn from(error: PackError) -> Self {
+        match error.kind() {
+            PackErrorKind::Away => ReadError::Away(error.to_string()),
+            _ => ReadError::Store(error),
+        }
+    }
+}
+
+impl ReadError {
+    /// Whether bytes were found not to be what was written.
+    #[must_use]
+    pub fn is_damage(&self) -> bool {
+        match self {
+            ReadError::Damaged(_) => true,
+            ReadError::Store(error) => error.kind() == PackErrorKind::Damaged,
+            _ => false,
+        }
+    }
 }
 
 /// Why an archive could not be opened.
@@ -143,6 +169,9 @@ pub enum OpenError {
     /// A folder could not be made, read or locked.
     #[error("disk: {0}")]
     Disk(#[from] std::io::Error),
+    /// The object store cannot be used.
+    #[error("object store: {0}")]
+    Objects(#[from] ObjectError),
     /// The index could not be opened or written.
     #[error("index: {0}")]
     Index(#[from] DbError),

@@ -51,7 +51,9 @@ impl Archive {
         let (table, pixels) = match (table, pixels) {
             (Some(table), Some(hash)) if !big => {
                 let length = places.first().map_or(0, |place| place.length);
-                (table, Pixels::Bulk(BulkValue::at(hash, length, places)?))
+                let mut value = BulkValue::at(hash, length, places)?;
+                value.reach(shared)?;
+                (table, Pixels::Bulk(value))
             }
             (table, _) => match whole(shared, &instance, table)? {
                 Some((table, bytes)) => (table, Pixels::Whole(bytes)),

@@ -4,7 +4,7 @@
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use storage_config::ContentHash;
 use storage_config::disk::SyncPoint;
@@ -141,7 +141,14 @@ impl GroupLane {
                 self.commit_if_full();
             }
             self.commit();
+            if self.pack.as_ref().is_some_and(|(_, pack)| self.shared.seal_is_due(*pack)) {
+                self.seal();
+            }
         }
+        self.seal();
+    }
+
+    fn seal(&mut self) {
         if let Some((writer, pack)) = self.pack.take() {
             self.shared.seal(writer, pack);
         }
@@ -354,21 +361,15 @@ impl GroupLane {
         // The index writer prepares the rows while the disk syncs, and commits them after.
         let (opener, synced) = Gate::new();
         self.shared.index.commit(Committed { batch, finishes, stated, synced });
-        let begun = Instant::now();
-        let result = writer.sync(SyncPoint::Group);
-        metrics::histogram!("archive_sync_seconds", "lane" => "group").record(begun.elapsed().as_secs_f64());
-        let answer = result.as_ref().map(|_| ()).map_err(StoreError::from);
-        if let Err(error) = &result {
-            self.shared.health.note_disk(error);
-        }
-        opener.open(answer);
+        let result = self.shared.make_durable(writer, *pack, SyncPoint::Group);
+        opener.open(result.clone());
         if result.is_err() {
             // Nothing of the group is stored, and the pack is never written again.
             if let Some((writer, pack)) = self.pack.take() {
                 self.shared.retire(&writer, pack);
             }
-        } else if let Some((writer, pack)) = full.then(|| self.pack.take()).flatten() {
-            self.shared.seal(writer, pack);
+        } else if full {
+            self.seal();
         }
     }
 }

@@ -21,6 +21,7 @@ struct Reasons {
     disk: Option<String>,
     index: Option<String>,
     space: Option<String>,
+    objects: Option<String>,
     stopping: bool,
 }
 
@@ -36,7 +37,8 @@ impl Health {
         }
         let space = reasons.space.clone().map(StoreError::NoSpace);
         let disk = reasons.disk.clone().map(StoreError::Unavailable);
-        disk.or_else(|| reasons.index.clone().map(StoreError::Unavailable)).or(space)
+        let others = [&reasons.index, &reasons.objects].into_iter().flatten().next().cloned();
+        disk.or_else(|| others.map(StoreError::Unavailable)).or(space)
     }
 
     /// Remembers what an error of a pack says of the disk.
@@ -49,12 +51,6 @@ impl Health {
             }
             _ => tracing::warn!(%error, "a record was not appended"),
         }
-    }
-
-    /// A sync failed.
-    pub(crate) fn note_failed_sync(&self) {
-        tracing::error!("a sync failed; stores are refused until the disk passes a self-test");
-        self.change(|r| r.disk = Some("the disk failed".into()));
     }
 
     /// The disk passed its self-test.
@@ -77,6 +73,18 @@ impl Health {
     pub(crate) fn index_works(&self) {
         tracing::info!("the index is up to date again");
         self.change(|r| r.index = None);
+    }
+
+    /// Why no store is taken although the disk and the index work: the object store is away, or too far behind.
+    pub(crate) fn objects(&self, reason: Option<String>) {
+        if self.lock().objects.is_some() == reason.is_some() {
+            return;
+        }
+        match &reason {
+            Some(reason) => tracing::error!("{reason}; stores are refused"),
+            None => tracing::info!("the object store takes packs again"),
+        }
+        self.change(|r| r.objects = reason);
     }
 
     /// Takes note of the free space: `available` of `total` bytes.
@@ -105,7 +113,8 @@ impl Health {
         let mut reasons = self.lock();
         change(&mut reasons);
         let r = &*reasons;
-        let any = r.stopping || r.disk.is_some() || r.index.is_some() || r.space.is_some();
+        let any =
+            r.stopping || r.disk.is_some() || r.index.is_some() || r.space.is_some() || r.objects.is_some();
         self.refusing.store(any, Ordering::Release);
     }
 

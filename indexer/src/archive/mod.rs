@@ -30,10 +30,13 @@ mod pool;
 mod reader;
 mod recovery;
 mod related;
+mod remote;
 pub mod reuse;
+mod sources;
 mod stating;
 mod store;
 mod stream_lane;
+mod uploader;
 mod verify;
 mod withdrawing;
 
@@ -59,6 +62,7 @@ pub use manifest::{Metadata, MetadataText, NotReadBack};
 pub use reader::InstanceReader;
 pub use recovery::Recovered;
 pub use related::{Related, issuer_of_facility, person_of};
+pub use remote::{Backlog, Remote};
 pub use reuse::{Asked, ReuseAnswer, ReuseSite};
 pub use stating::{Basis, Said, StateError, StateErrorKind};
 pub use store::{Origin, Store};
@@ -79,6 +83,7 @@ use index_writer::IndexQueue;
 use manifests::Manifests;
 use packs::{PackNames, Readers};
 use pool::ChunkPool;
+use remote::Uploads;
 use stating::Turns;
 use stream_lane::StreamLanes;
 
@@ -131,6 +136,8 @@ pub(crate) struct Shared {
     readers: Readers,
     making_pack: Mutex<()>,
     records: Records,
+    /// Where sealed packs go besides the disk.
+    uploads: Option<Arc<Uploads>>,
     manifests: Manifests,
     turns: Turns,
     coder: OnceLock<Coders>,
@@ -147,6 +154,19 @@ impl Archive {
     /// # Errors
     /// When the folder, a pack or the index cannot be read or made durable.
     pub fn open(options: ArchiveOptions, db: Db) -> Result<(Archive, Recovered), OpenError> {
+        Archive::open_with(options, db, None)
+    }
+
+    /// As [`Archive::open`], with an object store to which sealed packs go.
+    ///
+    /// # Errors
+    /// As [`Archive::open`]; also when the object store can not be used. One that does not answer is waited for, unless
+    /// there is nothing here without it.
+    pub fn open_with(
+        options: ArchiveOptions,
+        db: Db,
+        remote: Option<Remote>,
+    ) -> Result<(Archive, Recovered), OpenError> {
         options.disk.create_dir_all(&options.packs_dir, SyncPoint::PackDirectory)?;
         // The folder may be there because a former start made it and ended before its name was synced.
         if let Some(parent) = options.packs_dir.parent() {
@@ -170,6 +190,7 @@ impl Archive {
             readers: Readers::default(),
             making_pack: Mutex::new(()),
             records: Records::default(),
+            uploads: remote.map(|remote| Arc::new(Uploads::new(remote))),
             turns: Turns::default(),
             coder: OnceLock::new(),
             reuse_site: OnceLock::new(),
@@ -185,6 +206,9 @@ impl Archive {
         threads.push(spawn("group-lane", &shared, move |_| lane.run())?);
         threads.push(spawn("chores", &shared, |shared| shared.chores())?);
         threads.push(spawn("manifests", &shared, |shared| shared.tend())?);
+        if let Some(uploads) = shared.uploads.clone() {
+            threads.push(spawn("uploader", &shared, move |shared| uploader::run(&shared, &uploads))?);
+        }
         Ok((Archive { shared, threads: Arc::new(Mutex::new(threads)) }, recovered))
     }
 
@@ -247,6 +271,10 @@ impl Archive {
         join(threads.remove(1));
         for (writer, pack) in shared.lanes.drain() {
             shared.seal(writer, pack);
+        }
+        if let Some(uploads) = &shared.uploads {
+            // No answer waits for the bucket any more. What was not uploaded is uploaded after the next start.
+            uploads.remote.objects.stop();
         }
         shared.index.stop();
         threads.into_iter().for_each(join);
@@ -311,6 +339,8 @@ impl Shared {
     fn chores(&self) {
         while !self.wait_for_stop(CHORES) {
             self.look_at_space();
+            self.look_at_backlog();
+            self.seal_idle_lanes();
             if let Err(error) = self.db.checkpoint(WalLimits::default()) {
                 tracing::warn!(%error, "the index was not checkpointed");
             }

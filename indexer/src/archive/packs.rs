@@ -1,15 +1,18 @@
 //! The packs of this archive: making, sealing and giving up writers; open readers.
 
 use std::collections::HashMap;
+use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Instant;
 
 use storage_config::ContentHash;
-use storage_config::pack::{Identity, PackName, PackReader, PackWriter};
+use storage_config::disk::SyncPoint;
+use storage_config::pack::{Identity, PackError, PackName, PackReader, PackWriter};
 
 use super::error::{ReadError, StoreError};
 use super::{ArchiveOptions, Shared};
-use crate::db::{Job, PackId};
+use crate::db::{Job, PackId, Place};
 
 /// Open readers kept at most; each is one file descriptor.
 const OPEN_READERS: usize = 128;
@@ -33,8 +36,19 @@ impl PackNames {
         self.0.write().unwrap_or_else(PoisonError::into_inner).insert(pack, name);
     }
 
-    fn get(&self, pack: PackId) -> Option<PackName> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).get(&pack).copied()
+    /// The name of a pack; of one that another node made, from the index.
+    pub(crate) fn get(&self, shared: &Shared, pack: PackId) -> Result<PackName, ReadError> {
+        let known =
+            |names: &PackNames| names.0.read().unwrap_or_else(PoisonError::into_inner).get(&pack).copied();
+        if let Some(name) = known(self) {
+            return Ok(name);
+        }
+        for row in shared.db.packs()? {
+            if let Ok(name) = row.name.parse() {
+                self.add(row.id, name);
+            }
+        }
+        known(self).ok_or_else(|| ReadError::Missing(format!("pack {pack:?}")))
     }
 }
 
@@ -45,14 +59,17 @@ pub(crate) struct Readers(Mutex<HashMap<PackId, (Arc<PackReader>, u64)>>);
 impl Readers {
     /// The reader of a pack, opened if it is not; the longest unused one is closed when there are too many.
     pub(crate) fn get(&self, shared: &Shared, pack: PackId) -> Result<Arc<PackReader>, ReadError> {
-        let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut open = self.lock();
         let now = open.values().map(|(_, used)| *used).max().unwrap_or(0) + 1;
         if let Some((reader, used)) = open.get_mut(&pack) {
             *used = now;
             return Ok(reader.clone());
         }
-        let name = shared.names.get(pack).ok_or_else(|| ReadError::Missing(format!("pack {pack:?}")))?;
-        let reader = Arc::new(shared.open_pack(&name)?);
+        drop(open);
+        // Opening may wait for a bucket: nobody who reads another pack is to wait with it.
+        let name = shared.names.get(shared, pack)?;
+        let reader = Arc::new(shared.open_pack(pack, &name)?);
+        open = self.lock();
         if open.len() >= OPEN_READERS {
             let oldest = open.iter().min_by_key(|(_, (_, used))| *used).map(|(pack, _)| *pack);
             oldest.and_then(|pack| open.remove(&pack));
@@ -63,15 +80,51 @@ impl Readers {
 
     /// Closes all readers.
     pub(crate) fn clear(&self) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.lock().clear();
+    }
+
+    /// Closes the reader of a pack.
+    pub(crate) fn forget(&self, pack: PackId) {
+        self.lock().remove(&pack);
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<PackId, (Arc<PackReader>, u64)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Shared {
-    /// Opens a pack for reading.
-    pub(crate) fn open_pack(&self, name: &PackName) -> Result<PackReader, ReadError> {
+    /// The reader of the pack in which a record is.
+    pub(crate) fn reader(&self, place: &Place) -> Result<Arc<PackReader>, ReadError> {
+        let reader = self.readers.get(self, place.pack)?;
+        let Some(uploads) = &self.uploads else { return Ok(reader) };
+        uploads.used(place.pack);
+        let short = |reader: &PackReader| {
+            let end = place.offset.saturating_add(place.length);
+            reader.is_object() && reader.len().is_ok_and(|length| length < end)
+        };
+        if !short(&reader) {
+            return Ok(reader);
+        }
+        // Groups of another node: there may be more of them by now.
+        self.readers.forget(place.pack);
+        let reader = self.readers.get(self, place.pack)?;
+        if short(&reader) {
+            return Err(ReadError::Away("the end of a pack is not in the bucket yet".into()));
+        }
+        Ok(reader)
+    }
+
+    /// Opens a pack for reading: its file, else what the bucket has of it.
+    pub(crate) fn open_pack(&self, pack: PackId, name: &PackName) -> Result<PackReader, ReadError> {
+        let path = self.options.packs_dir.join(name.file_name());
         // Its records say for themselves whether they are of this pack, also where the header of the file is damaged.
-        Ok(PackReader::open_lenient(&self.options.disk, &self.options.packs_dir.join(name.file_name()))?)
+        match (PackReader::open_lenient(&self.options.disk, &path), &self.uploads) {
+            (Err(PackError::Io { source, .. }), Some(uploads)) if source.kind() == ErrorKind::NotFound => {
+                uploads.open(name, self.db.pack_object(pack)?.map(|object| object.length))
+            }
+            (opened, _) => Ok(opened?),
+        }
     }
 
     /// Makes a pack, durable as an empty one, and its row. One at a time: a failed sync of the folder leaves every
@@ -84,6 +137,26 @@ impl Shared {
         let pack = self.db.pack_id(&name.to_string())?;
         self.names.add(pack, name);
         Ok((writer, pack))
+    }
+
+    /// Makes what was appended to a pack as durable as an answer promises. After an error nothing of it is, and the pack
+    /// must not be written any more.
+    pub(crate) fn make_durable(
+        &self,
+        writer: &mut PackWriter,
+        pack: PackId,
+        point: SyncPoint,
+    ) -> Result<(), StoreError> {
+        if let Some(uploads) = &self.uploads {
+            uploads.send_group(writer).inspect_err(|_| self.look_at_backlog())?;
+        }
+        let begun = Instant::now();
+        let result = writer.sync(point);
+        let lane = if point == SyncPoint::Group { "group" } else { "stream" };
+        metrics::histogram!("archive_sync_seconds", "lane" => lane).record(begun.elapsed().as_secs_f64());
+        result.inspect_err(|error| self.health.note_disk(error))?;
+        self.note_written(pack, writer.len());
+        Ok(())
     }
 
     /// Seals a pack that is full or is not to be written any more. A pack that cannot be sealed is complete all the
@@ -112,9 +185,14 @@ impl Shared {
     }
 
     fn set_sealed(&self, pack: PackId, length: u64) {
+        let uploads = self.uploads.clone();
         self.index.in_order(move |db| {
             if let Err(error) = db.background(&Job::PackSealed { pack, length }) {
                 tracing::warn!(%error, "a pack's state was not noted; it will be scanned at the next start");
+            }
+            // All its records are rows by now.
+            if let Some(uploads) = uploads {
+                uploads.sealed(pack, length);
             }
         });
     }

@@ -95,9 +95,19 @@ impl InstanceReader {
     }
 }
 
-/// Reads the body of an instance record.
+/// Reads the body of an instance record; from the object where the file is damaged.
 pub(crate) fn read_body(shared: &Shared, place: &Place) -> Result<InstanceBody, ReadError> {
-    let reader = shared.readers.get(shared, place.pack)?;
+    match read_body_here(shared, place) {
+        Err(error) if error.is_damage() && shared.drop_file(place.pack) => {
+            tracing::error!(%error, "an instance record is damaged in a file; the object is read");
+            read_body_here(shared, place)
+        }
+        result => result,
+    }
+}
+
+fn read_body_here(shared: &Shared, place: &Place) -> Result<InstanceBody, ReadError> {
+    let reader = shared.reader(place)?;
     let record = reader.record(place.offset)?;
     if record.raw_length > RECORD_MAX {
         return Err(ReadError::Damaged(format!("an instance record of {} bytes", record.raw_length)));

@@ -4,17 +4,18 @@
 //! Acknowledged bytes are never truncated here. A pack that was found open is made durable as it is, indexed as far
 //! as its records verify, and never written again.
 
-use std::collections::HashMap;
-use std::path::Path;
+use std::collections::{HashMap, HashSet};
+use std::sync::PoisonError;
 
 use storage_config::disk::SyncPoint;
 use storage_config::pack::{
-    FILE_HEADER_LENGTH, Kind, PackError, PackErrorKind, PackName, PackReader, Record, Scanned, SealedBy,
-    Verify, scan, seal_as_is,
+    FILE_HEADER_LENGTH, Kind, PackError, PackErrorKind, PackName, PackReader, Record, Scanned, SealIndex,
+    SealedBy, Verify, scan, seal_as_is,
 };
 
 use super::append::{instance_entry, place};
 use super::error::OpenError;
+use super::sources::{At, Sources};
 use super::{Shared, reader};
 use crate::dataset::DataSet;
 use crate::dataset::attributes::Attributes;
@@ -49,17 +50,31 @@ enum Pass {
     All,
 }
 
-/// Indexes what the index lacks of the packs on disk.
+/// Indexes what the index lacks of the packs on disk and in the bucket.
 pub(crate) fn start(shared: &Shared) -> Result<Recovered, OpenError> {
-    let mut recovered = Recovered::default();
     let rows = known_packs(shared)?;
-    let files = pack_files(shared)?;
-    for (name, _) in rows.iter().filter(|(name, _)| !files.contains(name)) {
+    let sources = Sources::find(shared, !rows.is_empty())?;
+    let recovered = index_open(shared, &rows, &sources)?;
+    sources.tell(shared)?;
+    Ok(recovered)
+}
+
+fn index_open(
+    shared: &Shared,
+    rows: &HashMap<PackName, PackRow>,
+    sources: &Sources,
+) -> Result<Recovered, OpenError> {
+    let mut recovered = Recovered::default();
+    let uploaded: HashSet<PackId> = shared.db.pack_objects()?.iter().map(|object| object.pack).collect();
+    let gone = |(name, row): &(&PackName, &PackRow)| {
+        !sources.packs.contains_key(name) && !uploaded.contains(&row.id)
+    };
+    for (name, _) in rows.iter().filter(gone) {
         tracing::error!(pack = %name, "a pack of the index is not on the disk");
         recovered.missing += 1;
     }
-    let open: Vec<&PackName> =
-        files.iter().filter(|name| !rows.get(name).is_some_and(|row| row.sealed)).collect();
+    let known = |name| rows.get(name).is_some_and(|row: &PackRow| row.sealed || uploaded.contains(&row.id));
+    let open: Vec<(&PackName, &At)> = sources.packs.iter().filter(|(name, _)| !known(name)).collect();
     if open.is_empty() {
         // A start that ended too early may have left some.
         shared.db.decide_statements()?;
@@ -68,18 +83,20 @@ pub(crate) fn start(shared: &Shared) -> Result<Recovered, OpenError> {
     // Names first: a row must never point into a file that a loss of power takes away.
     shared.options.disk.sync_dir(&shared.options.packs_dir, SyncPoint::RecoveryDirectory)?;
     let checkpoint = |name| rows.get(name).map_or(0, |row: &PackRow| row.checkpoint);
-    for name in &open {
-        let path = shared.options.packs_dir.join(name.file_name());
-        PackReader::open_lenient(&shared.options.disk, &path)?.sync(SyncPoint::Recovery)?;
+    for (name, at) in &open {
+        at.open(shared, name)?.sync(SyncPoint::Recovery)?;
     }
     for pass in [Pass::Bulk, Pass::All] {
-        for name in &open {
-            replay(shared, name, checkpoint(name), pass, &mut recovered)?;
+        for (name, at) in &open {
+            replay(shared, &at.open(shared, name)?, checkpoint(name), pass, &mut recovered)?;
         }
     }
     shared.db.decide_statements()?;
-    for name in open {
-        seal(shared, name, checkpoint(name))?;
+    for (name, at) in open {
+        match at {
+            At::File => seal(shared, name, checkpoint(name))?,
+            at => at.note(shared, name)?,
+        }
     }
     Ok(recovered)
 }
@@ -87,21 +104,25 @@ pub(crate) fn start(shared: &Shared) -> Result<Recovered, OpenError> {
 /// Makes all rows again from the packs; the index is emptied before.
 pub(crate) fn rebuild(shared: &Shared, progress: &mut dyn FnMut(u64, u64)) -> Result<Recovered, OpenError> {
     let mut recovered = Recovered::default();
+    // No pack is uploaded and no file removed while their rows are made again.
+    let uploads = shared.uploads.clone();
+    let _turn = uploads.as_ref().map(|uploads| uploads.turn.lock().unwrap_or_else(PoisonError::into_inner));
+    let sources = Sources::find(shared, false)?;
     shared.db.wipe()?;
-    let files = pack_files(shared)?;
-    let total = files.len() as u64;
-    for (n, name) in files.iter().enumerate() {
+    shared.readers.clear();
+    shared.records.clear();
+    let total = sources.packs.len() as u64;
+    for (n, (name, at)) in sources.packs.iter().enumerate() {
         progress(n as u64, 2 * total);
-        replay(shared, name, 0, Pass::Bulk, &mut recovered)?;
+        replay(shared, &at.open(shared, name)?, 0, Pass::Bulk, &mut recovered)?;
     }
-    for (n, name) in files.iter().enumerate() {
+    for (n, (name, at)) in sources.packs.iter().enumerate() {
         progress(total + n as u64, 2 * total);
-        replay(shared, name, 0, Pass::All, &mut recovered)?;
-        let pack = shared.db.pack_id(&name.to_string())?;
-        let length = shared.open_pack(name).ok().and_then(|reader| reader.len().ok()).unwrap_or(0);
-        shared.db.background(&Job::PackSealed { pack, length })?;
+        replay(shared, &at.open(shared, name)?, 0, Pass::All, &mut recovered)?;
+        at.note(shared, name)?;
     }
     shared.db.decide_statements()?;
+    sources.tell(shared)?;
     progress(2 * total, 2 * total);
     Ok(recovered)
 }
@@ -116,11 +137,6 @@ fn known_packs(shared: &Shared) -> Result<HashMap<PackName, PackRow>, OpenError>
         }
     }
     Ok(known)
-}
-
-fn pack_files(shared: &Shared) -> Result<Vec<PackName>, OpenError> {
-    let names = shared.options.disk.list(&shared.options.packs_dir)?;
-    Ok(names.iter().filter_map(|name| PackName::of_path(Path::new(name)).ok()).collect())
 }
 
 /// Seals a pack whose writer died, as it is.
@@ -149,22 +165,38 @@ fn verification(reader: &PackReader) -> Result<Verify, PackError> {
     Ok(if sealed_by == Some(SealedBy::Writer) { Verify::Headers } else { Verify::Bodies })
 }
 
+/// What the seal of an object lists, if its writer sealed it: then nothing but records with a meaning is fetched.
+fn listed(reader: &PackReader) -> Result<Option<SealIndex>, PackError> {
+    if !reader.is_object() {
+        return Ok(None);
+    }
+    match reader.seal_index() {
+        Ok(index) => Ok(index.filter(|index| index.sealed_by == SealedBy::Writer)),
+        // A scan gives the same list.
+        Err(error) if error.kind() == PackErrorKind::Damaged => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 /// Scans a pack from `checkpoint` and applies its records.
 fn replay(
     shared: &Shared,
-    name: &PackName,
+    reader: &PackReader,
     checkpoint: u64,
     pass: Pass,
     recovered: &mut Recovered,
 ) -> Result<(), OpenError> {
-    let reader =
-        PackReader::open_lenient(&shared.options.disk, &shared.options.packs_dir.join(name.file_name()))?;
+    let name = reader.name();
     recovered.packs += u64::from(pass == Pass::All);
     let pack = shared.db.pack_id(&name.to_string())?;
     shared.names.add(pack, *name);
     let mut end = checkpoint.max(FILE_HEADER_LENGTH);
-    let mut replay = Replay { shared, reader: &reader, pack, pass, batch: Batch::default(), recovered };
-    for scanned in scan(&reader, end, verification(&reader)?) {
+    let mut replay = Replay { shared, reader, pack, pass, batch: Batch::default(), recovered };
+    if let Some(index) = listed(reader)? {
+        end = replay.take_listed(&index, end)?;
+        return Ok(replay.flush(end)?);
+    }
+    for scanned in scan(reader, end, verification(reader)?) {
         match scanned {
             Ok(Scanned::Record(record)) => {
                 end = record.end();
@@ -176,7 +208,9 @@ fn replay(
             }
             Ok(Scanned::Sealed { .. } | Scanned::End { .. }) => {}
             // What the disk could not read proves nothing: neither the mark nor the seal may pass it.
-            Err(error) if error.kind() == PackErrorKind::Io => return Err(error.into()),
+            Err(error) if matches!(error.kind(), PackErrorKind::Io | PackErrorKind::Away) => {
+                return Err(error.into());
+            }
             Err(error) => {
                 tracing::error!(pack = %name, %error, "a record of a pack cannot be read");
                 replay.gap(end, end);
@@ -205,6 +239,37 @@ impl Failure {
 }
 
 impl Replay<'_> {
+    /// Takes what the seal lists from `from` on; where the last record ends.
+    fn take_listed(&mut self, index: &SealIndex, from: u64) -> Result<u64, OpenError> {
+        let mut end = from;
+        for entry in index.entries.iter().filter(|entry| entry.offset >= from) {
+            end = entry.end();
+            match (entry.kind, self.pass) {
+                (Kind::Bulk, _) => {
+                    let (offset, length) = (entry.offset, entry.raw_length);
+                    let place = Place { pack: self.pack, offset, length };
+                    self.recovered.records += u64::from(self.pass == Pass::All);
+                    self.add(Entry::Bulk { hash: entry.raw_sha256, place }, end)?;
+                }
+                (_, Pass::Bulk) | (Kind::Seal, _) => {}
+                _ => match self.reader.record(entry.offset) {
+                    Ok(record) => self.take(&record, end)?,
+                    Err(error) if error.kind() == PackErrorKind::Damaged => {
+                        tracing::error!(%error, "a record of a pack cannot be read");
+                        self.gap(entry.offset, end);
+                    }
+                    Err(error) => return Err(error.into()),
+                },
+            }
+        }
+        Ok(end)
+    }
+
+    fn add(&mut self, entry: Entry, end: u64) -> Result<(), DbError> {
+        self.batch.entries.push(entry);
+        if self.batch.entries.len() >= BATCH { self.flush(end) } else { Ok(()) }
+    }
+
     fn take(&mut self, record: &Record, end: u64) -> Result<(), DbError> {
         if self.pass == Pass::Bulk && record.kind != Kind::Bulk {
             return Ok(());

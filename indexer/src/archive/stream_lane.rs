@@ -72,9 +72,26 @@ impl StreamLanes {
         self.returned.notify_one();
     }
 
+    /// Takes those idle lanes out that `due` names.
+    fn take_due(&self, due: impl Fn(PackId) -> bool) -> Vec<(PackWriter, PackId)> {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let (taken, left) = std::mem::take(&mut idle.lanes).into_iter().partition(|(_, pack)| due(*pack));
+        idle.lanes = left;
+        taken
+    }
+
     /// Takes all idle lanes out, to seal them when the archive closes.
     pub(crate) fn drain(&self) -> Vec<(PackWriter, PackId)> {
         std::mem::take(&mut self.idle.lock().unwrap_or_else(PoisonError::into_inner).lanes)
+    }
+}
+
+impl Shared {
+    /// Seals the packs of lanes that nobody has written to for a while, so that they can be uploaded.
+    pub(crate) fn seal_idle_lanes(&self) {
+        for (writer, pack) in self.lanes.take_due(|pack| self.seal_is_due(pack)) {
+            self.seal(writer, pack);
+        }
     }
 }
 
@@ -134,18 +151,24 @@ impl Lease {
         let finishes = vec![Finish { claimed, stored, instance, done: job.done }];
         let (opener, synced) = Gate::new();
         shared.index.commit(Committed { batch, finishes, stated: Vec::new(), synced });
-        let begun = Instant::now();
-        let result = self.writer().and_then(|writer| Ok(writer.sync(SyncPoint::Stream)?));
-        metrics::histogram!("archive_sync_seconds", "lane" => "stream").record(begun.elapsed().as_secs_f64());
-        match result {
+        let Some((writer, pack)) = self.lane.as_mut() else { return };
+        match shared.make_durable(writer, *pack, SyncPoint::Stream) {
             Ok(()) => {
                 opener.open(Ok(()));
                 self.keep();
             }
             Err(error) => {
-                shared.health.note_failed_sync();
                 opener.open(Err(error));
+                self.retire();
             }
+        }
+    }
+
+    /// Gives the lane's pack up: nothing after its last good sync is ever read.
+    fn retire(mut self) {
+        if let Some((writer, pack)) = self.lane.take() {
+            self.shared.retire(&writer, pack);
+            self.shared.lanes.give_back(None);
         }
     }
 

@@ -15,7 +15,7 @@ use super::touched::Touched;
 use super::verified;
 
 /// All tables that are derived from packs.
-const DERIVED: [&str; 35] = [
+const DERIVED: &[&str] = &[
     "bulk_location",
     "code_choice",
     "code_rule",
@@ -30,6 +30,7 @@ const DERIVED: [&str; 35] = [
     "legal_hold",
     "machine_clock",
     "pack",
+    "pack_object",
     "patient",
     "patient_link",
     "pending_holding",

@@ -2,6 +2,7 @@
 
 use storage_config::{ContentHash, Uid};
 
+use super::object::PackObject;
 use crate::dataset::attributes::Attributes;
 use crate::statement::Statement;
 
@@ -175,6 +176,8 @@ pub enum Job {
         /// Its length in bytes.
         length: u64,
     },
+    /// A sealed pack is an object of the bucket, read back.
+    PackUploaded(PackObject),
     /// A copy of a bulk value does not match its hash.
     BulkDamaged {
         /// The bulk value.

@@ -17,6 +17,7 @@ mod find;
 mod holding;
 mod instance;
 mod machine;
+mod object;
 mod pack;
 mod patient;
 mod peer;
@@ -57,6 +58,7 @@ pub use facility::FacilityCode;
 pub use faults::{DbCall, DbFault, DbFaults};
 pub use holding::HoldingRow;
 pub use machine::MachineClock;
+pub use object::PackObject;
 pub use pack::PackRow;
 pub use patient::GROUP_PATIENTS_MAX;
 pub use peer::{PeerRow, UnknownPeer};
@@ -119,6 +121,10 @@ impl Db {
     pub fn background(&self, job: &Job) -> Result<(), DbError> {
         self.write(|session| match job {
             Job::PackSealed { pack, length } => pack::seal(session, *pack, *length),
+            Job::PackUploaded(object) => {
+                pack::seal(session, object.pack, object.length)?;
+                object::note(session, object)
+            }
             Job::BulkDamaged { hash, place } => bulk::mark_damaged(session, hash, *place),
             Job::PeerSeen { ae_title, address, at_ms, what } => {
                 peer::seen(session, ae_title, address, *at_ms, what)
@@ -151,6 +157,36 @@ impl Db {
     /// When the database fails, as all reads below.
     pub fn packs(&self) -> Result<Vec<PackRow>, DbError> {
         self.read(pack::all)
+    }
+
+    /// The packs that are objects of the bucket, by id.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn pack_objects(&self) -> Result<Vec<PackObject>, DbError> {
+        self.read(object::all)
+    }
+
+    /// What is known of a pack as an object of the bucket; none where it is none.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn pack_object(&self, pack: PackId) -> Result<Option<PackObject>, DbError> {
+        self.read(|session| object::find(session, pack))
+    }
+
+    /// Makes all that was committed before surely durable, so that bytes may be destroyed which it says are elsewhere
+    /// too. Whether that was achieved; if not, it is worth trying again.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub fn make_durable(&self) -> Result<bool, DbError> {
+        match self {
+            Db::Sqlite(db) => {
+                let all = WalLimits { move_from_bytes: 0, empty_from_bytes: u64::MAX };
+                Ok(db.checkpoint(all)?.is_some_and(|done| !done.busy && done.moved == done.pages))
+            }
+        }
     }
 
     /// How far a pack is indexed, in bytes.

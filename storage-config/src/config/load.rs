@@ -143,7 +143,12 @@ mod tests {
             with(&[("PACS_HTTP__LISTEN", "0.0.0.0:8080"), ("PACS_HTTP__INSECURE_NON_LOOPBACK", "I accept")])
                 .is_ok()
         );
-        assert!(with(&[("PACS_STORE__URL", "s3://bucket/x")]).is_err());
+        assert!(with(&[("PACS_STORE__URL", "ftp://bucket/x")]).is_err());
+        assert!(with(&[("PACS_STORE__ACK", "remote")]).is_err());
+        assert!(with(&[("PACS_STORE__URL", "s3://bucket/x"), ("PACS_STORE__ACK", "remote")]).is_ok());
+        let plain = ("PACS_STORE__S3__ENDPOINT", "http://127.0.0.1:3900");
+        assert!(with(&[plain]).unwrap_err().to_string().contains("allow_http"));
+        assert!(with(&[plain, ("PACS_STORE__S3__ALLOW_HTTP", "true")]).is_ok());
         // A new archive waits for its first machine: callers are refused, and named to the operator.
         let new = with(&[("PACS_DIMSE__LISTEN", "0.0.0.0:104")]).unwrap();
         assert_eq!(new.dimse_accept(), Accept::Known);

@@ -6,10 +6,12 @@
 
 mod limits;
 mod load;
+mod objects;
 mod sign_in;
 
 pub use limits::{DecodeLimits, DimseLimits, HttpLimits, ScanLimits, StoreLimits, UploadLimits};
 pub use load::{ConfigError, load};
+pub use objects::{Bucket, S3, Secret};
 pub use sign_in::{SignIn, SignInRequired};
 
 use std::net::{IpAddr, SocketAddr};
@@ -173,17 +175,39 @@ impl Default for Database {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Store {
-    /// `file:FOLDER`, relative to the data folder: where sealed packs stay.
+    /// `file:packs`: sealed packs stay in the data folder; `s3://BUCKET/PREFIX`: they go to an object store.
     pub url: String,
     /// When a store is answered.
     pub ack: Ack,
+    /// Bytes of packs that may wait for their upload; beyond it stores are refused for now.
+    pub backlog_bytes: u64,
+    /// Bytes of uploaded packs that stay on the disk to be read; the longest unused go first.
+    pub cache_bytes: u64,
+    /// Bytes in memory of packs that are read from the object store.
+    pub block_cache_bytes: u64,
+    /// Seconds without a store after which a pack is sealed and uploaded.
+    pub seal_idle_seconds: u64,
+    /// Seconds after its first record after which a pack is sealed and uploaded.
+    pub seal_age_seconds: u64,
+    /// The object store.
+    pub s3: S3,
     /// Bounds in size, number and time.
     pub limits: StoreLimits,
 }
 
 impl Default for Store {
     fn default() -> Self {
-        Store { url: "file:packs".into(), ack: Ack::Local, limits: StoreLimits::default() }
+        Store {
+            url: "file:packs".into(),
+            ack: Ack::Local,
+            backlog_bytes: 64 << 30,
+            cache_bytes: 256 << 30,
+            block_cache_bytes: 64 << 20,
+            seal_idle_seconds: 60,
+            seal_age_seconds: 600,
+            s3: S3::default(),
+            limits: StoreLimits::default(),
+        }
     }
 }
 
@@ -193,6 +217,8 @@ impl Default for Store {
 pub enum Ack {
     /// After the sync of the local disk.
     Local,
+    /// After that, and after the object store has the bytes.
+    Remote,
 }
 
 /// When a study counts as received.
@@ -370,9 +396,7 @@ impl Config {
         if !self.database.url.starts_with("sqlite:") {
             found.push(format!("database.url = {:?}: only sqlite:FILE is known", self.database.url));
         }
-        if self.store.url != "file:packs" {
-            found.push(format!("store.url = {:?}: only file:packs is known", self.store.url));
-        }
+        found.extend(self.store_problems());
         let known =
             |code: &Option<String>| code.as_ref().is_none_or(|c| self.facility.iter().any(|f| &f.code == c));
         for peer in self.peer.iter().filter(|p| !known(&p.facility)) {

@@ -20,6 +20,8 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::object::ObjectFile;
+
 pub use lock::{DirLock, LockError};
 pub use replace::replace_file;
 pub use simulated::{Fault, Operation, SimulatedDisk, SimulatedFile};
@@ -103,6 +105,8 @@ pub enum DiskFile {
     Real(File),
     /// A file of a simulated disk.
     Simulated(SimulatedFile),
+    /// Objects of a bucket, for reading only.
+    Object(ObjectFile),
 }
 
 impl Disk {
@@ -235,6 +239,7 @@ impl DiskFile {
         match self {
             DiskFile::Real(file) => real::write_at(file, parts, offset),
             DiskFile::Simulated(file) => file.write_at(parts, offset),
+            DiskFile::Object(_) => Err(read_only()),
         }
     }
 
@@ -246,6 +251,7 @@ impl DiskFile {
         match self {
             DiskFile::Real(file) => real::read_at(file, buffer, offset),
             DiskFile::Simulated(file) => file.read_at(buffer, offset),
+            DiskFile::Object(file) => file.read_at(buffer, offset),
         }
     }
 
@@ -272,6 +278,10 @@ impl DiskFile {
                 out.resize(before + length, 0);
                 file.read_at(&mut out[before..], offset).map(|read| out.truncate(before + read))
             }
+            DiskFile::Object(file) => {
+                out.resize(before + length, 0);
+                file.read_at(&mut out[before..], offset).map(|read| out.truncate(before + read))
+            }
         };
         if result.is_ok() && out.len() - before == length {
             return Ok(());
@@ -292,6 +302,7 @@ impl DiskFile {
         match self {
             DiskFile::Real(file) => Ok(file.metadata()?.len()),
             DiskFile::Simulated(file) => file.len(),
+            DiskFile::Object(file) => Ok(file.len()),
         }
     }
 
@@ -303,6 +314,7 @@ impl DiskFile {
         match self {
             DiskFile::Real(file) => file.set_len(length),
             DiskFile::Simulated(file) => file.truncate(length),
+            DiskFile::Object(_) => Err(read_only()),
         }
     }
 
@@ -314,6 +326,8 @@ impl DiskFile {
         match self {
             DiskFile::Real(file) => file.sync_data(),
             DiskFile::Simulated(file) => file.sync_data(point),
+            // Objects are as durable as they will ever be.
+            DiskFile::Object(_) => Ok(()),
         }
     }
 
@@ -331,4 +345,8 @@ impl DiskFile {
             real::start_writeback(file, offset, length);
         }
     }
+}
+
+fn read_only() -> io::Error {
+    io::Error::new(io::ErrorKind::ReadOnlyFilesystem, "an object never changes")
 }

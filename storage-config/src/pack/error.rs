@@ -5,6 +5,7 @@ use std::io;
 use thiserror::Error;
 
 use super::name::PackName;
+use crate::object::ObjectError;
 
 /// A pack could not be written or read.
 #[derive(Debug, Error)]
@@ -84,6 +85,8 @@ pub enum PackError {
 pub enum PackErrorKind {
     /// The disk failed; nothing is known of the bytes.
     Io,
+    /// The object store that has the bytes does not answer; nothing is known of them.
+    Away,
     /// The disk is full.
     OutOfSpace,
     /// The pack must not be written any more.
@@ -102,6 +105,7 @@ impl PackError {
     /// What the error means.
     pub fn kind(&self) -> PackErrorKind {
         match self {
+            PackError::Io { source, .. } if ObjectError::is_behind(source) => PackErrorKind::Away,
             PackError::Io { source, .. } => match source.kind() {
                 io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
                     PackErrorKind::OutOfSpace

@@ -20,6 +20,7 @@ use super::name::PackName;
 use super::writer::Extent;
 use crate::disk::{Disk, DiskFile, SyncPoint};
 use crate::hash::ContentHash;
+use crate::object::ObjectFile;
 
 /// A record: what its header and trailer say, which were found whole. Its body has not been read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -122,6 +123,19 @@ impl PackReader {
             PackName::of_path(path).map_err(|_| not_a_pack(path, "the file name is not one of a pack"))?;
         let fail = |doing| move |source| PackError::Io { pack: name.to_string(), doing, source };
         let file = disk.open(path).map_err(fail("opening"))?;
+        PackReader::over(file, path, name)
+    }
+
+    /// Opens the pack `name`, whose bytes are objects, as [`PackReader::open_lenient`] does.
+    ///
+    /// # Errors
+    /// As [`PackReader::open_lenient`].
+    pub fn open_object(file: ObjectFile, name: PackName) -> Result<PackReader, PackError> {
+        PackReader::over(DiskFile::Object(file), Path::new(&name.file_name()), name)
+    }
+
+    fn over(file: DiskFile, path: &Path, name: PackName) -> Result<PackReader, PackError> {
+        let fail = |doing| move |source| PackError::Io { pack: name.to_string(), doing, source };
         let length = file.len().map_err(fail("asking for the length"))?;
         let mut bytes = [0; FILE_HEADER_LENGTH as usize];
         let read = file.read_at(&mut bytes, 0).map_err(fail("reading the file header"))?;
@@ -143,6 +157,11 @@ impl PackReader {
     /// The pack's name.
     pub fn name(&self) -> &PackName {
         &self.name
+    }
+
+    /// Whether its bytes are objects of a bucket.
+    pub fn is_object(&self) -> bool {
+        matches!(self.file, DiskFile::Object(_))
     }
 
     /// What was found where the file header should be.

@@ -124,6 +124,11 @@ impl PackWriter {
         &self.path
     }
 
+    /// The file's bytes, for reading.
+    pub fn file(&self) -> &DiskFile {
+        &self.file
+    }
+
     /// Where the next record begins: length of the pack without an open record.
     #[expect(clippy::len_without_is_empty, reason = "a pack is never empty, it has a header")]
     pub fn len(&self) -> u64 {

@@ -58,7 +58,7 @@ impl Verifier<'_> {
             Err(_) if disk.open(&folder.join(name.file_name())).is_err() => return Some(Compared::Missing),
             Err(_) => return Some(Compared::Damaged),
         };
-        let Ok(here) = self.shared.open_pack(name) else { return Some(Compared::DamagedHere) };
+        let Ok(here) = self.shared.open_pack(row.id, name) else { return Some(Compared::DamagedHere) };
         let known = if row.sealed { row.length } else { row.checkpoint };
         let length = there.len().unwrap_or(0);
         match equal(&here, &there, known.min(length), pace) {

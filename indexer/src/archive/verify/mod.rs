@@ -185,7 +185,7 @@ impl Verifier<'_> {
         let _one_at_a_time = self.shared.verifying.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let Ok(name) = row.name.parse::<PackName>() else { return Ok(()) };
         let length = if row.sealed { row.length } else { row.checkpoint };
-        let reader = match self.shared.open_pack(&name) {
+        let reader = match self.shared.open_pack(row.id, &name) {
             Ok(reader) => reader,
             Err(error) => {
                 tracing::error!(%error, "a pack cannot be opened");
