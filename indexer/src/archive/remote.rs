@@ -37,6 +37,8 @@ pub struct Remote {
     pub seal_idle: Duration,
     /// How long after its first record a pack is sealed.
     pub seal_age: Duration,
+    /// How long to wait after an upload failed; longer each time, up to sixty times this.
+    pub retry: Duration,
 }
 
 /// The packs of an archive as seen from the bucket.

@@ -252,6 +252,7 @@ fn builder(bucket: &Bucket, s3: &S3, effort: Effort) -> AmazonS3Builder {
         .with_region(&s3.region)
         .with_virtual_hosted_style_request(!s3.path_style)
         .with_conditional_put(S3ConditionalPut::Disabled)
+        .with_disable_bulk_delete(true)
         .with_retry(RetryConfig { backoff, max_retries, retry_timeout })
         .with_client_options(options)
         .with_allow_http(s3.allow_http);
