@@ -87,10 +87,10 @@ fn packs_are_uploaded_and_read_after_their_files_are_gone() {
     println!("{reads} requests for {} instances", all.len());
     assert!(reads > 0 && reads < all.len() as u64, "many small reads are few requests: {reads}");
     // A further store of the same instances writes nothing: what is in the bucket counts as here.
-    let packs = bucket.keys().len();
+    let bytes = bucket.bytes();
     assert!(all.iter().all(|sent| keep(&world, sent)));
     upload_all(&mut world);
-    assert_eq!(bucket.keys().len(), packs);
+    assert!(bucket.bytes() - bytes < 2048, "no more than packs without records");
 }
 
 #[test]
@@ -280,7 +280,7 @@ fn a_rebuild_from_the_bucket_alone_brings_everything_back_with_what_was_said() {
 fn nothing_is_lost_at_whatever_call_the_bucket_fails() {
     let runs = std::env::var("SOAK_OBJECT_FAULTS").ok().and_then(|n| n.parse().ok()).unwrap_or(FAULTS);
     let seed = std::env::var("TEST_SEED").ok().and_then(|s| s.parse().ok()).unwrap_or(9);
-    println!("seed {seed}");
+    println!("TEST_SEED={seed}");
     let mut rng = Rng::new(seed);
     let mut failed = 0;
     for run in 0..runs {
@@ -316,6 +316,7 @@ fn nothing_is_lost_at_whatever_call_the_bucket_fails() {
         } else {
             world.kill();
         }
+        bucket.clear_faults();
         bucket.set_away(false);
         let deadline = Instant::now() + Duration::from_secs(20);
         while world.start().is_err() {
