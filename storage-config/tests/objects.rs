@@ -186,3 +186,35 @@ fn under_faults_nothing_false_is_said() {
     println!("{wrote} written, {read} read, {failed} given up, {} requests", service.requests());
     assert!(wrote > rounds / 2 && read > rounds / 4, "retries bring most of it through");
 }
+
+/// Against a service that others wrote, where one is named: `S3_ENDPOINT`, `S3_REGION`, `S3_BUCKET`, and
+/// `AWS_ACCESS_KEY_ID` with `AWS_SECRET_ACCESS_KEY`.
+#[test]
+fn a_service_of_others_agrees() {
+    let variable = |name: &str, default: &str| std::env::var(name).unwrap_or_else(|_| default.to_owned());
+    let endpoint = variable("S3_ENDPOINT", "");
+    if endpoint.is_empty() {
+        println!("skipped: S3_ENDPOINT names no service");
+        return;
+    }
+    let s3 = S3 { endpoint, region: variable("S3_REGION", "us-east-1"), allow_http: true, ..S3::default() };
+    let folder = tempfile::tempdir().unwrap();
+    let random = Disk::Real.random_id().unwrap();
+    let prefix = format!("test-{:032x}", u128::from_be_bytes(random));
+    let bucket = Bucket { name: variable("S3_BUCKET", BUCKET), prefix };
+    let objects = Objects::Real(Arc::new(Client::new(&bucket, &s3).unwrap()));
+    objects.probe(random).unwrap();
+    for (n, length) in [1, 5000, 21 << 20].into_iter().enumerate() {
+        let key = format!("packs/{n}.pack");
+        let (file, bytes) = file(&folder, n as u64, length);
+        assert!(!objects.upload(&key, &file, length as u64, &|| false).unwrap().was_there);
+        assert!(objects.upload(&key, &file, length as u64, &|| false).unwrap().was_there);
+        assert!(objects.read(&key, 0..length as u64, Effort::Patient).unwrap() == bytes);
+    }
+    let listed = objects.list("packs", Effort::Patient).unwrap();
+    assert_eq!(listed.iter().map(|l| l.length).collect::<Vec<_>>(), [1, 5000, 21 << 20]);
+    for listed in &listed {
+        objects.delete(&listed.key, Effort::Patient).unwrap();
+    }
+    assert!(objects.list("packs", Effort::Patient).unwrap().is_empty());
+}

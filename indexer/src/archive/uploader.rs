@@ -95,12 +95,11 @@ impl Shared {
             }
         }
         let stale = uploads.take_stale();
-        let durable = !stale.is_empty() && self.is_surely_recorded();
+        let mut goes_on = !stale.is_empty() && self.is_surely_recorded();
         for name in stale {
-            let removed = if durable { uploads.remove_groups(&name) } else { Err(ObjectError::Stopped) };
-            if removed.is_err() {
+            goes_on = goes_on && uploads.remove_groups(&name).is_ok();
+            if !goes_on {
                 uploads.stale(name);
-                return;
             }
         }
     }

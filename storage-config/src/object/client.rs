@@ -146,12 +146,12 @@ impl Client {
         &self,
         key: &str,
         sha256: ContentHash,
+        effort: Effort,
         next: &mut dyn FnMut() -> Result<Bytes, ObjectError>,
     ) -> Result<(), ObjectError> {
-        let effort = Effort::Patient;
         let options = PutMultipartOptions { attributes: noted(sha256), ..PutMultipartOptions::default() };
         let path = self.path(key);
-        let mut upload = self.wait(key, effort, self.patient.put_multipart_opts(&path, options))?;
+        let mut upload = self.wait(key, effort, self.store(effort).put_multipart_opts(&path, options))?;
         let sent = (|| {
             loop {
                 let bytes = next()?;
