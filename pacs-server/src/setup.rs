@@ -47,6 +47,9 @@ pub(crate) fn somebody_signs_in(config: &Config, accounts: &Accounts) -> Result<
     )
 }
 
+/// How long to wait after an upload failed, at first.
+const RETRY: Duration = Duration::from_millis(500);
+
 /// The object store to which sealed packs go; none where they stay in the data folder.
 fn remote(config: &Config) -> Result<Option<Remote>> {
     let Some(bucket) = config.bucket() else { return Ok(None) };
@@ -60,6 +63,7 @@ fn remote(config: &Config) -> Result<Option<Remote>> {
         block_cache_bytes: store.block_cache_bytes,
         seal_idle: Duration::from_secs(store.seal_idle_seconds),
         seal_age: Duration::from_secs(store.seal_age_seconds),
+        retry: RETRY,
     }))
 }
 

@@ -200,6 +200,7 @@ impl Archive {
         });
         let recovered = recovery::start(&shared)?;
         shared.look_at_space();
+        shared.look_at_backlog();
         let mut threads = Vec::new();
         let lane = GroupLane::new(shared.clone());
         threads.push(spawn("index-writer", &shared, |shared| index_writer::run(&shared))?);

@@ -9,8 +9,8 @@ use std::sync::PoisonError;
 
 use storage_config::disk::SyncPoint;
 use storage_config::pack::{
-    FILE_HEADER_LENGTH, Kind, PackError, PackErrorKind, PackName, PackReader, Record, Scanned, SealIndex,
-    SealedBy, Verify, scan, seal_as_is,
+    FILE_HEADER_LENGTH, Kind, PackError, PackErrorKind, PackName, PackReader, Record, Scanned, SealEntry,
+    SealIndex, SealedBy, Verify, scan, seal_as_is,
 };
 
 use super::append::{instance_entry, place};
@@ -26,6 +26,13 @@ use crate::record::{HoldingBody, InstanceBody, read_statement};
 const BATCH: usize = 512;
 /// Largest body of an instance, holding or statement record that is read.
 const BODY_MAX: u64 = 1 << 30;
+
+/// Records of an object that are looked at together for what to fetch ahead.
+const AHEAD: usize = 256;
+/// Bytes of a record's body that is fetched ahead, at most.
+const AHEAD_BODY: u64 = 256 << 10;
+/// Requests under way at once while fetching ahead.
+const AT_ONCE: usize = 8;
 
 /// What a start or a rebuild found.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -67,14 +74,18 @@ fn index_open(
     let mut recovered = Recovered::default();
     let uploaded: HashSet<PackId> = shared.db.pack_objects()?.iter().map(|object| object.pack).collect();
     let gone = |(name, row): &(&PackName, &PackRow)| {
-        !sources.packs.contains_key(name) && !uploaded.contains(&row.id)
+        !sources.packs.contains_key(name) && !uploaded.contains(&row.id) && is_own(shared, name)
     };
     for (name, _) in rows.iter().filter(gone) {
         tracing::error!(pack = %name, "a pack of the index is not on the disk");
         recovered.missing += 1;
     }
     let known = |name| rows.get(name).is_some_and(|row: &PackRow| row.sealed || uploaded.contains(&row.id));
-    let open: Vec<(&PackName, &At)> = sources.packs.iter().filter(|(name, _)| !known(name)).collect();
+    // What another node has not sealed yet it indexes itself.
+    let others =
+        |name, at: &At| rows.contains_key(name) && matches!(at, At::Groups(_)) && !is_own(shared, name);
+    let open: Vec<(&PackName, &At)> =
+        sources.packs.iter().filter(|(name, at)| !known(name) && !others(name, at)).collect();
     if open.is_empty() {
         // A start that ended too early may have left some.
         shared.db.decide_statements()?;
@@ -99,6 +110,11 @@ fn index_open(
         }
     }
     Ok(recovered)
+}
+
+/// Whether this node wrote a pack, now or in an earlier process.
+fn is_own(shared: &Shared, name: &PackName) -> bool {
+    name.identity.writer == shared.identity.writer
 }
 
 /// Makes all rows again from the packs; the index is emptied before.
@@ -242,7 +258,10 @@ impl Replay<'_> {
     /// Takes what the seal lists from `from` on; where the last record ends.
     fn take_listed(&mut self, index: &SealIndex, from: u64) -> Result<u64, OpenError> {
         let mut end = from;
-        for entry in index.entries.iter().filter(|entry| entry.offset >= from) {
+        for (n, entry) in index.entries.iter().enumerate().filter(|(_, entry)| entry.offset >= from) {
+            if n.is_multiple_of(AHEAD) && self.pass == Pass::All {
+                self.fetch_ahead(index.entries.get(n..).unwrap_or_default());
+            }
             end = entry.end();
             match (entry.kind, self.pass) {
                 (Kind::Bulk, _) => {
@@ -263,6 +282,23 @@ impl Replay<'_> {
             }
         }
         Ok(end)
+    }
+
+    /// Has the next records that will be read brought into memory, several at a time: each is a request of its own.
+    fn fetch_ahead(&self, entries: &[SealEntry]) {
+        let small = |entry: &&SealEntry| entry.kind != Kind::Bulk && entry.raw_length <= AHEAD_BODY;
+        let wanted: Vec<u64> = entries.iter().take(AHEAD).filter(small).map(|entry| entry.offset).collect();
+        let reader = self.reader;
+        std::thread::scope(|scope| {
+            for some in wanted.chunks(wanted.len().div_ceil(AT_ONCE).max(1)) {
+                scope.spawn(move || {
+                    for offset in some {
+                        // Whoever reads it in its turn meets the error again.
+                        let _ = reader.record(*offset).and_then(|record| reader.read_body(&record));
+                    }
+                });
+            }
+        });
     }
 
     fn add(&mut self, entry: Entry, end: u64) -> Result<(), DbError> {

@@ -37,6 +37,8 @@ pub struct Remote {
     pub seal_idle: Duration,
     /// How long after its first record a pack is sealed.
     pub seal_age: Duration,
+    /// How long to wait after an upload failed; longer each time, up to sixty times this.
+    pub retry: Duration,
 }
 
 /// The packs of an archive as seen from the bucket.
@@ -54,6 +56,8 @@ struct State {
     cached: HashMap<PackId, Cached>,
     /// Packs that are whole in the bucket and whose groups may be there still.
     stale: BTreeSet<PackName>,
+    /// Packs of before the start that answers rely on.
+    behind: BTreeSet<PackId>,
     clock: u64,
     /// Whether the bucket did not take what an answer waited for.
     away: bool,
@@ -120,10 +124,21 @@ impl Uploads {
         (waiting.length, waiting.sealed) = (length, true);
     }
 
+    /// Takes note of a sealed pack that a start found. With `ack = "remote"` a copy of what it holds would be answered
+    /// with a success that only the bucket can keep: no store is taken before it is there.
+    pub(crate) fn found(&self, pack: PackId, length: u64) {
+        self.sealed(pack, length);
+        let mut state = self.lock();
+        if self.remote.ack == Ack::Remote && state.waiting.contains_key(&pack) {
+            state.behind.insert(pack);
+        }
+    }
+
     /// Takes note of the file of a pack that is in the bucket.
     pub(crate) fn cached(&self, pack: PackId, length: u64) {
         let mut state = self.lock();
         state.waiting.remove(&pack);
+        state.behind.remove(&pack);
         state.clock += 1;
         let used = state.clock;
         state.cached.insert(pack, Cached { length, used });
@@ -148,10 +163,12 @@ impl Uploads {
     pub(crate) fn seal_is_due(&self, pack: PackId) -> bool {
         let state = self.lock();
         let all: u64 = state.waiting.values().map(|waiting| waiting.length).sum();
+        // Only where nothing else can be uploaded to make room: not a pack for every group while the bucket is away.
+        let stuck = all > self.remote.backlog_bytes / 2 && !state.waiting.values().any(|w| w.sealed);
         state.waiting.get(&pack).is_some_and(|waiting| {
             waiting.touched.elapsed() >= self.remote.seal_idle
                 || waiting.begun.elapsed() >= self.remote.seal_age
-                || all > self.remote.backlog_bytes / 2
+                || stuck
         })
     }
 
@@ -165,8 +182,14 @@ impl Uploads {
 
     /// Why no store is to be taken.
     pub(crate) fn refuses(&self) -> Option<String> {
-        if self.lock().away {
-            return Some("the object store does not answer".into());
+        {
+            let state = self.lock();
+            if state.away {
+                return Some("the object store does not answer".into());
+            }
+            if !state.behind.is_empty() {
+                return Some("packs of before the start are not in the object store yet".into());
+            }
         }
         let (backlog, most) = (self.backlog().bytes, self.remote.backlog_bytes);
         (backlog > most).then(|| format!("{backlog} bytes wait for their upload, {most} may"))

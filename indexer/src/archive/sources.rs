@@ -76,7 +76,9 @@ impl Sources {
                     }
                 }
                 (Some(_), _) if self.stale.contains(&name) => uploads.stale(name),
-                (None, Some(At::File)) if row.sealed => uploads.sealed(row.id, row.length),
+                (None, Some(At::File)) if row.sealed => uploads.found(row.id, row.length),
+                // Its upload was not recorded before its file was lost.
+                (None, Some(at @ At::Object(_))) => at.note(shared, &name)?,
                 _ => {}
             }
         }

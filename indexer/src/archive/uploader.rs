@@ -14,20 +14,22 @@ use crate::db::{Job, PackId, PackObject};
 
 /// How long to wait while there is nothing to do.
 const IDLE: Duration = Duration::from_millis(250);
-/// How long to wait after a failure at first, and at most.
-const PAUSE: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
 
 /// The thread: works until the stop.
 pub(crate) fn run(shared: &Arc<Shared>, uploads: &Uploads) {
-    let mut pause = Duration::ZERO;
+    let (mut pause, mut failed) = (Duration::ZERO, Duration::ZERO);
     while !shared.wait_for_stop(pause) {
         pause = match step(shared, uploads) {
-            Ok(true) => Duration::ZERO,
-            Ok(false) => IDLE,
+            Ok(more) => {
+                failed = Duration::ZERO;
+                if more { Duration::ZERO } else { IDLE }
+            }
             Err(error) => {
                 metrics::counter!("archive_upload_failures_total").increment(1);
                 tracing::warn!(%error, "an upload failed and is tried again");
-                (pause * 2).clamp(PAUSE.0, PAUSE.1)
+                let first = uploads.remote.retry;
+                failed = (failed * 2).clamp(first, first * 60);
+                failed
             }
         };
     }
@@ -93,12 +95,11 @@ impl Shared {
             }
         }
         let stale = uploads.take_stale();
-        let durable = !stale.is_empty() && self.is_surely_recorded();
+        let mut goes_on = !stale.is_empty() && self.is_surely_recorded();
         for name in stale {
-            let removed = if durable { uploads.remove_groups(&name) } else { Err(ObjectError::Stopped) };
-            if removed.is_err() {
+            goes_on = goes_on && uploads.remove_groups(&name).is_ok();
+            if !goes_on {
                 uploads.stale(name);
-                return;
             }
         }
     }

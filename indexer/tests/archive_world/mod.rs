@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, mpsc};
 use fixtures::many::{Address, instance};
 use fixtures::rng::Rng;
 use fixtures::studies::Instance;
-use indexer::archive::{Archive, ArchiveOptions, Expect, Origin, StoreError, Stored};
+use indexer::archive::{Archive, ArchiveOptions, Expect, Origin, Remote, StoreError, Stored};
 use indexer::db::{Db, DbFaults, DbOptions, FacilityId};
 use storage_config::config::{ScanLimits, StoreLimits};
 use storage_config::disk::SimulatedDisk;
@@ -31,6 +31,8 @@ pub struct World {
     pub archive: Option<Archive>,
     pub acknowledged: Acknowledged,
     pub limits: StoreLimits,
+    /// Where sealed packs go besides the disk.
+    pub remote: Option<Remote>,
     /// Whether no fault of the disk was asked for.
     pub faultless: bool,
     generation: u32,
@@ -64,6 +66,7 @@ impl World {
             archive: None,
             acknowledged: Acknowledged::default(),
             limits: small_limits(),
+            remote: None,
             faultless: true,
             generation: 0,
         }
@@ -86,7 +89,8 @@ impl World {
             store: self.limits,
             now_ms,
         };
-        let (archive, recovered) = Archive::open(options, db).map_err(|e| e.to_string())?;
+        let (archive, recovered) =
+            Archive::open_with(options, db, self.remote.clone()).map_err(|e| e.to_string())?;
         assert_eq!(recovered.missing, 0, "a pack of the index is not on the disk");
         Ok(self.archive.insert(archive))
     }
@@ -100,6 +104,15 @@ impl World {
         if let Some(archive) = self.archive.take() {
             archive.close();
         }
+    }
+
+    /// The machine is lost with its disk and its index: the next process finds nothing but the bucket.
+    pub fn lose_machine(&mut self, seed: u64) {
+        self.generation += 1;
+        let dead = self.disk.process_kill();
+        self.next_process(SimulatedDisk::new(seed));
+        drop(dead);
+        let _ = std::fs::remove_dir_all(self.dir.path().join("cache"));
     }
 
     /// The power goes: the index loses its last transactions, the disk what was not synced.
@@ -144,6 +157,9 @@ impl World {
         }
         for row in archive.db().packs().unwrap() {
             let path = Path::new(PACKS).join(format!("{}.pack", row.name));
+            if self.remote.is_some() && self.disk.contents(&path).is_err() {
+                continue;
+            }
             let reader = PackReader::open_lenient(&self.disk.disk(), &path).unwrap();
             // A pack whose making was interrupted may lack its header; then it holds nothing.
             let whole = reader.header_state() == HeaderState::Whole;

@@ -146,12 +146,12 @@ impl Client {
         &self,
         key: &str,
         sha256: ContentHash,
+        effort: Effort,
         next: &mut dyn FnMut() -> Result<Bytes, ObjectError>,
     ) -> Result<(), ObjectError> {
-        let effort = Effort::Patient;
         let options = PutMultipartOptions { attributes: noted(sha256), ..PutMultipartOptions::default() };
         let path = self.path(key);
-        let mut upload = self.wait(key, effort, self.patient.put_multipart_opts(&path, options))?;
+        let mut upload = self.wait(key, effort, self.store(effort).put_multipart_opts(&path, options))?;
         let sent = (|| {
             loop {
                 let bytes = next()?;
@@ -252,6 +252,7 @@ fn builder(bucket: &Bucket, s3: &S3, effort: Effort) -> AmazonS3Builder {
         .with_region(&s3.region)
         .with_virtual_hosted_style_request(!s3.path_style)
         .with_conditional_put(S3ConditionalPut::Disabled)
+        .with_disable_bulk_delete(true)
         .with_retry(RetryConfig { backoff, max_retries, retry_timeout })
         .with_client_options(options)
         .with_allow_http(s3.allow_http);

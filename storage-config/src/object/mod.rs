@@ -148,10 +148,11 @@ impl Objects {
         &self,
         key: &str,
         sha256: ContentHash,
+        effort: Effort,
         next: &mut dyn FnMut() -> Result<Bytes, ObjectError>,
     ) -> Result<(), ObjectError> {
         match self {
-            Objects::Real(client) => client.put_parts(key, sha256, next),
+            Objects::Real(client) => client.put_parts(key, sha256, effort, next),
             Objects::Simulated(bucket) => bucket.put_parts(key, sha256, next),
         }
     }

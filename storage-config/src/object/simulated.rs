@@ -65,6 +65,17 @@ impl SimulatedObjects {
         self.lock().faults.insert(n, fault);
     }
 
+    /// Takes back all faults that were not met.
+    pub fn clear_faults(&self) {
+        self.lock().faults.clear();
+    }
+
+    /// Bytes of all objects.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.lock().objects.values().map(|(bytes, _)| bytes.len() as u64).sum()
+    }
+
     /// From now on no call is answered, or again all are.
     pub fn set_away(&self, away: bool) {
         self.lock().away = away;

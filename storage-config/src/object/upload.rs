@@ -40,7 +40,7 @@ impl Objects {
         let wanted = About { length, sha256: Some(sha256) };
         let was_there = self.about(key, Effort::Patient)? == Some(wanted);
         if !was_there {
-            self.send(key, file, 0..length, sha256, stop)?;
+            self.send(key, file, 0..length, (sha256, Effort::Patient), stop)?;
         }
         self.check(key, file, wanted)?;
         Ok(Uploaded { sha256, was_there })
@@ -55,7 +55,7 @@ impl Objects {
             return self.put(key, piece(file, range.start, range.end)?, Effort::Quick);
         }
         let sha256 = hash(file, range.clone(), &|| false)?;
-        self.send(key, file, range, sha256, &|| false)
+        self.send(key, file, range, (sha256, Effort::Quick), &|| false)
     }
 
     fn send(
@@ -63,14 +63,14 @@ impl Objects {
         key: &str,
         file: &DiskFile,
         range: Range<u64>,
-        sha256: ContentHash,
+        (sha256, effort): (ContentHash, Effort),
         stop: &dyn Fn() -> bool,
     ) -> Result<(), ObjectError> {
         if range.end - range.start <= PART_BYTES as u64 {
-            return self.put(key, piece(file, range.start, range.end)?, Effort::Patient);
+            return self.put(key, piece(file, range.start, range.end)?, effort);
         }
         let (mut at, mut hasher) = (range.start, Hasher::new());
-        self.put_parts(key, sha256, &mut || {
+        self.put_parts(key, sha256, effort, &mut || {
             if stop() {
                 return Err(ObjectError::Stopped);
             }
