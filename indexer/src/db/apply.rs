@@ -14,7 +14,7 @@ use super::study;
 use super::touched::Touched;
 
 /// All tables that are derived from packs.
-const DERIVED: [&str; 31] = [
+const DERIVED: [&str; 33] = [
     "bulk_location",
     "code_choice",
     "code_rule",
@@ -31,6 +31,7 @@ const DERIVED: [&str; 31] = [
     "patient",
     "patient_link",
     "pending_holding",
+    "quality_mark",
     "report",
     "series",
     "series_variant",
@@ -38,6 +39,7 @@ const DERIVED: [&str; 31] = [
     "study",
     "study_code",
     "study_code_value",
+    "study_evidence",
     "study_variant",
     "study_word",
     "subject",

@@ -82,7 +82,8 @@ fn read(archive: &Archive, id: &str, at: usize) -> Result<Shown, StateError> {
     let at = at.min(priors.len().saturating_sub(1));
     let named = priors.iter().flat_map(|prior| &prior.studies);
     let others = answer.decision.other_exams.iter().filter(|other| other.pictures).map(|other| &other.study);
-    let uids: Vec<Uid> = named.chain(others).take(STUDIES_MAX).filter_map(|uid| Uid::parse(uid).ok()).collect();
+    let uids: Vec<Uid> =
+        named.chain(others).take(STUDIES_MAX).filter_map(|uid| Uid::parse(uid).ok()).collect();
     let mut query = Wanted::new(Level::Study);
     query.limit = STUDIES_MAX as u32;
     query.keys.push(Match::StudyUid(uids.clone()));

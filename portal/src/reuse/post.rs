@@ -59,7 +59,8 @@ pub(super) async fn said(
     let told = match who::who(&parts, Some(typed.who.clone())) {
         Err(_) => Err(Refused::Nobody),
         Ok(says) => {
-            let (archive, order, may) = (portal.archive.clone(), address.order.clone(), reader.may(Action::Withdraw));
+            let (archive, order, may) =
+                (portal.archive.clone(), address.order.clone(), reader.may(Action::Withdraw));
             let done = tokio::task::spawn_blocking(move || state(&archive, &order, &typed, says, may)).await;
             done.map_err(Problem::failed).map_err(Failure::of(language))?
         }
