@@ -2,8 +2,7 @@
 
 use axum::Json;
 use axum::body::Bytes;
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use indexer::archive::{Archive, Basis, StateError, StoreError};
@@ -20,7 +19,7 @@ use super::fields::{Fields, merge};
 use super::site::{Codes, code, codes, of_token, resolve};
 use super::{say, told_with};
 use crate::Portal;
-use crate::problem::Problem;
+use crate::problem::{Asked, Problem};
 
 /// How often a change is tried again when others change the same order meanwhile.
 const TRIES: u32 = 8;
@@ -149,9 +148,8 @@ pub(super) async fn one(
 
 pub(super) async fn list(
     State(portal): State<Portal>,
-    wanted: Result<Query<Wanted>, QueryRejection>,
+    Asked(mut wanted): Asked<Wanted>,
 ) -> Result<Json<Value>, Problem> {
-    let Query(mut wanted) = wanted.map_err(|error| Problem::Invalid("query", error.body_text()))?;
     let study = wanted.study.take().map(|text| uid("study", &text)).transpose()?;
     let rows = say(&portal.archive, move |archive| {
         let db = archive.db();
