@@ -13,6 +13,7 @@ mod cache_files;
 mod coding;
 mod documents;
 mod error;
+mod examining;
 mod facts;
 mod fragment;
 mod frames;
@@ -59,7 +60,7 @@ pub use manifest::{Metadata, MetadataText, NotReadBack};
 pub use reader::InstanceReader;
 pub use recovery::Recovered;
 pub use related::{Related, issuer_of_facility, person_of};
-pub use reuse::{Asked, ReuseAnswer, ReuseSite};
+pub use reuse::{Asked, ReuseAnswer, ReuseSite, SiteLicence};
 pub use stating::{Basis, Said, StateError, StateErrorKind};
 pub use store::{Origin, Store};
 pub use verify::{
@@ -135,6 +136,7 @@ pub(crate) struct Shared {
     turns: Turns,
     coder: OnceLock<Coder>,
     reuse_site: OnceLock<ReuseSite>,
+    wanted: examining::Wanted,
     /// Held while a pack is read through.
     verifying: Mutex<()>,
     stop: Mutex<bool>,
@@ -173,6 +175,7 @@ impl Archive {
             turns: Turns::default(),
             coder: OnceLock::new(),
             reuse_site: OnceLock::new(),
+            wanted: examining::Wanted::default(),
             verifying: Mutex::new(()),
             stop: Mutex::new(false),
             stopped: Condvar::new(),

@@ -11,6 +11,7 @@ mod conflict;
 mod content;
 mod entry;
 mod error;
+mod evidence;
 mod facility;
 mod faults;
 mod find;
@@ -52,6 +53,7 @@ pub use entry::{
     Applied, Batch, ConflictKind, Entry, FacilityId, InstanceEntry, Job, PackId, PeerEvent, Place,
 };
 pub use error::{DbError, DbErrorKind};
+pub use evidence::{EvidenceRow, ExaminedInstance, ExaminedSeries, ExaminedStudy};
 pub use facility::FacilityCode;
 pub use faults::{DbCall, DbFault, DbFaults};
 pub use holding::HoldingRow;
