@@ -10,6 +10,7 @@
 //! | [`statement`] | what people and systems said, and which of it counts; pure |
 //! | [`principal`] | who asks and what they may; pure |
 //! | [`identity`] | when two records are of one person; pure |
+//! | [`evidence`] | what headers say of a study for the reuse decision; pure |
 //! | [`reuse`] | the reuse decision and its policy; pure |
 //! | [`archive`] | storing and reading: the one place where bytes meet rows |
 //! | [`picture`] | pictures of frames, made by child processes |
@@ -20,6 +21,7 @@ pub mod archive;
 pub mod codes;
 pub mod dataset;
 pub mod db;
+pub mod evidence;
 pub mod identity;
 pub mod picture;
 pub mod principal;

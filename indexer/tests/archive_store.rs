@@ -329,9 +329,15 @@ fn wait_until(mut holds: impl FnMut() -> bool) {
 }
 
 /// What later versions of the schema added, taken away again, the latest first.
-const OLDER: [&str; 7] = [
-    "DROP INDEX study_code_proposed; ALTER TABLE study_code DROP COLUMN proposed; PRAGMA user_version = 7;",
-    "DROP TABLE study_evidence; DROP TABLE quality_mark; DROP INDEX study_variant_patient; \
+const OLDER: [&str; 8] = [
+    "DROP INDEX study_code_proposed; ALTER TABLE study_code DROP COLUMN proposed; PRAGMA user_version = 8;",
+    "DROP TABLE verified_pack; DROP TABLE verified_run; DROP TABLE series_pack; DROP TABLE damaged_record; \
+     DROP TABLE removed; DROP INDEX series_to_verify; ALTER TABLE series DROP COLUMN verified_generation; \
+     ALTER TABLE series DROP COLUMN verified_ms; ALTER TABLE series DROP COLUMN verified_damaged; \
+     ALTER TABLE instance DROP COLUMN damaged; ALTER TABLE instance DROP COLUMN condemned; \
+     ALTER TABLE bulk_location DROP COLUMN condemned; ALTER TABLE pack DROP COLUMN removed; \
+     PRAGMA user_version = 7;",
+    "DROP TABLE study_evidence; DROP INDEX study_variant_patient; \
      DROP INDEX withdrawal_study; DROP INDEX study_to_examine; \
      ALTER TABLE study DROP COLUMN examined_generation; PRAGMA user_version = 6;",
     "DROP TABLE exam_order; DROP TABLE report; PRAGMA user_version = 5;",

@@ -54,6 +54,7 @@ pub(crate) fn open_archive(config: &Config) -> Result<(Archive, DirLock)> {
         disk: Disk::Real,
         packs_dir: config.packs_dir(),
         cache_dir: Some(data.join("cache")),
+        replica: None,
         scan: config.scan,
         store: config.store.limits,
         now_ms,

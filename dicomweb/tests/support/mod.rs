@@ -55,6 +55,7 @@ impl Rig {
             disk: disk.disk(),
             packs_dir,
             cache_dir,
+            replica: None,
             scan: ScanLimits::default(),
             store,
             now_ms,

@@ -53,6 +53,11 @@ impl Records {
         }
     }
 
+    /// Forgets all of them.
+    pub(crate) fn clear(&self) {
+        *self.lock() = Known::default();
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, Known> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

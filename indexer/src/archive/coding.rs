@@ -189,7 +189,7 @@ impl Archive {
     }
 
     /// Runs a small change when no answer waits, and waits for it.
-    fn in_index(
+    pub(super) fn in_index(
         &self,
         change: impl FnOnce(&crate::db::Db) -> Result<(), DbError> + Send + 'static,
     ) -> Result<(), DbError> {

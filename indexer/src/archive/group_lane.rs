@@ -300,17 +300,17 @@ impl GroupLane {
         let mut entries = Vec::with_capacity(2);
         let written = append_bulk(writer, pack, job, |n| wanted[n], &mut entries)?;
         let saved = job.body.bulk.iter().map(|b| b.length).sum::<u64>().saturating_sub(written);
+        if let Some(through_ms) = known.withdrawn_through_ms {
+            // It comes after it was withdrawn, even if its first byte came before.
+            let arrival = &mut job.body.arrival;
+            arrival.received_ms = arrival.received_ms.max(through_ms.saturating_add(1));
+        }
         let (outcome, saved) = match (known.instance, known.held) {
             (false, _) => {
                 append_instance(writer, pack, job, &mut entries)?;
                 (Outcome::New, saved)
             }
             (true, false) => {
-                if let Some(through_ms) = known.withdrawn_through_ms {
-                    // It comes after it was withdrawn, even if its first byte came before.
-                    let arrival = &mut job.body.arrival;
-                    arrival.received_ms = arrival.received_ms.max(through_ms.saturating_add(1));
-                }
                 if known.rejected {
                     tracing::warn!("an instance was sent again that was withdrawn for patient safety");
                     metrics::counter!("archive_sent_after_rejection_total").increment(1);

@@ -13,6 +13,7 @@ mod cache_files;
 mod coding;
 mod documents;
 mod error;
+mod examining;
 mod facts;
 mod fragment;
 mod frames;
@@ -34,6 +35,7 @@ pub mod reuse;
 mod stating;
 mod store;
 mod stream_lane;
+mod verify;
 mod withdrawing;
 
 use std::path::PathBuf;
@@ -58,9 +60,12 @@ pub use manifest::{Metadata, MetadataText, NotReadBack};
 pub use reader::InstanceReader;
 pub use recovery::Recovered;
 pub use related::{Related, issuer_of_facility, person_of};
-pub use reuse::{Asked, ReuseAnswer, ReuseSite};
+pub use reuse::{Asked, ReuseAnswer, ReuseSite, SiteLicence};
 pub use stating::{Basis, Said, StateError, StateErrorKind};
 pub use store::{Origin, Store};
+pub use verify::{
+    BackupDiffers, Compared, DamageFound, KeepVerified, VerifyError, VerifyJob, VerifyProgress, VerifyReport,
+};
 pub use withdrawing::Withdraw;
 
 use crate::db::{Db, InstanceRow, WalLimits};
@@ -92,6 +97,8 @@ pub struct ArchiveOptions {
     pub packs_dir: PathBuf,
     /// Folder for what can be made again; without one it is kept in memory alone.
     pub cache_dir: Option<PathBuf>,
+    /// Folder with copies of packs, from which damaged records are repaired.
+    pub replica: Option<PathBuf>,
     /// Limits of data sets.
     pub scan: ScanLimits,
     /// Limits of the store.
@@ -129,6 +136,9 @@ pub(crate) struct Shared {
     turns: Turns,
     coder: OnceLock<Coders>,
     reuse_site: OnceLock<ReuseSite>,
+    wanted: examining::Wanted,
+    /// Held while a pack is read through.
+    verifying: Mutex<()>,
     stop: Mutex<bool>,
     stopped: Condvar,
 }
@@ -165,6 +175,8 @@ impl Archive {
             turns: Turns::default(),
             coder: OnceLock::new(),
             reuse_site: OnceLock::new(),
+            wanted: examining::Wanted::default(),
+            verifying: Mutex::new(()),
             stop: Mutex::new(false),
             stopped: Condvar::new(),
         });

@@ -70,7 +70,8 @@ impl Readers {
 impl Shared {
     /// Opens a pack for reading.
     pub(crate) fn open_pack(&self, name: &PackName) -> Result<PackReader, ReadError> {
-        Ok(PackReader::open(&self.options.disk, &self.options.packs_dir.join(name.file_name()))?)
+        // Its records say for themselves whether they are of this pack, also where the header of the file is damaged.
+        Ok(PackReader::open_lenient(&self.options.disk, &self.options.packs_dir.join(name.file_name()))?)
     }
 
     /// Makes a pack, durable as an empty one, and its row. One at a time: a failed sync of the folder leaves every
@@ -120,6 +121,6 @@ impl Shared {
 
     /// Whether a copy of a bulk value that is not known to be damaged is in a pack.
     pub(crate) fn has_good_bulk(&self, hash: &ContentHash) -> Result<bool, StoreError> {
-        Ok(self.db.bulk_locations(hash)?.iter().any(|location| !location.damaged))
+        Ok(self.db.bulk_locations(hash)?.iter().any(|location| location.may_be_counted_on()))
     }
 }

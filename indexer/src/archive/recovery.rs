@@ -18,7 +18,7 @@ use super::error::OpenError;
 use super::{Shared, reader};
 use crate::dataset::DataSet;
 use crate::dataset::attributes::Attributes;
-use crate::db::{Batch, DbError, Entry, FacilityId, Job, PackId, PackRow};
+use crate::db::{Batch, DbError, Entry, FacilityId, Job, PackId, PackRow, Place};
 use crate::record::{HoldingBody, InstanceBody, read_statement};
 
 /// Entries of one transaction.
@@ -140,7 +140,12 @@ fn seal(shared: &Shared, name: &PackName, verified: u64) -> Result<(), OpenError
 /// What of a pack has to be verified before its records are trusted. A writer seals only what it has synced; a pack
 /// that its writer left open may hold records that were never synced, whole in header and trailer and torn between.
 fn verification(reader: &PackReader) -> Result<Verify, PackError> {
-    let sealed_by = reader.seal_index()?.map(|index| index.sealed_by);
+    let sealed_by = match reader.seal_index() {
+        Ok(index) => index.map(|index| index.sealed_by),
+        // Who sealed it is not known then; a scan gives the same list.
+        Err(PackError::Damaged { .. }) => None,
+        Err(error) => return Err(error),
+    };
     Ok(if sealed_by == Some(SealedBy::Writer) { Verify::Headers } else { Verify::Bodies })
 }
 
@@ -239,7 +244,33 @@ impl Replay<'_> {
     }
 
     fn entry(&self, record: &Record) -> Result<Option<Entry>, Failure> {
-        let place = place(self.pack, &record.extent());
+        entry_of(self.shared, self.reader, record, place(self.pack, &record.extent())).map_err(Failure)
+    }
+}
+
+/// What a record of `reader` is in the index once it stands at `place`; none for a seal.
+///
+/// # Errors
+/// In words, when it cannot become rows.
+pub(crate) fn entry_of(
+    shared: &Shared,
+    reader: &PackReader,
+    record: &Record,
+    place: Place,
+) -> Result<Option<Entry>, String> {
+    Made { shared, reader, place }.entry(record).map_err(|Failure(reason)| reason)
+}
+
+/// A record on its way to a row.
+struct Made<'a> {
+    shared: &'a Shared,
+    reader: &'a PackReader,
+    place: Place,
+}
+
+impl Made<'_> {
+    fn entry(&self, record: &Record) -> Result<Option<Entry>, Failure> {
+        let place = self.place;
         match record.kind {
             Kind::Bulk => Ok(Some(Entry::Bulk { hash: record.raw_sha256, place })),
             Kind::Seal => Ok(None),
@@ -279,6 +310,6 @@ impl Replay<'_> {
         let skeleton = reader::skeleton_of(self.shared, &body).map_err(Failure::never)?;
         let attributes = Attributes::read(&DataSet::new(&skeleton)).map_err(Failure::never)?;
         let facility = FacilityId(record.facility);
-        Ok(instance_entry(place(self.pack, &record.extent()), digest, facility, &body, attributes))
+        Ok(instance_entry(self.place, digest, facility, &body, attributes))
     }
 }

@@ -301,7 +301,7 @@ fn check(db: &Db, statement: &Statement) -> Result<(), StateError> {
             }
             Ok(())
         }
-        State::LegalHold(_) | State::StudyCode(_) => {
+        State::LegalHold(_) | State::StudyCode(_) | State::QualityMark(_) => {
             let study = storage_config::Uid::parse(&statement.subject.key)
                 .map_err(|error| invalid("study", error.to_string()))?;
             if db.has_study(&study)? { Ok(()) } else { Err(StateError::NotFound("study")) }

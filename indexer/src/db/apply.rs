@@ -12,13 +12,15 @@ use super::session::Session;
 use super::statement;
 use super::study;
 use super::touched::Touched;
+use super::verified;
 
 /// All tables that are derived from packs.
-const DERIVED: [&str; 33] = [
+const DERIVED: [&str; 35] = [
     "bulk_location",
     "code_choice",
     "code_rule",
     "conflict",
+    "damaged_record",
     "exam_order",
     "facility",
     "facility_code",
@@ -31,9 +33,10 @@ const DERIVED: [&str; 33] = [
     "patient",
     "patient_link",
     "pending_holding",
-    "quality_mark",
+    "removed",
     "report",
     "series",
+    "series_pack",
     "series_variant",
     "statement",
     "study",
@@ -122,6 +125,7 @@ fn settle(session: &Session<'_>, touched: &mut Touched) -> Result<(), DbError> {
 
 /// Empties all derived tables.
 pub(super) fn wipe(session: &Session<'_>) -> Result<(), DbError> {
+    verified::forget_found(session)?;
     for table in DERIVED {
         session.execute(&format!("DELETE FROM {table}"), [])?;
     }

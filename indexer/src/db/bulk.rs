@@ -7,6 +7,7 @@ use super::entry::{PackId, Place};
 use super::error::DbError;
 use super::session::{Session, signed, unsigned};
 use super::touched::Touched;
+use super::verified;
 
 /// A copy of a bulk value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,6 +16,15 @@ pub struct BulkLocation {
     pub place: Place,
     /// Whether it was found not to match its hash.
     pub damaged: bool,
+    /// Whether it is about to be removed, so that nothing new may count on it.
+    pub condemned: bool,
+}
+
+impl BulkLocation {
+    /// Whether an arriving instance may count on this copy instead of writing its own.
+    pub(crate) fn may_be_counted_on(&self) -> bool {
+        !self.damaged && !self.condemned
+    }
 }
 
 /// A copy of a bulk value that was found not to match its hash.
@@ -32,8 +42,8 @@ const INSERT: &str = "INSERT INTO bulk_location (hash, pack_id, record_at, body_
      ON CONFLICT (hash, pack_id, record_at) DO NOTHING";
 const DAMAGED: &str =
     "UPDATE bulk_location SET damaged = 1 WHERE hash = ?1 AND pack_id = ?2 AND record_at = ?3";
-const LOCATIONS: &str = "SELECT pack_id, record_at, body_length, damaged FROM bulk_location WHERE hash = ?1 \
-     ORDER BY damaged, pack_id, record_at";
+const LOCATIONS: &str = "SELECT pack_id, record_at, body_length, damaged, condemned FROM bulk_location WHERE hash = ?1 \
+     ORDER BY damaged, condemned, pack_id, record_at";
 const DAMAGED_COPIES: &str = "SELECT hash, pack_id, record_at, body_length, EXISTS (SELECT 1 FROM bulk_location o \
      WHERE o.hash = b.hash AND o.damaged = 0) FROM bulk_location b INDEXED BY bulk_location_damaged \
      WHERE damaged <> 0 ORDER BY pack_id, record_at LIMIT ?1 OFFSET ?2";
@@ -55,19 +65,21 @@ pub(super) fn add(
         let added = touched.added(place.pack);
         added.bulk_copies += 1;
         added.bulk_bytes += length;
+        verified::healed(session, hash)?;
     }
     Ok(())
 }
 
 pub(super) fn mark_damaged(session: &Session<'_>, hash: &ContentHash, place: Place) -> Result<(), DbError> {
     let at = signed(place.offset, "record position")?;
-    session.execute(DAMAGED, params![&hash.0[..], place.pack.0, at]).map(drop)
+    session.execute(DAMAGED, params![&hash.0[..], place.pack.0, at])?;
+    verified::again(session, place.pack)
 }
 
 pub(super) fn locations(session: &Session<'_>, hash: &ContentHash) -> Result<Vec<BulkLocation>, DbError> {
     session.rows(LOCATIONS, [&hash.0[..]], |row| {
         let place = Place { pack: PackId(row.get(0)?), offset: unsigned(row, 1)?, length: unsigned(row, 2)? };
-        Ok(BulkLocation { place, damaged: row.get(3)? })
+        Ok(BulkLocation { place, damaged: row.get(3)?, condemned: row.get(4)? })
     })
 }
 

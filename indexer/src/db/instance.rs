@@ -3,7 +3,7 @@
 use rusqlite::{Row, params};
 use storage_config::{ContentHash, Hasher};
 
-use super::entry::{Applied, InstanceEntry};
+use super::entry::{Applied, InstanceEntry, Place};
 use super::error::DbError;
 use super::holding::{self, Came};
 use super::machine;
@@ -13,11 +13,12 @@ use super::session::{Session, signed};
 use super::statement;
 use super::study;
 use super::touched::{Placed, Precedence, Touched};
+use super::verified;
 use super::version::{self, Versions};
 use super::visible;
 
 const KNOWN: &str = "SELECT id, study_row, series_row, study_variant_id, series_variant_id, rank, received_ms, \
-     facility_id, source, version, sop_uid FROM instance WHERE digest = ?1";
+     facility_id, source, version, sop_uid, damaged, condemned FROM instance WHERE digest = ?1";
 const INSERT: &str = "INSERT INTO instance (digest, study_row, series_row, version, instance_number, rank, \
      received_ms, facility_id, study_variant_id, series_variant_id, pack_id, record_at, body_length, \
      length, frames, sop_uid, sop_class, transfer_syntax, source, patient_scope, bulk_digest, notes, json) \
@@ -25,10 +26,12 @@ const INSERT: &str = "INSERT INTO instance (digest, study_row, series_row, versi
      ?23)";
 const MOVE: &str = "UPDATE instance SET received_ms = ?2, facility_id = ?3, source = ?4, patient_scope = ?5, \
      pack_id = ?6, record_at = ?7, body_length = ?8 WHERE id = ?1";
+const REPLACE: &str = "UPDATE instance SET pack_id = ?2, record_at = ?3, body_length = ?4, damaged = 0, \
+     condemned = 0 WHERE id = ?1";
 const INSERT_FRAMES: &str = "INSERT INTO frame_table (instance_id, bytes, pixels) VALUES (?1, ?2, ?3)";
 
 #[cfg(test)]
-pub(super) const HOT: &[&str] = &[KNOWN, MOVE];
+pub(super) const HOT: &[&str] = &[KNOWN, MOVE, REPLACE];
 
 /// Version number of a row between its insertion and the decision what it is.
 pub(super) const UNDECIDED: i64 = -1;
@@ -40,6 +43,8 @@ struct KnownRow {
     source: String,
     served: bool,
     sop_uid: String,
+    /// Its record is damaged or about to be removed: the one that comes takes its place.
+    to_be_replaced: bool,
 }
 
 /// Applies an instance record.
@@ -53,6 +58,9 @@ pub(super) fn apply(
     if let Some(known) = session.row(KNOWN, [&entry.digest.0[..]], |row| known_row(row, entry))? {
         let new = holding::note(session, known.placed.instance, came)?;
         touched.added(entry.place.pack).holdings += i64::from(new);
+        if known.to_be_replaced {
+            replace(session, &known, entry.place)?;
+        }
         let earlier = (entry.received_ms, entry.facility.0, entry.source.as_str())
             < (known.placed.precedence.received_ms, known.facility, known.source.as_str());
         if earlier {
@@ -150,6 +158,13 @@ fn bulk_digest(entry: &InstanceEntry) -> Vec<u8> {
     hasher.finish().0.to_vec()
 }
 
+/// The same instance by a record that takes the place of one that is damaged or about to be removed.
+fn replace(session: &Session<'_>, known: &KnownRow, place: Place) -> Result<(), DbError> {
+    let (at, length) = (signed(place.offset, "record position")?, signed(place.length, "body length")?);
+    session.execute(REPLACE, params![known.placed.instance, place.pack.0, at, length])?;
+    verified::again_one(session, known.placed.series)
+}
+
 /// The same instance by an earlier record that is applied later: the row tells of the earlier one from now on.
 fn came_earlier(
     session: &Session<'_>,
@@ -191,5 +206,6 @@ fn known_row(row: &Row<'_>, entry: &InstanceEntry) -> rusqlite::Result<KnownRow>
         source: row.get(8)?,
         served: version == 0,
         sop_uid: row.get(10)?,
+        to_be_replaced: row.get::<_, bool>(11)? || row.get::<_, bool>(12)?,
     })
 }

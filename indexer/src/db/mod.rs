@@ -11,6 +11,7 @@ mod conflict;
 mod content;
 mod entry;
 mod error;
+mod evidence;
 mod facility;
 mod faults;
 mod find;
@@ -34,6 +35,8 @@ mod stating;
 mod study;
 mod total;
 mod touched;
+mod verified;
+mod verifying;
 mod version;
 mod visible;
 mod word;
@@ -50,6 +53,7 @@ pub use entry::{
     Applied, Batch, ConflictKind, Entry, FacilityId, InstanceEntry, Job, PackId, PeerEvent, Place,
 };
 pub use error::{DbError, DbErrorKind};
+pub use evidence::{EvidenceRow, ExaminedInstance, ExaminedSeries, ExaminedStudy};
 pub use facility::FacilityCode;
 pub use faults::{DbCall, DbFault, DbFaults};
 pub use holding::HoldingRow;
@@ -63,6 +67,7 @@ pub use series::SeriesRow;
 pub use sqlite::{Checkpointed, DbOptions, SqliteDb, WalLimits};
 pub use statement::{OrdersBy, RejectedArrival, ReportsBy, Stated, StudyWithoutOrder, SubjectRow};
 pub use total::Totals;
+pub use verified::{DamagedRecord, PackVerified, SeriesToVerify, SeriesVerified};
 
 use crate::query::{GroupKey, IdentityGroup, Page, Query};
 use session::Session;

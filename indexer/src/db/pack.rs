@@ -20,6 +20,8 @@ pub struct PackRow {
     pub length: u64,
     /// How far it is indexed, in bytes.
     pub checkpoint: u64,
+    /// Whether compaction moved elsewhere what is to stay of it: its file is gone, or about to go.
+    pub removed: bool,
 }
 
 const FIND: &str = "SELECT id FROM pack WHERE name = ?1";
@@ -28,7 +30,7 @@ const ADVANCE: &str = "UPDATE pack SET checkpoint = max(checkpoint, ?2), instanc
      data_set_bytes = data_set_bytes + ?4, holdings = holdings + ?5, bulk_copies = bulk_copies + ?6, \
      bulk_bytes = bulk_bytes + ?7 WHERE id = ?1";
 const SEAL: &str = "UPDATE pack SET sealed = 1, length = ?2 WHERE id = ?1";
-const ALL: &str = "SELECT id, name, sealed, length, checkpoint FROM pack ORDER BY id";
+const ALL: &str = "SELECT id, name, sealed, length, checkpoint, removed FROM pack ORDER BY id";
 const CHECKPOINT: &str = "SELECT checkpoint FROM pack WHERE id = ?1";
 
 #[cfg(test)]
@@ -68,6 +70,7 @@ pub(super) fn all(session: &Session<'_>) -> Result<Vec<PackRow>, DbError> {
             sealed: row.get(2)?,
             length: unsigned(row, 3)?,
             checkpoint: unsigned(row, 4)?,
+            removed: row.get(5)?,
         })
     })
 }

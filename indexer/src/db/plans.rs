@@ -6,10 +6,10 @@ use rusqlite::params_from_iter;
 use super::session::Session;
 use super::sqlite::{DbOptions, SqliteDb};
 use super::{
-    bulk, coding, conflict, content, find, holding, instance, pack, patient, prior, retrieve, series, show,
-    statement,
+    bulk, coding, conflict, content, evidence, find, holding, instance, pack, patient, prior, retrieve,
+    series, show, statement,
 };
-use super::{study, version, visible, word};
+use super::{study, verified, version, visible, word};
 use crate::query::{Level, Query};
 
 fn with_database(test: impl FnOnce(&Session<'_>)) {
@@ -44,6 +44,7 @@ fn statements_of_storing_and_retrieving_use_indexes() {
             &coding::hot(),
             conflict::HOT,
             content::HOT,
+            evidence::HOT,
             holding::HOT,
             instance::HOT,
             pack::HOT,
@@ -54,6 +55,7 @@ fn statements_of_storing_and_retrieving_use_indexes() {
             show::HOT,
             study::HOT,
             version::HOT,
+            verified::HOT,
             visible::HOT,
             &statement::hot(),
             word::HOT,

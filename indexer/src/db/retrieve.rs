@@ -137,8 +137,9 @@ const SERIES: &str = "SELECT r.id, r.series_number, r.series_uid FROM study s JO
 const VERSION: &str = "SELECT c.kind, i.notes FROM instance i LEFT JOIN conflict c ON c.study_row = i.study_row \
      AND c.kind IN (1, 2, 3) AND c.series_row = i.series_row AND c.sop_uid = i.sop_uid AND c.digest = i.digest \
      WHERE i.id = ?1";
-const HELD: &str = "SELECT (SELECT h.last_ms FROM holding h WHERE h.instance_id = i.id AND h.facility_id = ?2) \
-     FROM instance i WHERE i.digest = ?1";
+/// The second: the record of the instance is damaged or about to be removed, so that it has to be written again.
+const HELD: &str = "SELECT (SELECT h.last_ms FROM holding h WHERE h.instance_id = i.id AND h.facility_id = ?2), \
+     i.damaged <> 0 OR i.condemned <> 0 FROM instance i WHERE i.digest = ?1";
 const WITHDRAWN: &str = "SELECT max(through_ms), max(safety) FROM withdrawn \
      WHERE digest = ?1 AND facility_id IN (-1, ?2)";
 const FRAMES: &str = "SELECT bytes, pixels FROM frame_table WHERE instance_id = ?1";
@@ -216,7 +217,7 @@ pub(super) fn known(
     hashes: &[ContentHash],
 ) -> Result<Known, DbError> {
     let asked = params![&digest.0[..], facility.0];
-    let held: Option<Option<i64>> = session.row(HELD, asked, |row| row.get(0))?;
+    let held: Option<(Option<i64>, bool)> = session.row(HELD, asked, |row| Ok((row.get(0)?, row.get(1)?)))?;
     let (through, rejected) = match held {
         Some(_) => session
             .row(WITHDRAWN, asked, |row| {
@@ -227,12 +228,13 @@ pub(super) fn known(
     };
     let mut places = Vec::with_capacity(hashes.len());
     for hash in hashes {
-        let good = bulk::locations(session, hash)?.into_iter().find(|location| !location.damaged);
+        let good = bulk::locations(session, hash)?.into_iter().find(|location| location.may_be_counted_on());
         places.push(good.map(|location| location.place));
     }
-    let last_ms = held.flatten();
+    let good = held.filter(|(_, to_be_replaced)| !to_be_replaced);
+    let last_ms = good.and_then(|(last_ms, _)| last_ms);
     Ok(Known {
-        instance: held.is_some(),
+        instance: good.is_some(),
         held: last_ms.is_some_and(|last_ms| through.is_none_or(|through| last_ms > through)),
         withdrawn_through_ms: through,
         rejected,

@@ -36,6 +36,8 @@ pub struct Totals {
     pub identity_conflicts: u64,
     /// Records that could not become rows, damaged stretches of packs among them.
     pub unindexable: u64,
+    /// Other stretches of packs that are damaged and not repaired.
+    pub damaged_records: u64,
     /// Copies of bulk values that are known to be damaged.
     pub damaged_copies: u64,
 }
@@ -79,6 +81,7 @@ pub(super) fn read(session: &Session<'_>) -> Result<Totals, DbError> {
         conflicts: count(CONFLICTS)?,
         identity_conflicts: count(IDENTITY_CONFLICTS)?,
         unindexable: count(UNINDEXABLE)?,
+        damaged_records: super::verified::count(session)?,
         damaged_copies: super::bulk::count_damaged(session)?,
     })
 }

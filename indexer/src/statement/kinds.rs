@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use storage_config::{ContentHash, Uid};
 
 use super::codes::{CodeRule, StudyCode};
+use super::quality::QualityMark;
 use super::{Order, Report, StatementError, invalid, text};
 use crate::query::GroupKey;
 
@@ -42,6 +43,8 @@ pub enum State {
     Order(Box<Order>),
     /// What a reader found; the subject is [`Report::key`].
     Report(Box<Report>),
+    /// What a reader says the pictures of a study are worth; the subject is its Study Instance UID.
+    QualityMark(QualityMark),
 }
 
 /// Names a kind of statement.
@@ -65,6 +68,8 @@ pub enum Kind {
     Order,
     /// [`State::Report`].
     Report,
+    /// [`State::QualityMark`].
+    QualityMark,
 }
 
 impl Kind {
@@ -80,6 +85,7 @@ impl Kind {
             Kind::CodeRule => 7,
             Kind::Order => 8,
             Kind::Report => 9,
+            Kind::QualityMark => 10,
         }
     }
 }
@@ -98,6 +104,7 @@ impl State {
             State::CodeRule(_) => Kind::CodeRule,
             State::Order(_) => Kind::Order,
             State::Report(_) => Kind::Report,
+            State::QualityMark(_) => Kind::QualityMark,
         }
     }
 
@@ -150,6 +157,10 @@ impl State {
             State::Report(report) => {
                 report.check()?;
                 true
+            }
+            State::QualityMark(mark) => {
+                mark.check()?;
+                is_uid(key)
             }
         };
         if fits { Ok(()) } else { Err(invalid("subject", "does not fit the state")) }

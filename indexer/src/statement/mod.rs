@@ -8,6 +8,7 @@ mod codes;
 pub mod fold;
 mod kinds;
 mod order;
+mod quality;
 mod report;
 mod time;
 
@@ -22,6 +23,7 @@ pub use kinds::{
 pub use order::{
     IDENTIFIERS_MAX, ORDERED_EXAMS_MAX, Order, OrderStatus, OrderedFor, OrderedIdentifier, OrderedItem,
 };
+pub use quality::QualityMark;
 pub use report::{REPORT_CHARS_MAX, Report};
 pub use time::{HybridTime, NotATime};
 

@@ -81,6 +81,7 @@ impl World {
             disk: self.disk.disk(),
             packs_dir: PACKS.into(),
             cache_dir: Some(self.dir.path().join("cache")),
+            replica: None,
             scan: ScanLimits::default(),
             store: self.limits,
             now_ms,

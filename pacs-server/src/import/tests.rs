@@ -47,6 +47,7 @@ impl Bench {
             disk,
             packs_dir: data.join("packs"),
             cache_dir: None,
+            replica: None,
             scan: config.scan,
             store,
             now_ms: || 1_700_000_000_000,

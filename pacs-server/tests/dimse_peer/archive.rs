@@ -15,6 +15,7 @@ pub fn open(folder: &Path) -> Arc<Archive> {
         disk: Disk::Real,
         packs_dir: folder.join("packs"),
         cache_dir: None,
+        replica: None,
         scan: ScanLimits::default(),
         // The tests' disk may be a small one.
         store: StoreLimits { min_free_bytes: 1 << 20, ..StoreLimits::default() },

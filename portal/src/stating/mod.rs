@@ -10,6 +10,7 @@ mod fields;
 mod legal_hold;
 mod orders;
 mod patients;
+mod quality;
 mod reports;
 mod reuse;
 mod site;
@@ -54,6 +55,7 @@ pub(crate) fn routes() -> Router<Portal> {
             get(legal_hold::one).post(legal_hold::set).delete(legal_hold::clear),
         )
         .route("/api/v1/studies/{study}/codes", get(codes::one).post(codes::choose))
+        .route("/api/v1/studies/{study}/quality", get(quality::one).post(quality::mark))
         .route("/api/v1/codes/review", get(codes::review))
         .route("/api/v1/orders", get(orders::list).post(orders::take))
         .route("/api/v1/orders/{id}", get(orders::one).patch(orders::change))

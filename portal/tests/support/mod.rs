@@ -40,6 +40,7 @@ impl Rig {
             disk: Disk::Real,
             packs_dir: packs_dir.clone(),
             cache_dir: Some(dir.path().join("cache")),
+            replica: None,
             scan: ScanLimits::default(),
             store,
             now_ms: || NOW_MS.fetch_add(1, Ordering::SeqCst),

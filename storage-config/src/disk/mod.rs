@@ -41,11 +41,15 @@ pub enum SyncPoint {
     Recovery,
     /// The directory of packs at the start.
     RecoveryDirectory,
+    /// Records that were copied into a new pack, before the old ones may go.
+    Copy,
+    /// The directory after a pack was removed.
+    Removal,
 }
 
 impl SyncPoint {
     /// Every sync point.
-    pub const ALL: [SyncPoint; 7] = [
+    pub const ALL: [SyncPoint; 9] = [
         SyncPoint::PackCreate,
         SyncPoint::PackDirectory,
         SyncPoint::Group,
@@ -53,6 +57,8 @@ impl SyncPoint {
         SyncPoint::Seal,
         SyncPoint::Recovery,
         SyncPoint::RecoveryDirectory,
+        SyncPoint::Copy,
+        SyncPoint::Removal,
     ];
 }
 
@@ -66,6 +72,8 @@ impl fmt::Display for SyncPoint {
             SyncPoint::Seal => "seal",
             SyncPoint::Recovery => "recovery",
             SyncPoint::RecoveryDirectory => "recovery-directory",
+            SyncPoint::Copy => "copy",
+            SyncPoint::Removal => "removal",
         })
     }
 }
@@ -306,6 +314,13 @@ impl DiskFile {
         match self {
             DiskFile::Real(file) => file.sync_data(),
             DiskFile::Simulated(file) => file.sync_data(point),
+        }
+    }
+
+    /// Asks the system to read a range from the disk when it is read next, not from memory. Promises nothing.
+    pub fn forget_cached(&self, offset: u64, length: u64) {
+        if let DiskFile::Real(file) = self {
+            real::forget_cached(file, offset, length);
         }
     }
 

@@ -134,3 +134,8 @@ pub(super) fn start_writeback(file: &File, offset: u64, length: u64) {
     // sync_file_range does; pages that are being written stay in the cache.
     let _ = rustix::fs::fadvise(file, offset, NonZeroU64::new(length), Advice::DontNeed);
 }
+
+pub(super) fn forget_cached(file: &File, offset: u64, length: u64) {
+    // Drops pages that are clean; what is still being written is read from memory, which is all there is of it.
+    let _ = rustix::fs::fadvise(file, offset, NonZeroU64::new(length), Advice::DontNeed);
+}

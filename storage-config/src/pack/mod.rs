@@ -11,6 +11,7 @@ mod reader;
 mod recover;
 mod scan;
 mod stream;
+mod verify;
 mod writer;
 
 pub use error::{PackError, PackErrorKind};
@@ -20,4 +21,5 @@ pub use name::{Identity, PackName, PackNameError};
 pub use reader::{HeaderState, PackReader, Record};
 pub use recover::seal_as_is;
 pub use scan::{Scan, Scanned, Verify, scan};
+pub use verify::Body;
 pub use writer::{Extent, PackWriter, Sealed};

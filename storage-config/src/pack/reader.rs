@@ -349,6 +349,20 @@ impl PackReader {
         self.file.append_to(out, length, offset).map_err(|source| self.io("reading", source))
     }
 
+    /// Asks the system to read a range from the disk when it is read next, not from memory. Promises nothing.
+    pub(super) fn forget_cached(&self, offset: u64, length: u64) {
+        self.file.forget_cached(offset, length);
+    }
+
+    /// The `length` bytes from `offset` on as they stand in the file, appended to `out`: to compare packs.
+    ///
+    /// # Errors
+    /// What the disk says; an end of the file before that is one.
+    pub fn read_raw(&self, out: &mut Vec<u8>, length: usize, offset: u64) -> Result<(), PackError> {
+        self.forget_cached(offset, length as u64);
+        self.append_to(out, length, offset)
+    }
+
     fn damaged(&self, offset: u64, what: &'static str) -> PackError {
         PackError::Damaged { pack: self.name, offset, what }
     }

@@ -16,14 +16,6 @@ CREATE TABLE study_evidence (
 ) STRICT;
 CREATE INDEX study_evidence_rule ON study_evidence (rule);
 
--- Readers' marks of the quality of studies, one for each reader.
-CREATE TABLE quality_mark (
-    subject_row INTEGER PRIMARY KEY REFERENCES subject (id),
-    study_uid TEXT NOT NULL,
-    time_ms INTEGER NOT NULL
-) STRICT;
-CREATE INDEX quality_mark_study ON quality_mark (study_uid);
-
 -- Studies that were withdrawn have no patient any more; they are found by what their instances say.
 CREATE INDEX study_variant_patient ON study_variant (patient_id, issuer) WHERE patient_id <> '';
 CREATE INDEX withdrawal_study ON withdrawal (study_uid);

@@ -155,5 +155,7 @@ fn apply(
         State::CodeRule(state) => code::rule(session, subject, statement, state),
         State::Order(state) => order::apply(session, subject, statement.time, state),
         State::Report(state) => report::apply(session, subject, statement.time, state),
+        // The subject is the study: its current statement is all there is to look up.
+        State::QualityMark(_) => Ok(()),
     }
 }

@@ -1,0 +1,175 @@
+//! A pass over one pack: every record read again from the disk, its checksums and its hash compared.
+
+use storage_config::ContentHash;
+use storage_config::pack::{
+    Body, FILE_HEADER_LENGTH, HeaderState, Kind, PackReader, Record, Scanned, SealIndex, Verify, scan,
+};
+
+use super::pace::Pace;
+
+/// Bytes between two times that the place of a pass is kept.
+const KEEP_EVERY: u64 = 32 << 20;
+
+/// A stretch of a pack that is not what was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Finding {
+    /// Where it begins and ends, in bytes.
+    pub(super) from: u64,
+    pub(super) to: u64,
+    /// What stood there, where that is known.
+    pub(super) kind: Option<Kind>,
+    /// The hash of the body that stood there, where it is known.
+    pub(super) hash: Option<ContentHash>,
+    /// In words.
+    pub(super) what: &'static str,
+}
+
+/// What a pass looks at.
+pub(super) struct Pass<'a> {
+    pub(super) reader: &'a PackReader,
+    /// Up to where the pack is known to hold what was acknowledged.
+    pub(super) length: u64,
+    /// Where the pass begins: where a record does, or before.
+    pub(super) from: u64,
+    /// Share of the records that are read, in percent, and what decides which.
+    pub(super) percent: u8,
+    pub(super) seed: u64,
+}
+
+/// How a pass ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Passed {
+    /// Where it goes on; none at its end.
+    pub(super) place: Option<u64>,
+    /// Records that were read.
+    pub(super) records: u64,
+}
+
+/// What is told of a pass while it runs.
+pub(super) enum Told {
+    /// A damaged stretch.
+    Found(Finding),
+    /// A place from which a later pass could go on.
+    Keep(u64),
+}
+
+impl Pass<'_> {
+    /// Reads the pack, or the part of it that is wanted.
+    pub(super) fn run(&self, pace: &mut Pace<'_>, tell: &mut dyn FnMut(Told)) -> Passed {
+        let mut list = SealList::read(self.reader);
+        if self.from <= FILE_HEADER_LENGTH {
+            self.look_at_ends(&list, tell);
+        }
+        let (mut end, mut kept) = (self.from.max(FILE_HEADER_LENGTH), pace.bytes);
+        let mut passed = Passed { place: None, records: 0 };
+        for scanned in scan(self.reader, end, Verify::Headers) {
+            match scanned {
+                Ok(Scanned::Record(record)) if record.end() <= self.length => {
+                    end = record.end();
+                    if !self.wants(&record) {
+                        continue;
+                    }
+                    match read(self.reader, &record, pace) {
+                        Body::Whole => {}
+                        Body::Unread => return Passed { place: Some(record.offset), ..passed },
+                        Body::Damaged(what) => list.record(&record, what, tell),
+                    }
+                    passed.records += 1;
+                    if pace.bytes - kept >= KEEP_EVERY {
+                        kept = pace.bytes;
+                        tell(Told::Keep(end));
+                    }
+                }
+                Ok(Scanned::Gap { from, to }) if from < self.length => {
+                    end = to.min(self.length);
+                    list.stretch(from, end, tell);
+                }
+                Ok(Scanned::Sealed { .. }) => end = self.length,
+                Ok(_) => break,
+                // What the disk cannot read comes out as a gap; a record of a later version cannot be judged.
+                Err(error) => tracing::warn!(%error, "a stretch of a pack cannot be verified"),
+            }
+        }
+        if end < self.length {
+            list.stretch(end, self.length, tell);
+        }
+        passed
+    }
+
+    fn wants(&self, record: &Record) -> bool {
+        // A multiplication spreads neighbours (splitmix64); which records are read is no secret.
+        let mixed = (record.offset ^ self.seed).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 33;
+        self.percent >= 100 || mixed % 100 < u64::from(self.percent)
+    }
+
+    /// The header of the file and the list in the seal: both can be done without, and both are read here.
+    fn look_at_ends(&self, list: &SealList, tell: &mut dyn FnMut(Told)) {
+        let finding = |from, to, kind, what| Told::Found(Finding { from, to, kind, hash: None, what });
+        if self.reader.header_state() != HeaderState::Whole {
+            tell(finding(0, FILE_HEADER_LENGTH, None, "the header of the file"));
+        }
+        if let Some((from, to)) = list.damaged {
+            tell(finding(from, to, Some(Kind::Seal), "the list of records at the end"));
+        }
+    }
+}
+
+/// Reads one record again.
+pub(super) fn read(reader: &PackReader, record: &Record, pace: &mut Pace<'_>) -> Body {
+    let took = reader.verify_body(record, &mut |block| Ok::<bool, ()>(pace.took(block.len() as u64)));
+    took.unwrap_or(Body::Unread)
+}
+
+/// The list of records in the seal of a pack: what stood where nothing can be read any more.
+struct SealList {
+    index: Option<SealIndex>,
+    /// Where the seal is, if its list is damaged.
+    damaged: Option<(u64, u64)>,
+}
+
+impl SealList {
+    fn read(reader: &PackReader) -> SealList {
+        let seal = reader.seal().ok().flatten();
+        let index = seal.as_ref().and_then(|_| reader.seal_index().ok().flatten());
+        let damaged = seal.filter(|_| index.is_none()).map(|seal| (seal.offset, seal.end()));
+        SealList { index, damaged }
+    }
+
+    /// Whether a stretch held nothing when the pack was sealed by a later start.
+    fn knows_gap(&self, from: u64, to: u64) -> bool {
+        let gaps = self.index.as_ref().map_or(&[][..], |index| &index.gaps);
+        gaps.iter().any(|gap| gap.from <= from && to <= gap.to)
+    }
+
+    fn record(&mut self, record: &Record, what: &'static str, tell: &mut dyn FnMut(Told)) {
+        if !self.knows_gap(record.offset, record.end()) {
+            let (kind, hash) = (Some(record.kind), Some(record.raw_sha256));
+            tell(Told::Found(Finding { from: record.offset, to: record.end(), kind, hash, what }));
+        }
+    }
+
+    /// Tells of a stretch without a whole record: of each record that stood there, where that is known.
+    fn stretch(&mut self, from: u64, to: u64, tell: &mut dyn FnMut(Told)) {
+        if self.knows_gap(from, to) {
+            return;
+        }
+        let entries = self.index.as_ref().map_or(&[][..], |index| &index.entries);
+        let first = entries.partition_point(|entry| entry.offset < from);
+        let mut any = false;
+        for entry in entries[first..].iter().take_while(|entry| entry.offset < to) {
+            any = true;
+            let (kind, hash) = (Some(entry.kind), Some(entry.raw_sha256));
+            let (from, to) = (entry.offset, entry.end());
+            tell(Told::Found(Finding { from, to, kind, hash, what: "the frame of a record" }));
+        }
+        if !any {
+            tell(Told::Found(Finding {
+                from,
+                to,
+                kind: None,
+                hash: None,
+                what: "no record can be read there",
+            }));
+        }
+    }
+}
