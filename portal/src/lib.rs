@@ -209,7 +209,11 @@ pub fn router(portal: Portal) -> Router {
         .route("/api/v1/instances/{sop_instance}/versions", get(api::versions))
         .route("/api/v1/instances/{sop_instance}/versions/{digest}", get(api::version));
     let mut all = pages.merge(programs).merge(stating::routes());
-    all = all.merge(review::routes()).merge(reconciliation::routes()).merge(reuse::routes()).merge(openapi::routes());
+    all = all
+        .merge(review::routes())
+        .merge(reconciliation::routes())
+        .merge(reuse::routes())
+        .merge(openapi::routes());
     if portal.site.gate.is_some() {
         all = all.merge(sign_in::router());
     }

@@ -15,8 +15,20 @@ const PROGRAMS: &str = "/api/";
 const REFUSAL_BYTES: usize = 4096;
 /// Fields of queries, as problems name them.
 const QUERY_FIELDS: [&str; 14] = [
-    "limit", "offset", "resolved", "proposed", "since", "study", "accession", "facility", "placer_number",
-    "filler_number", "patient_id", "ae_title", "address", "order",
+    "limit",
+    "offset",
+    "resolved",
+    "proposed",
+    "since",
+    "study",
+    "accession",
+    "facility",
+    "placer_number",
+    "filler_number",
+    "patient_id",
+    "ae_title",
+    "address",
+    "order",
 ];
 
 /// Why a request has no answer.
@@ -87,7 +99,8 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Asked<T> {
                 let text = error.body_text();
                 let why = text.rsplit("query string: ").next().unwrap_or_default();
                 let named = QUERY_FIELDS.into_iter().find(|name| {
-                    why.strip_prefix(name).is_some_and(|rest| rest.starts_with(':')) || why.contains(&format!("`{name}`"))
+                    why.strip_prefix(name).is_some_and(|rest| rest.starts_with(':'))
+                        || why.contains(&format!("`{name}`"))
                 });
                 Err(Problem::Invalid(named.unwrap_or("query"), why.to_owned()))
             }
@@ -99,7 +112,8 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Asked<T> {
 pub async fn told(request: Request, next: Next) -> Response {
     let of_programs = request.uri().path().starts_with(PROGRAMS);
     let response = next.run(request).await;
-    let kind = response.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let kind =
+        response.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     let status = response.status();
     if !of_programs || !status.is_client_error() || kind.starts_with("application/problem+json") {
         return response;

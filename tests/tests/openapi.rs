@@ -57,8 +57,11 @@ fn what_is_described_is_what_there_is() -> Result<()> {
     assert!(routes.len() > 30, "{} routes", routes.len());
     let mut wrong = Vec::new();
     for path in &routes {
-        let asked: String =
-            path.split('/').map(|part| if part.starts_with('{') { "x" } else { part }).collect::<Vec<_>>().join("/");
+        let asked: String = path
+            .split('/')
+            .map(|part| if part.starts_with('{') { "x" } else { part })
+            .collect::<Vec<_>>()
+            .join("/");
         // No route has this method, so that the answer names those that it has (RFC 9110 15.5.6).
         let answer = web.send("PROPFIND", &asked, &[], b"")?;
         assert_eq!(answer.status, 405, "{path}: {}", String::from_utf8_lossy(&answer.body));
@@ -73,7 +76,9 @@ fn what_is_described_is_what_there_is() -> Result<()> {
             wrong.push(format!("{path} has {allowed:?}, described: {:?}", described.get(path)));
         }
     }
-    wrong.extend(described.keys().filter(|path| !routes.contains(*path)).map(|path| format!("{path} is no route")));
+    wrong.extend(
+        described.keys().filter(|path| !routes.contains(*path)).map(|path| format!("{path} is no route")),
+    );
     assert!(wrong.is_empty(), "portal/data/openapi is not true:\n{}", wrong.join("\n"));
     server.stop()?;
     Ok(())
