@@ -14,17 +14,24 @@ use super::study;
 use super::touched::Touched;
 
 /// All tables that are derived from packs.
-const DERIVED: [&str; 31] = [
+const DERIVED: [&str; 39] = [
     "bulk_location",
     "code_choice",
     "code_rule",
     "conflict",
+    "decision_patient",
+    "decision_report",
+    "decision_study",
+    "delivery",
     "exam_order",
     "facility",
     "facility_code",
     "frame_table",
     "holding",
     "instance",
+    "ledger_due",
+    "ledger_entry",
+    "ledger_line",
     "legal_hold",
     "machine_clock",
     "pack",
@@ -32,6 +39,7 @@ const DERIVED: [&str; 31] = [
     "patient_link",
     "pending_holding",
     "report",
+    "reuse_decision",
     "series",
     "series_variant",
     "statement",

@@ -16,6 +16,7 @@ mod faults;
 mod find;
 mod holding;
 mod instance;
+mod ledger;
 mod machine;
 mod pack;
 mod patient;
@@ -59,6 +60,7 @@ pub use peer::{PeerRow, UnknownPeer};
 pub use retrieve::{FrameSource, InstanceAfter, InstanceRow, Known, Scope, VersionRow};
 pub use series::SeriesRow;
 pub use sqlite::{Checkpointed, DbOptions, SqliteDb, WalLimits};
+pub use statement::{DecisionsBy, DeliveriesBy, LedgerBy, LedgerSum};
 pub use statement::{OrdersBy, RejectedArrival, ReportsBy, Stated, StudyWithoutOrder, SubjectRow};
 pub use total::Totals;
 
