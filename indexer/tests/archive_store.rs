@@ -329,7 +329,10 @@ fn wait_until(mut holds: impl FnMut() -> bool) {
 }
 
 /// What later versions of the schema added, taken away again, the latest first.
-const OLDER: [&str; 5] = [
+const OLDER: [&str; 6] = [
+    "DROP TABLE study_evidence; DROP TABLE quality_mark; DROP INDEX study_variant_patient; \
+     DROP INDEX withdrawal_study; DROP INDEX study_to_examine; \
+     ALTER TABLE study DROP COLUMN examined_generation; PRAGMA user_version = 6;",
     "DROP TABLE exam_order; DROP TABLE report; PRAGMA user_version = 5;",
     "DROP TABLE study_code; DROP TABLE study_code_value; DROP TABLE code_choice; DROP TABLE code_rule; \
      DROP INDEX study_to_code; PRAGMA user_version = 4;",

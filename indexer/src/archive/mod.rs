@@ -29,6 +29,8 @@ mod packs;
 mod pool;
 mod reader;
 mod recovery;
+mod related;
+pub mod reuse;
 mod stating;
 mod store;
 mod stream_lane;
@@ -55,6 +57,8 @@ pub use job::{Expect, Outcome, Stored};
 pub use manifest::{Metadata, MetadataText, NotReadBack};
 pub use reader::InstanceReader;
 pub use recovery::Recovered;
+pub use related::{Related, issuer_of_facility, person_of};
+pub use reuse::{Asked, ReuseAnswer, ReuseSite};
 pub use stating::{Basis, Said, StateError, StateErrorKind};
 pub use store::{Origin, Store};
 pub use withdrawing::Withdraw;
@@ -124,6 +128,7 @@ pub(crate) struct Shared {
     manifests: Manifests,
     turns: Turns,
     coder: OnceLock<Coder>,
+    reuse_site: OnceLock<ReuseSite>,
     stop: Mutex<bool>,
     stopped: Condvar,
 }
@@ -159,6 +164,7 @@ impl Archive {
             records: Records::default(),
             turns: Turns::default(),
             coder: OnceLock::new(),
+            reuse_site: OnceLock::new(),
             stop: Mutex::new(false),
             stopped: Condvar::new(),
         });

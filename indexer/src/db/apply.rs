@@ -14,7 +14,7 @@ use super::study;
 use super::touched::Touched;
 
 /// All tables that are derived from packs.
-const DERIVED: [&str; 39] = [
+const DERIVED: [&str; 41] = [
     "bulk_location",
     "code_choice",
     "code_rule",
@@ -38,6 +38,7 @@ const DERIVED: [&str; 39] = [
     "patient",
     "patient_link",
     "pending_holding",
+    "quality_mark",
     "report",
     "reuse_decision",
     "series",
@@ -46,6 +47,7 @@ const DERIVED: [&str; 39] = [
     "study",
     "study_code",
     "study_code_value",
+    "study_evidence",
     "study_variant",
     "study_word",
     "subject",

@@ -23,6 +23,7 @@ mod patient;
 mod peer;
 #[cfg(test)]
 mod plans;
+mod prior;
 mod retrieve;
 mod row;
 mod series;
@@ -57,6 +58,7 @@ pub use machine::MachineClock;
 pub use pack::PackRow;
 pub use patient::GROUP_PATIENTS_MAX;
 pub use peer::{PeerRow, UnknownPeer};
+pub use prior::{HolderRow, PatientRow, PriorSeries, PriorStudy};
 pub use retrieve::{FrameSource, InstanceAfter, InstanceRow, Known, Scope, VersionRow};
 pub use series::SeriesRow;
 pub use sqlite::{Checkpointed, DbOptions, SqliteDb, WalLimits};

@@ -15,13 +15,14 @@ use super::faults::{DbCall, DbFaults};
 use super::session::Session;
 
 /// Schema versions in order; a file's `user_version` counts those it has.
-const MIGRATIONS: [&str; 7] = [
+const MIGRATIONS: [&str; 8] = [
     include_str!("migrations/0001_initial.sql"),
     include_str!("migrations/0002_reading.sql"),
     include_str!("migrations/0003_statements.sql"),
     include_str!("migrations/0004_damaged.sql"),
     include_str!("migrations/0005_codes.sql"),
     include_str!("migrations/0006_orders.sql"),
+    include_str!("migrations/0007_evidence.sql"),
     include_str!("migrations/0009_reuse.sql"),
 ];
 /// Page cache of the connection that writes, in KiB. It keeps the upper levels of the hash indexes.

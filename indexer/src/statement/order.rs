@@ -145,7 +145,10 @@ pub enum OrderStatus {
 
 impl Order {
     /// Checks what can be seen from the order alone.
-    pub(super) fn check(&self) -> Result<(), StatementError> {
+    ///
+    /// # Errors
+    /// Names the field that is wrong.
+    pub fn check(&self) -> Result<(), StatementError> {
         let patient = &self.patient;
         for (field, value) in [
             ("placer_number", &self.placer_number),

@@ -16,7 +16,7 @@ pub(super) struct Need {
 }
 
 /// Beginnings of paths, and what reading and changing below them needs; the first that fits counts.
-const TABLE: [(&str, Option<Action>, Option<Action>); 30] = [
+const TABLE: [(&str, Option<Action>, Option<Action>); 31] = [
     ("/sign-in", None, None),
     ("/sign-out", None, None),
     ("/language", None, None),
@@ -43,6 +43,7 @@ const TABLE: [(&str, Option<Action>, Option<Action>); 30] = [
     ("/api/v1/studies", Some(Action::SeeStudies), Some(Action::Withdraw)),
     ("/api/v1/orders", Some(Action::SeeStudies), Some(Action::Order)),
     ("/api/v1/reports", Some(Action::SeeStudies), Some(Action::Report)),
+    ("/api/v1/reuse/check", Some(Action::SeeStudies), Some(Action::SeeStudies)),
     ("/import", Some(Action::Store), Some(Action::Store)),
     ("/api/v1/imports", Some(Action::Store), Some(Action::Store)),
     ("/dicom-web", Some(Action::SeeStudies), Some(Action::Store)),
@@ -105,6 +106,7 @@ mod tests {
         assert_eq!(of(Method::PATCH, "/api/v1/orders/7"), (Some(Action::Order), true));
         assert_eq!(of(Method::POST, "/api/v1/reports"), (Some(Action::Report), true));
         assert_eq!(of(Method::GET, "/api/v1/reports/7"), (Some(Action::SeeStudies), false));
+        assert_eq!(of(Method::POST, "/api/v1/reuse/check"), (Some(Action::SeeStudies), true));
         assert_eq!(of(Method::POST, "/api/v1/something-new"), (Some(Action::AllowMachines), true));
         assert_eq!(of(Method::DELETE, "/assets-of-others"), (Some(Action::AllowMachines), true));
     }

@@ -11,6 +11,7 @@ mod legal_hold;
 mod orders;
 mod patients;
 mod reports;
+mod reuse;
 mod site;
 mod unmet;
 mod versions;
@@ -59,6 +60,7 @@ pub(crate) fn routes() -> Router<Portal> {
             get(reports::list).post(reports::take.layer(DefaultBodyLimit::max(REPORT_BYTES))),
         )
         .route("/api/v1/reconciliation", get(unmet::list))
+        .route("/api/v1/reuse/check", post(reuse::check))
         .route("/api/v1/reports/{id}", get(reports::one))
         .layer(DefaultBodyLimit::max(REQUEST_BYTES))
 }

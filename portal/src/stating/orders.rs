@@ -168,7 +168,7 @@ pub(super) async fn list(
 }
 
 /// Reads an order, and the code of the facility that orders.
-fn read(fields: &mut Fields) -> Result<(Order, Option<String>), Problem> {
+pub(super) fn read(fields: &mut Fields) -> Result<(Order, Option<String>), Problem> {
     let mut patient = fields.object("patient")?;
     let order = Order {
         facility: None,

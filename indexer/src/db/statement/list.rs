@@ -60,11 +60,11 @@ const REJECTED: &str = "SELECT DISTINCT w.digest, s.study_uid, i.sop_uid, h.faci
 #[cfg(test)]
 pub(super) const HOT: &[&str] = &[BY_NAME, SUBJECT];
 
-pub(super) fn stated(row: &Row<'_>) -> rusqlite::Result<(Option<i64>, String)> {
+pub(in crate::db) fn stated(row: &Row<'_>) -> rusqlite::Result<(Option<i64>, String)> {
     Ok((row.get(0)?, row.get(1)?))
 }
 
-pub(super) fn read((version, body): (Option<i64>, String)) -> Result<Stated, DbError> {
+pub(in crate::db) fn read((version, body): (Option<i64>, String)) -> Result<Stated, DbError> {
     let statement = Statement::from_json(body.as_bytes()).map_err(|_| DbError::Invalid("statement"))?;
     Ok(Stated { statement, version: version.and_then(number) })
 }

@@ -37,6 +37,7 @@ pub(super) use ledger::{
 pub(super) use link::linked_with;
 pub use list::{RejectedArrival, Stated, SubjectRow};
 pub(super) use list::{arrived_after_rejection, by_id, legal_holds, of_kind, subject, withdrawals};
+pub(super) use list::{read as read_stated, stated as stated_row};
 pub use order::OrdersBy;
 pub(super) use order::{of_study as orders_of_study, orders, studies_under};
 pub use report::ReportsBy;

@@ -1,0 +1,131 @@
+//! Which stored patients are, or may be, the person of an order: by number, and by what people said.
+//!
+//! How two records stand to each other is the business of [`crate::identity`]; this module only finds the records.
+
+use serde_json::{Map, Value};
+
+use super::{Archive, ReadError};
+use crate::db::{FacilityId, PatientRow};
+use crate::identity::{Birth, Ground, IdentityPolicy, PatientIdIs, Person, Relation, Said, Sex, relate};
+use crate::query::GroupKey;
+use crate::reuse::prior::IdentityStatus;
+
+/// Studies of a patient whose headers are asked who it is.
+const ROWS: u32 = 8;
+/// What stands before the number of a facility that is the issuer of its numbers. Values of headers have no backslash.
+const FACILITY: &str = "\\facility\\";
+
+/// A stored patient with its standing to a person.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Related {
+    /// The patient.
+    pub patient: GroupKey,
+    /// Its standing.
+    pub status: IdentityStatus,
+    /// What speaks for it, or against it, in words of [`Ground`] and [`crate::identity::Clash`].
+    pub grounds: Vec<String>,
+}
+
+/// The issuer of a facility's own numbers, where a source names none.
+#[must_use]
+pub fn issuer_of_facility(facility: FacilityId) -> String {
+    format!("{FACILITY}{}", facility.0)
+}
+
+/// Issuer and facility of a person's hospital number as rows have them.
+pub(super) fn source_of(person: &Person) -> (&str, FacilityId) {
+    let issuer = person.issuer.as_deref().unwrap_or_default();
+    match issuer.strip_prefix(FACILITY).and_then(|number| number.parse().ok()) {
+        Some(number) => ("", FacilityId(number)),
+        None => (issuer, FacilityId(0)),
+    }
+}
+
+impl Archive {
+    /// Stored patients that are the person of an order, may be, or clash with it; nobody twice, the nearest first.
+    ///
+    /// # Errors
+    /// When the index cannot be read.
+    pub fn related(&self, person: &Person) -> Result<Vec<Related>, ReadError> {
+        let db = self.db();
+        let number = person.hospital_number.as_deref().unwrap_or_default();
+        let counts = person.patient_id_is == PatientIdIs::Patient && !person.temporary;
+        let (issuer, facility) = source_of(person);
+        let found = if counts { db.patient_of_number(number, issuer, facility)? } else { None };
+        let Some(own) = found else { return Ok(Vec::new()) };
+        let policy = &self.reuse_policy_today().identity;
+        let mut related = Vec::new();
+        for key in db.linked_patients(own)? {
+            let rows = db.patient_rows(&key, ROWS)?;
+            if key == own {
+                related.extend(standing(person, &rows, policy).map(|(status, grounds)| Related {
+                    patient: key,
+                    status,
+                    grounds,
+                }));
+            } else if !rows.is_empty() {
+                let grounds = vec![word(&Ground::Confirmed)];
+                related.push(Related { patient: key, status: IdentityStatus::ConfirmedByPerson, grounds });
+            }
+        }
+        Ok(related)
+    }
+}
+
+/// The worst standing of what the studies of one patient say: one that clashes makes a collision of all.
+fn standing(
+    person: &Person,
+    rows: &[PatientRow],
+    policy: &IdentityPolicy,
+) -> Option<(IdentityStatus, Vec<String>)> {
+    let relations: Vec<Relation> =
+        rows.iter().map(|row| relate(person, &person_of(row), Said::Nothing, policy)).collect();
+    let collision = relations.iter().find(|relation| matches!(relation, Relation::Collision(_)));
+    let relation = collision.or_else(|| relations.first())?;
+    let grounds = match relation {
+        Relation::Same(_, grounds) | Relation::Candidate(grounds) => grounds.iter().map(word).collect(),
+        Relation::Collision(clashes) => clashes.iter().map(word).collect(),
+        Relation::NotListed(_) | Relation::Unrelated => Vec::new(),
+    };
+    Some((relation.status()?, grounds))
+}
+
+/// The person as a stored header describes it.
+#[must_use]
+pub fn person_of(row: &PatientRow) -> Person {
+    let text = |tag: &str| {
+        let value = row.attributes.get(tag).and_then(|attribute| attribute.get("Value")?.get(0));
+        value.and_then(Value::as_str).map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned)
+    };
+    let issuer = if row.issuer.is_empty() { issuer_of_facility(row.facility) } else { row.issuer.clone() };
+    Person {
+        issuer: Some(issuer),
+        hospital_number: Some(row.patient_id.clone()).filter(|number| !number.is_empty()),
+        patient_id_is: if row.scope.is_empty() { PatientIdIs::Patient } else { PatientIdIs::Order },
+        temporary: false,
+        name: name(&row.attributes),
+        birth: text("00100030").map_or(Birth::Unknown, |date| Birth::read(&date)),
+        sex: text("00100040").and_then(|sex| match sex.as_str() {
+            "M" => Some(Sex::Male),
+            "F" => Some(Sex::Female),
+            "O" => Some(Sex::Other),
+            _ => None,
+        }),
+        identifiers: Vec::new(),
+    }
+}
+
+/// The alphabetic representation of the name.
+fn name(attributes: &Map<String, Value>) -> Option<String> {
+    let value = attributes.get("00100010")?.get("Value")?.get(0)?;
+    let name = value.get("Alphabetic").or_else(|| value.get("Ideographic"))?.as_str()?;
+    Some(name.trim().to_owned()).filter(|name| !name.is_empty())
+}
+
+/// A word as answers write it.
+fn word(of: &impl serde::Serialize) -> String {
+    match serde_json::to_value(of) {
+        Ok(Value::String(word)) => word,
+        _ => String::new(),
+    }
+}

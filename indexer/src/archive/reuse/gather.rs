@@ -1,0 +1,258 @@
+//! From rows to what is known of each study of the patients of an order.
+//!
+//! Nothing is read here that needs a pack: what is in headers and pictures was gathered when the study went quiet.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::answer::{StudySeen, SubjectSeen};
+use super::exams;
+use crate::archive::{Archive, ReadError, Related};
+use crate::codes::coded::StudyCoding;
+use crate::codes::facts::Imaging;
+use crate::db::{FacilityId, PriorStudy, ReportsBy, Stated};
+use crate::reuse::Moment;
+use crate::reuse::prior::{
+    CompletenessFacts, Holding, IdentityFacts, IdentityStatus, IntegrityFacts, LicenceFacts, PerformedFacts,
+    Prior, QualityFacts, ReportVersion, SeriesFacts, Stamp, Withdrawal,
+};
+use crate::reuse::stated;
+use crate::statement::{OrderStatus, State};
+
+/// Studies of one patient that are looked at, the newest first.
+const STUDIES_MAX: u32 = 200;
+/// Studies under one number that were withdrawn and are looked at.
+const WITHDRAWN_MAX: u32 = 50;
+/// Reports of a study that are looked at.
+const REPORTS_MAX: u32 = 50;
+/// Withdrawals of a study that are looked at, the latest first.
+const WITHDRAWALS_MAX: u32 = 50;
+
+/// What gathering goes by.
+pub(super) struct Gathering<'a> {
+    pub archive: &'a Archive,
+    pub facilities: &'a BTreeMap<FacilityId, String>,
+    /// The identity group of the order's patient.
+    pub group: Option<&'a str>,
+}
+
+/// Whose study it is.
+struct Whose {
+    patient: Option<String>,
+    group: Option<String>,
+    identity: IdentityFacts,
+}
+
+impl Gathering<'_> {
+    /// The studies of a patient of which something is served.
+    pub(super) fn of_patient(
+        &self,
+        related: &Related,
+        out: &mut Vec<(Prior, StudySeen)>,
+    ) -> Result<(), ReadError> {
+        for study in self.archive.db().prior_studies(&related.patient, STUDIES_MAX)? {
+            let patient = related.patient.to_string();
+            let group = if super::is_same(related.status) { self.group.map(str::to_owned) } else { None };
+            let identity = self.identity(related.status, related.grounds.clone());
+            let whose =
+                Whose { group: group.or_else(|| Some(patient.clone())), patient: Some(patient), identity };
+            out.push(self.prior(study, whose)?);
+        }
+        Ok(())
+    }
+
+    /// The studies under a number of which everything was withdrawn.
+    pub(super) fn withdrawn(
+        &self,
+        (number, issuer, facility): (&str, &str, FacilityId),
+        out: &mut Vec<(Prior, StudySeen)>,
+    ) -> Result<(), ReadError> {
+        for study in self.archive.db().withdrawn_studies(number, issuer, facility, WITHDRAWN_MAX)? {
+            let grounds = vec!["hospital_number".to_owned()];
+            let identity = self.identity(IdentityStatus::SameHospitalNumber, grounds);
+            let whose = Whose { patient: None, group: self.group.map(str::to_owned), identity };
+            out.push(self.prior(study, whose)?);
+        }
+        Ok(())
+    }
+
+    fn identity(&self, status: IdentityStatus, grounds: Vec<String>) -> IdentityFacts {
+        IdentityFacts { status, grounds, stamp: Stamp::default() }
+    }
+
+    fn prior(&self, study: PriorStudy, whose: Whose) -> Result<(Prior, StudySeen), ReadError> {
+        let db = self.archive.db();
+        let uid = study.study.clone();
+        let coding = db.coding(&uid)?;
+        let orders = db.orders_of_study(&uid)?;
+        let (reports, reports_seen) = self.reports(&study)?;
+        let (withdrawals, withdrawals_seen) = self.withdrawals(&study)?;
+        let facility = self.code(study.facility);
+        let seen = StudySeen {
+            study: uid.to_string(),
+            patient: whose.patient,
+            identity: whose.identity.status,
+            facility: facility.clone(),
+            exam: if super::is_same(whose.identity.status) {
+                exam(&study, coding.as_ref())
+            } else {
+                String::new()
+            },
+            codes: coding.iter().flat_map(|coding| &coding.codes).map(|code| code.value.clone()).collect(),
+            codes_version: coding.as_ref().map(|coding| coding.version.clone()),
+            generation: study.generation,
+            examined_at: None,
+            verified_at: None,
+            reports: reports_seen,
+            marks: Vec::new(),
+            withdrawals: withdrawals_seen,
+        };
+        let prior = Prior {
+            study: uid.to_string(),
+            episode: self.episode(&study, &orders),
+            patient_group: whose.group,
+            identity: whose.identity,
+            modalities: modalities(&study),
+            exams: exams::of(coding.as_ref(), &orders),
+            images: Vec::new(),
+            performed: PerformedFacts::default(),
+            completeness: CompletenessFacts::default(),
+            integrity: IntegrityFacts { series: series(&study), stamp: Stamp::default() },
+            holdings: self.holdings(&study, &withdrawals),
+            reports,
+            quality: QualityFacts::default(),
+            licence: self.licence(facility.as_deref(), &study),
+            facility,
+        };
+        Ok((prior, seen))
+    }
+
+    /// The code of a facility, or its number where it has none.
+    fn code(&self, facility: FacilityId) -> Option<String> {
+        if facility == FacilityId(0) {
+            return None;
+        }
+        Some(self.facilities.get(&facility).cloned().unwrap_or_else(|| format!("#{}", facility.0)))
+    }
+
+    /// The episode that the study's order names, where its orders name one.
+    fn episode(&self, study: &PriorStudy, orders: &[Stated]) -> Option<String> {
+        let mut episodes = orders.iter().filter_map(|stated| match &stated.statement.state {
+            State::Order(order) if order.facility == Some(study.facility.0) => Some(order.episode.trim()),
+            _ => None,
+        });
+        let first = episodes.find(|episode| !episode.is_empty())?;
+        episodes.all(|other| other.is_empty() || other == first).then(|| first.to_owned())
+    }
+
+    fn reports(&self, study: &PriorStudy) -> Result<(Vec<ReportVersion>, Vec<SubjectSeen>), ReadError> {
+        let by = ReportsBy::Study(study.study.clone());
+        let (mut versions, mut seen) = (Vec::new(), Vec::new());
+        for current in self.archive.db().reports(&by, None, REPORTS_MAX, 0)? {
+            let statement = &current.statement;
+            let State::Report(report) = &statement.state else { continue };
+            let version = current.version.unwrap_or(0);
+            versions.push(stated::report(&statement.subject.key, version, report, statement.time.ms()));
+            seen.push(SubjectSeen { id: statement.subject.key.clone(), version });
+        }
+        Ok((versions, seen))
+    }
+
+    /// Withdrawals in force.
+    fn withdrawals(&self, study: &PriorStudy) -> Result<(Vec<Stated>, Vec<SubjectSeen>), ReadError> {
+        let all = self.archive.db().withdrawals_of(&study.study, WITHDRAWALS_MAX)?;
+        let in_force = |stated: &Stated| matches!(&stated.statement.state, State::Withdrawal(withdrawal) if !withdrawal.restored);
+        let kept: Vec<Stated> = all.into_iter().filter(in_force).collect();
+        let seen = kept.iter().map(|stated| SubjectSeen {
+            id: stated.statement.subject.key.clone(),
+            version: stated.version.unwrap_or(0),
+        });
+        let seen = seen.collect();
+        Ok((kept, seen))
+    }
+
+    /// Who holds the study. A withdrawal stands at each facility of which nothing is visible, one for the safety of
+    /// patients at the facility that said it, also where something of the study is still visible.
+    fn holdings(&self, study: &PriorStudy, withdrawals: &[Stated]) -> Vec<Holding> {
+        let name = |facility: FacilityId| self.code(facility).unwrap_or_default();
+        let mut holdings: Vec<Holding> = study
+            .holders
+            .iter()
+            .map(|holder| {
+                let of_it = |stated: &&Stated| match &stated.statement.state {
+                    State::Withdrawal(made) => made.facility.is_none_or(|number| number == holder.facility.0),
+                    _ => false,
+                };
+                let said = withdrawals.iter().find(of_it).map(withdrawal);
+                let unsaid = Withdrawal { reason: "not_told".to_owned(), at: None };
+                let withdrawn = (!holder.visible).then(|| said.unwrap_or(unsaid));
+                Holding { facility: name(holder.facility), withdrawn }
+            })
+            .collect();
+        let safety = |stated: &&Stated| match &stated.statement.state {
+            State::Withdrawal(made) => made.reason == crate::statement::Reason::PatientSafety,
+            _ => false,
+        };
+        if let Some(stated) = withdrawals.iter().find(safety) {
+            let facility = name(study.facility);
+            holdings.push(Holding { facility, withdrawn: Some(withdrawal(stated)) });
+        }
+        holdings
+    }
+
+    /// The licence as the configuration tells it: for the facility, and for the modality where it lists modalities.
+    fn licence(&self, facility: Option<&str>, study: &PriorStudy) -> LicenceFacts {
+        let told = facility.and_then(|code| self.archive.reuse_site().licences.get(code));
+        let licensed = told.and_then(|licence| match licence.licensed {
+            Some(false) => Some(false),
+            _ if !licence.modalities.is_empty() => {
+                Some(modalities(study).iter().all(|modality| licence.modalities.contains(modality)))
+            }
+            other => other,
+        });
+        LicenceFacts { licensed, stamp: Stamp::default() }
+    }
+}
+
+fn withdrawal(stated: &Stated) -> Withdrawal {
+    let reason = match &stated.statement.state {
+        State::Withdrawal(made) => made.reason.name(),
+        _ => "",
+    };
+    Withdrawal { reason: reason.to_owned(), at: Some(Moment { ms: stated.statement.time.ms() }) }
+}
+
+/// Modalities of the pictures; those of documents and of what is made from pictures say nothing of the exam.
+fn modalities(study: &PriorStudy) -> BTreeSet<String> {
+    let pictures = study.series.iter().filter(|series| series.is_picture && !series.modality.is_empty());
+    let of_exam = pictures.filter(|series| Imaging::of(&series.modality) != Imaging::Document);
+    of_exam.map(|series| series.modality.clone()).collect()
+}
+
+/// Series of pictures as far as rows tell of them.
+fn series(study: &PriorStudy) -> Vec<SeriesFacts> {
+    let pictures = study.series.iter().filter(|series| series.is_picture);
+    pictures
+        .map(|series| SeriesFacts {
+            series: series.series.clone(),
+            modality: Some(series.modality.clone()).filter(|modality| !modality.is_empty()),
+            generation: series.generation,
+            verification: None,
+            image_type: None,
+            secondary_capture: None,
+            was_lossy: None,
+            lossy: None,
+        })
+        .collect()
+}
+
+/// The exam in words.
+fn exam(study: &PriorStudy, coding: Option<&StudyCoding>) -> String {
+    let named = coding.map(|coding| coding.name.clone()).filter(|name| !name.is_empty());
+    let described = || study.attributes.get("00081030")?.get("Value")?.get(0)?.as_str().map(str::to_owned);
+    named.or_else(described).unwrap_or_default()
+}
+
+/// Whether an order is still one that its study can be known by.
+pub(super) fn stands(status: OrderStatus) -> bool {
+    !matches!(status, OrderStatus::Cancelled | OrderStatus::Reused)
+}

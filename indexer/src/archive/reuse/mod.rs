@@ -1,0 +1,196 @@
+//! The reuse check over stored studies: from an order to the decision and what was seen for it.
+//!
+//! | module | what |
+//! | --- | --- |
+//! | `answer` | the answer as it is given out |
+//! | `gather` | from rows to what is known of each study |
+//! | `exams` | which exams a study is said to be |
+//!
+//! The decision itself is [`crate::reuse::decide`]; this module gathers, it does not judge.
+
+mod answer;
+mod exams;
+mod gather;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
+
+pub use answer::{OrderSeen, ReuseAnswer, StudySeen, SubjectSeen};
+
+use super::related::{issuer_of_facility, source_of};
+use super::stating::StateError;
+use super::{Archive, Related, StoreError};
+use crate::db::{Db, DbError, FacilityId};
+use crate::identity::{PatientIdIs, Person};
+use crate::reuse::order::Archive as AskedArchive;
+use crate::reuse::policy::PolicyVersion;
+use crate::reuse::prior::{IdentityStatus, Prior};
+use crate::reuse::{Date, Moment, Policy, decide, stated};
+use crate::statement;
+
+/// Version of the rules by which evidence is gathered.
+pub const EVIDENCE_RULE: &str = "1";
+
+/// What the check knows of the site.
+#[derive(Debug, Clone)]
+pub struct ReuseSite {
+    /// The name under which this archive stands among those that were asked.
+    pub name: String,
+    /// The policy.
+    pub policy: Policy,
+    /// Licences of facilities by their codes.
+    pub licences: BTreeMap<String, SiteLicence>,
+}
+
+/// The licence of a facility as the configuration tells it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SiteLicence {
+    /// Whether it is licensed for imaging; none: not known.
+    pub licensed: Option<bool>,
+    /// Modalities it is licensed for (0008,0060); empty: not told.
+    pub modalities: BTreeSet<String>,
+}
+
+#[expect(clippy::expect_used, reason = "the shipped policy is read by tests")]
+static UNTOLD: LazyLock<ReuseSite> = LazyLock::new(|| ReuseSite {
+    name: "this archive".to_owned(),
+    policy: Policy::shipped().expect("the shipped policy"),
+    licences: BTreeMap::new(),
+});
+
+/// What is asked: an order that is kept here, or one that only comes with the question.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Asked {
+    /// By its name.
+    Order(String),
+    /// As it stands.
+    Inline(Box<statement::Order>),
+}
+
+impl Archive {
+    /// Tells the check of its site; before, it answers by the policy as shipped. Called once.
+    pub fn answer_reuse_for(&self, site: ReuseSite) {
+        if self.shared.reuse_site.set(site).is_err() {
+            tracing::warn!("the reuse check was told of its site twice");
+        }
+    }
+
+    pub(super) fn reuse_site(&self) -> &ReuseSite {
+        self.shared.reuse_site.get().unwrap_or_else(|| LazyLock::force(&UNTOLD))
+    }
+
+    /// The policy of the reuse decision that is in force today.
+    #[must_use]
+    pub fn reuse_policy_today(&self) -> &PolicyVersion {
+        let policy = &self.reuse_site().policy;
+        policy.in_force(self.today())
+    }
+
+    /// The calendar day, at +07:00.
+    #[must_use]
+    pub fn today(&self) -> Date {
+        Moment { ms: (self.shared.options.now_ms)() }.day(UTC_OFFSET_MINUTES)
+    }
+
+    /// Whether a stored exam can stand in for what is ordered: the decision over all that is known now.
+    ///
+    /// # Errors
+    /// [`StateError::NotFound`] when there is no such order, [`StateError::Invalid`] when one that comes with the
+    /// question is none; when the index cannot be read.
+    pub fn reuse_check(&self, asked: &Asked) -> Result<ReuseAnswer, StateError> {
+        self.reuse_check_on(asked, self.today())
+    }
+
+    /// The same, for a day.
+    ///
+    /// # Errors
+    /// As [`Archive::reuse_check`].
+    pub fn reuse_check_on(&self, asked: &Asked, today: Date) -> Result<ReuseAnswer, StateError> {
+        let (order, mut seen) = match asked {
+            Asked::Order(id) => {
+                let (order, current) = self.ordered(id)?;
+                (order, OrderSeen { id: Some(id.clone()), version: current.version, patient: None })
+            }
+            Asked::Inline(order) => {
+                order.check()?;
+                (statement::Order::clone(order), OrderSeen::default())
+            }
+        };
+        let facilities = facility_codes(self.db())?;
+        let facility = order.facility.map(FacilityId);
+        let person = stated::person(&order.patient, facility.map(issuer_of_facility));
+        let related = self.related(&person).map_err(unread)?;
+        let group = identity_group(&related);
+        seen.patient = related.first().map(|first| first.patient.to_string());
+        let (priors, studies) =
+            self.gather(&related, &person, group.as_deref(), &facilities).map_err(unread)?;
+        let asked = AskedArchive { name: self.reuse_site().name.clone(), answered: true };
+        let code = facility.and_then(|facility| facilities.get(&facility).cloned());
+        let question =
+            stated::order(seen.id.as_deref().unwrap_or_default(), &order, code, group, vec![asked]);
+        let question = crate::reuse::Order { id: seen.id.clone(), ..question };
+        let decision = decide(&question, &priors, &self.reuse_site().policy, today);
+        let studies = named(studies, &decision);
+        Ok(ReuseAnswer {
+            order: seen,
+            checked_at: Moment { ms: (self.shared.options.now_ms)() },
+            evidence_rule: EVIDENCE_RULE.to_owned(),
+            decision,
+            studies,
+        })
+    }
+
+    fn gather(
+        &self,
+        related: &[Related],
+        person: &Person,
+        group: Option<&str>,
+        facilities: &BTreeMap<FacilityId, String>,
+    ) -> Result<(Vec<Prior>, Vec<StudySeen>), super::ReadError> {
+        let gathering = gather::Gathering { archive: self, facilities, group };
+        let mut priors: Vec<(Prior, StudySeen)> = Vec::new();
+        for one in related {
+            gathering.of_patient(one, &mut priors)?;
+        }
+        if person.patient_id_is == PatientIdIs::Patient && !person.temporary {
+            let (issuer, facility) = source_of(person);
+            let number = person.hospital_number.as_deref().unwrap_or_default();
+            gathering.withdrawn((number, issuer, facility), &mut priors)?;
+        }
+        Ok(priors.into_iter().unzip())
+    }
+}
+
+/// Minutes from UTC to the time of Vietnam, in which days are counted.
+const UTC_OFFSET_MINUTES: i64 = 7 * 60;
+
+/// The latest code of each facility.
+fn facility_codes(db: &Db) -> Result<BTreeMap<FacilityId, String>, DbError> {
+    Ok(db.facility_codes()?.into_iter().map(|code| (code.facility, code.code)).collect())
+}
+
+/// The identity group: named by its least patient, so that it is one name whoever of them is ordered for.
+fn identity_group(related: &[Related]) -> Option<String> {
+    let same = related.iter().filter(|one| is_same(one.status));
+    same.map(|one| one.patient).min().map(|key| key.to_string())
+}
+
+fn is_same(status: IdentityStatus) -> bool {
+    use IdentityStatus::{ConfirmedByPerson, LinkedAutomatically, SameHospitalNumber};
+    matches!(status, SameHospitalNumber | LinkedAutomatically | ConfirmedByPerson)
+}
+
+/// What was seen of the studies that the decision names. Of a person who is not confirmed nothing more is told.
+fn named(studies: Vec<StudySeen>, decision: &crate::reuse::Answer) -> Vec<StudySeen> {
+    let listed = decision.priors.iter().flat_map(|prior| prior.studies.iter().chain(&prior.same_visit));
+    let names: BTreeSet<&String> =
+        listed.chain(decision.other_exams.iter().map(|other| &other.study)).collect();
+    studies.into_iter().filter(|seen| names.contains(&seen.study)).collect()
+}
+
+fn unread(error: super::ReadError) -> StateError {
+    match error {
+        super::ReadError::Index(error) => error.into(),
+        error => StoreError::Internal(error.to_string()).into(),
+    }
+}

@@ -1,0 +1,50 @@
+//! `/api/v1/reuse/check`: whether a stored exam can stand in for what is ordered. It says nothing and keeps nothing.
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::request::Parts;
+use indexer::archive::{Asked, ReuseAnswer};
+use indexer::statement::Order;
+use serde_json::{Map, Value};
+
+use super::fields::Fields;
+use super::site::{of_token, resolve};
+use super::{orders, say};
+use crate::Portal;
+use crate::problem::Problem;
+
+/// Most characters of an order's name.
+const NAME_CHARS: usize = 256;
+
+/// Answers for an order that is kept here, `{"order": "ID"}`, or for one that comes with the question,
+/// `{"order": {...}}` or the fields of the order themselves.
+pub(super) async fn check(
+    State(portal): State<Portal>,
+    parts: Parts,
+    body: Bytes,
+) -> Result<Json<ReuseAnswer>, Problem> {
+    let mut fields: Map<String, Value> = serde_json::from_slice(&body)
+        .map_err(|error| Problem::Invalid("body", format!("is no JSON object: {error}")))?;
+    let inline = match fields.remove("order") {
+        Some(Value::String(id)) if id.chars().count() <= NAME_CHARS => {
+            Fields(fields).end("body")?;
+            let answer = say(&portal.archive, move |archive| archive.reuse_check(&Asked::Order(id)));
+            return Ok(Json(answer.await?));
+        }
+        Some(Value::Object(order)) => {
+            Fields(fields).end("body")?;
+            order
+        }
+        None => fields,
+        Some(_) => return Err(Problem::Invalid("order", "is neither a name nor an order".into())),
+    };
+    let token = of_token(&parts);
+    let (order, facility) = orders::read(&mut Fields(inline))?;
+    let answer = say(&portal.archive, move |archive| {
+        let facility = resolve(archive, "ordering_facility", facility.as_deref(), token)?;
+        let asked = Asked::Inline(Box::new(Order { facility, ..order }));
+        archive.reuse_check(&asked).map_err(Problem::from)
+    });
+    Ok(Json(answer.await?))
+}
