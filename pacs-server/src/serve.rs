@@ -61,6 +61,7 @@ async fn serve(
 ) -> Result<()> {
     let facilities = Facilities::of(config, archive)?;
     code_studies(config, archive)?;
+    archive.keep_ledger().context("the ledger")?;
     let peer_log = Arc::new(PeerLog::default());
     let dimse = {
         let log = peer_log.clone();

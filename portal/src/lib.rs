@@ -9,6 +9,7 @@ mod arrival;
 mod assets;
 mod backups;
 mod calendar;
+pub mod csv;
 mod damage;
 mod download;
 mod figures;
@@ -16,6 +17,7 @@ mod frame;
 mod html;
 mod import;
 mod language;
+mod ledger;
 mod list;
 mod machines;
 mod problem;
@@ -204,7 +206,7 @@ pub fn router(portal: Portal) -> Router {
         .route("/api/v1/damaged", get(damage::list))
         .route("/api/v1/instances/{sop_instance}/versions", get(api::versions))
         .route("/api/v1/instances/{sop_instance}/versions/{digest}", get(api::version));
-    let mut all = pages.merge(programs).merge(stating::routes());
+    let mut all = pages.merge(programs).merge(stating::routes()).merge(ledger::routes());
     if portal.site.gate.is_some() {
         all = all.merge(sign_in::router());
     }

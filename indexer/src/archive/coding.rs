@@ -127,7 +127,10 @@ impl Archive {
         };
         let coding = StudyCoding::of(&mapping, chosen.as_ref(), &coder.catalogue, &coder.version);
         let new = NewCoding { study: study.clone(), generation, facility, basis: basis(&facts), coding };
-        Ok(self.in_index(move |db| db.set_coding(&new))?)
+        let coded = study.clone();
+        self.in_index(move |db| db.set_coding(&new))?;
+        // An exam that was made although a stored one was to stand in takes an entry of the ledger back.
+        Ok(self.in_index(move |db| db.study_coded(&coded))?)
     }
 
     /// Runs a small change when no answer waits, and waits for it.

@@ -123,23 +123,20 @@ impl Db {
         self.read(|session| statement::ledger_sums(session, by, days))
     }
 
-    /// Orders of which something changed that the ledger looks at, at most `limit`.
+    /// Orders of which something changed that the ledger looks at, and how often that was noted; at most `limit`.
     ///
     /// # Errors
     /// When the database fails.
-    pub fn ledger_due(&self, limit: u32) -> Result<Vec<String>, DbError> {
+    pub fn ledger_due(&self, limit: u32) -> Result<Vec<(String, i64)>, DbError> {
         self.read(|session| statement::ledger_due(session, limit))
     }
 
-    /// Takes the note that an order is to be looked at away, or makes it again.
+    /// Takes the note that an order is to be looked at away, unless it was made again since it was `noted` so often.
     ///
     /// # Errors
     /// When the database fails; nothing is changed then.
-    pub fn set_ledger_due(&self, order: &str, due: bool) -> Result<(), DbError> {
-        self.write(|session| match due {
-            true => statement::note_due(session, order),
-            false => statement::looked_at(session, order),
-        })
+    pub fn ledger_looked_at(&self, order: &str, noted: i64) -> Result<(), DbError> {
+        self.write(|session| statement::looked_at(session, order, noted))
     }
 
     /// Notes that all orders with decisions since `since_ms` (milliseconds since 1970-01-01 UTC) are to be looked at.

@@ -44,12 +44,6 @@ impl LedgerEvent {
         }
     }
 
-    /// The event of a number.
-    pub(crate) fn of_number(number: i64) -> Option<LedgerEvent> {
-        use LedgerEvent::{ExamAvoided, ExamReversed, FilmAvoided, FilmReversed};
-        [ExamAvoided, ExamReversed, FilmAvoided, FilmReversed].into_iter().find(|it| it.number() == number)
-    }
-
     /// Its name in records.
     #[must_use]
     pub fn name(self) -> &'static str {

@@ -2,6 +2,7 @@
 
 use portal::accounts::AccountJob;
 use serde::{Deserialize, Serialize};
+use storage_config::ContentHash;
 
 use crate::import::ImportJob;
 use crate::withdrawal::{RestoreJob, WithdrawJob};
@@ -30,6 +31,11 @@ pub enum Request {
         /// What it is called; may be empty.
         label: String,
     },
+    /// Look through the chains of the ledger.
+    VerifyLedger {
+        /// The hash of an entry that somebody wrote down.
+        head: Option<ContentHash>,
+    },
     /// Say how the server is.
     Status,
     /// Change the accounts of people, or list them.
@@ -45,6 +51,7 @@ impl Request {
             Request::Verify => Some("verify"),
             Request::Rebuild => Some("rebuild"),
             Request::Withdraw(_) | Request::Restore(_) | Request::BackupNoted { .. } => None,
+            Request::VerifyLedger { .. } => Some("ledger verify"),
             Request::Status | Request::Account(_) => None,
         }
     }

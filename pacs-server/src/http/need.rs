@@ -16,7 +16,7 @@ pub(super) struct Need {
 }
 
 /// Beginnings of paths, and what reading and changing below them needs; the first that fits counts.
-const TABLE: [(&str, Option<Action>, Option<Action>); 31] = [
+const TABLE: [(&str, Option<Action>, Option<Action>); 36] = [
     ("/sign-in", None, None),
     ("/sign-out", None, None),
     ("/language", None, None),
@@ -44,6 +44,11 @@ const TABLE: [(&str, Option<Action>, Option<Action>); 31] = [
     ("/api/v1/orders", Some(Action::SeeStudies), Some(Action::Order)),
     ("/api/v1/reports", Some(Action::SeeStudies), Some(Action::Report)),
     ("/api/v1/reuse/check", Some(Action::SeeStudies), Some(Action::SeeStudies)),
+    ("/api/v1/reuse/decisions", Some(Action::SeeStudies), Some(Action::Decide)),
+    ("/api/v1/deliveries", Some(Action::SeeStudies), Some(Action::Order)),
+    ("/api/v1/ledger", Some(Action::SeeLedger), Some(Action::ManageAccounts)),
+    ("/ledger", Some(Action::SeeLedger), Some(Action::ManageAccounts)),
+    ("/reuse/record", Some(Action::SeeStudies), Some(Action::Decide)),
     ("/import", Some(Action::Store), Some(Action::Store)),
     ("/api/v1/imports", Some(Action::Store), Some(Action::Store)),
     ("/dicom-web", Some(Action::SeeStudies), Some(Action::Store)),

@@ -91,7 +91,8 @@ CREATE TABLE ledger_line (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX ledger_line_day ON ledger_line (day);
 
--- Orders of which something changed that the ledger looks at.
+-- Orders of which something changed that the ledger looks at. noted: how often, so that no change is missed.
 CREATE TABLE ledger_due (
-    order_key TEXT PRIMARY KEY
+    order_key TEXT PRIMARY KEY,
+    noted INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;

@@ -155,18 +155,18 @@ pub(in crate::db) fn repeats(
     session.rows(REPEATS, params![limit, offset, from, to], stated)?.into_iter().map(read).collect()
 }
 
-const MARK_BY_ORDER: &str = "INSERT INTO ledger_due (order_key) SELECT DISTINCT d.order_key FROM reuse_decision d \
-     WHERE d.order_key = ?1 ON CONFLICT (order_key) DO NOTHING";
-const MARK_BY_REPORT: &str = "INSERT INTO ledger_due (order_key) SELECT DISTINCT d.order_key FROM decision_report p \
+const MARK_BY_ORDER: &str = "INSERT INTO ledger_due (order_key, noted) SELECT DISTINCT d.order_key, 1 FROM reuse_decision d \
+     WHERE d.order_key = ?1 ON CONFLICT (order_key) DO UPDATE SET noted = ledger_due.noted + 1";
+const MARK_BY_REPORT: &str = "INSERT INTO ledger_due (order_key, noted) SELECT DISTINCT d.order_key, 1 FROM decision_report p \
      JOIN reuse_decision d ON d.subject_row = p.subject_row WHERE p.report_key = ?1 \
-     ON CONFLICT (order_key) DO NOTHING";
-const MARK_BY_PATIENT: &str = "INSERT INTO ledger_due (order_key) SELECT DISTINCT d.order_key FROM decision_patient p \
+     ON CONFLICT (order_key) DO UPDATE SET noted = ledger_due.noted + 1";
+const MARK_BY_PATIENT: &str = "INSERT INTO ledger_due (order_key, noted) SELECT DISTINCT d.order_key, 1 FROM decision_patient p \
      JOIN reuse_decision d ON d.subject_row = p.subject_row WHERE p.patient = ?1 \
-     ON CONFLICT (order_key) DO NOTHING";
-const MARK_BY_STUDY: &str = "INSERT INTO ledger_due (order_key) SELECT DISTINCT d.order_key FROM study s \
+     ON CONFLICT (order_key) DO UPDATE SET noted = ledger_due.noted + 1";
+const MARK_BY_STUDY: &str = "INSERT INTO ledger_due (order_key, noted) SELECT DISTINCT d.order_key, 1 FROM study s \
      JOIN patient k ON k.id = s.patient_row JOIN decision_patient p ON p.patient = k.key \
      JOIN reuse_decision d ON d.subject_row = p.subject_row WHERE s.study_uid = ?1 \
-     ON CONFLICT (order_key) DO NOTHING";
+     ON CONFLICT (order_key) DO UPDATE SET noted = ledger_due.noted + 1";
 
 /// Something was said of an order: it is looked at where a decision is about it.
 pub(super) fn order_changed(session: &Session<'_>, order: &str) -> Result<(), DbError> {

@@ -26,11 +26,12 @@ const OF_ORDER: &str = "SELECT t.version, t.body FROM ledger_entry e JOIN subjec
 const OF_DAYS: &str = "SELECT t.version, t.body FROM ledger_entry e JOIN subject u ON u.id = e.subject_row \
      JOIN statement t ON t.id = u.statement_row WHERE e.day >= ?3 AND e.day <= ?4 \
      ORDER BY e.day, e.writer, e.count LIMIT ?1 OFFSET ?2";
-const MARK: &str = "INSERT INTO ledger_due (order_key) VALUES (?1) ON CONFLICT (order_key) DO NOTHING";
-const DUE: &str = "SELECT order_key FROM ledger_due WHERE order_key >= '' ORDER BY order_key LIMIT ?1";
-const DONE: &str = "DELETE FROM ledger_due WHERE order_key = ?1";
-const MARK_ALL: &str = "INSERT INTO ledger_due (order_key) SELECT DISTINCT d.order_key FROM reuse_decision d \
-     WHERE d.time >= ?1 ON CONFLICT (order_key) DO NOTHING";
+const MARK: &str = "INSERT INTO ledger_due (order_key, noted) VALUES (?1, 1) \
+     ON CONFLICT (order_key) DO UPDATE SET noted = ledger_due.noted + 1";
+const DUE: &str = "SELECT order_key, noted FROM ledger_due WHERE order_key >= '' ORDER BY order_key LIMIT ?1";
+const DONE: &str = "DELETE FROM ledger_due WHERE order_key = ?1 AND noted = ?2";
+const MARK_ALL: &str = "INSERT INTO ledger_due (order_key, noted) SELECT DISTINCT d.order_key, 1 FROM reuse_decision d \
+     WHERE d.time >= ?1 ON CONFLICT (order_key) DO UPDATE SET noted = ledger_due.noted + 1";
 /// Sums by a column, of a stretch of days.
 macro_rules! sums {
     ($by:literal) => {
@@ -144,19 +145,14 @@ pub(in crate::db) fn all_due(session: &Session<'_>, since: i64) -> Result<(), Db
     session.execute(MARK_ALL, [since]).map(drop)
 }
 
-/// Orders that are to be looked at.
-pub(in crate::db) fn due(session: &Session<'_>, limit: u32) -> Result<Vec<String>, DbError> {
-    session.rows(DUE, [limit], |row| row.get(0))
+/// Orders that are to be looked at, and how often that was noted.
+pub(in crate::db) fn due(session: &Session<'_>, limit: u32) -> Result<Vec<(String, i64)>, DbError> {
+    session.rows(DUE, [limit], |row| Ok((row.get(0)?, row.get(1)?)))
 }
 
-/// Takes the note of an order away; before it is looked at, so that what changes meanwhile is noted again.
-pub(in crate::db) fn looked_at(session: &Session<'_>, order: &str) -> Result<(), DbError> {
-    session.execute(DONE, [order]).map(drop)
-}
-
-/// Notes again that an order is to be looked at, as [`is_due`].
-pub(in crate::db) fn note_due(session: &Session<'_>, order: &str) -> Result<(), DbError> {
-    is_due(session, order)
+/// Takes the note of an order away, unless it was made again meanwhile.
+pub(in crate::db) fn looked_at(session: &Session<'_>, order: &str, noted: i64) -> Result<(), DbError> {
+    session.execute(DONE, params![order, noted]).map(drop)
 }
 
 fn head(row: &rusqlite::Row<'_>) -> rusqlite::Result<Head> {

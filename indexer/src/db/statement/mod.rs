@@ -31,7 +31,7 @@ pub use delivery::DeliveriesBy;
 pub(super) use delivery::{deliveries, film_billed, without_film};
 pub use ledger::{LedgerBy, LedgerSum};
 pub(super) use ledger::{
-    all_due, due as ledger_due, head_of as ledger_head_of, heads as ledger_heads, looked_at, note_due,
+    all_due, due as ledger_due, head_of as ledger_head_of, heads as ledger_heads, looked_at,
     of_days as ledger_of_days, of_order as ledger_of_order, posted, sums as ledger_sums,
 };
 pub(super) use link::linked_with;
