@@ -6,6 +6,7 @@
 //! | [`record`] | bodies of records and the digest of an instance; pure |
 //! | [`db`] | all SQL |
 //! | [`codes`] | national codes: the catalogue and the mapper from headers to techniques; pure |
+//! | [`ledger`] | which exams count as avoided, at which price; whether a chain of entries is whole; pure |
 //! | [`query`] | the typed query behind QIDO-RS and C-FIND |
 //! | [`statement`] | what people and systems said, and which of it counts; pure |
 //! | [`principal`] | who asks and what they may; pure |
@@ -23,6 +24,7 @@ pub mod dataset;
 pub mod db;
 pub mod evidence;
 pub mod identity;
+pub mod ledger;
 pub mod picture;
 pub mod principal;
 pub mod query;

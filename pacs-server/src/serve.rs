@@ -66,6 +66,7 @@ async fn serve(
     code_studies(config, archive)?;
     let pool = Arc::new(decode_worker::pool(&config.decode));
     answer_reuse(config, archive, pool.clone())?;
+    archive.keep_ledger().context("the ledger")?;
     let peer_log = Arc::new(PeerLog::default());
     let dimse = {
         let log = peer_log.clone();

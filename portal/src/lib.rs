@@ -9,6 +9,7 @@ mod arrival;
 mod assets;
 mod backups;
 mod calendar;
+pub mod csv;
 mod damage;
 mod download;
 mod figures;
@@ -16,6 +17,7 @@ mod frame;
 mod html;
 mod import;
 mod language;
+mod ledger;
 mod list;
 mod machines;
 mod openapi;
@@ -213,7 +215,8 @@ pub fn router(portal: Portal) -> Router {
         .merge(review::routes())
         .merge(reconciliation::routes())
         .merge(reuse::routes())
-        .merge(openapi::routes());
+        .merge(openapi::routes())
+        .merge(ledger::routes());
     if portal.site.gate.is_some() {
         all = all.merge(sign_in::router());
     }

@@ -15,18 +15,25 @@ use super::touched::Touched;
 use super::verified;
 
 /// All tables that are derived from packs.
-const DERIVED: [&str; 35] = [
+const DERIVED: [&str; 43] = [
     "bulk_location",
     "code_choice",
     "code_rule",
     "conflict",
     "damaged_record",
+    "decision_patient",
+    "decision_report",
+    "decision_study",
+    "delivery",
     "exam_order",
     "facility",
     "facility_code",
     "frame_table",
     "holding",
     "instance",
+    "ledger_due",
+    "ledger_entry",
+    "ledger_line",
     "legal_hold",
     "machine_clock",
     "pack",
@@ -35,6 +42,7 @@ const DERIVED: [&str; 35] = [
     "pending_holding",
     "removed",
     "report",
+    "reuse_decision",
     "series",
     "series_pack",
     "series_variant",

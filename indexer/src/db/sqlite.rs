@@ -15,7 +15,7 @@ use super::faults::{DbCall, DbFaults};
 use super::session::Session;
 
 /// Schema versions in order; a file's `user_version` counts those it has.
-const MIGRATIONS: [&str; 9] = [
+const MIGRATIONS: [&str; 10] = [
     include_str!("migrations/0001_initial.sql"),
     include_str!("migrations/0002_reading.sql"),
     include_str!("migrations/0003_statements.sql"),
@@ -23,6 +23,7 @@ const MIGRATIONS: [&str; 9] = [
     include_str!("migrations/0005_codes.sql"),
     include_str!("migrations/0006_orders.sql"),
     include_str!("migrations/0007_evidence.sql"),
+    include_str!("migrations/0009_reuse.sql"),
     include_str!("migrations/0010_verified.sql"),
     include_str!("migrations/0012_proposed.sql"),
 ];

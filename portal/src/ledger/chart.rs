@@ -56,10 +56,15 @@ mod tests {
 
     #[test]
     fn the_longest_bar_is_the_most_and_names_stay_text() {
-        let bar = |name: &str, counts, reversed| Bar { name: name.into(), counts, reversed, said: "1".into() };
+        let bar =
+            |name: &str, counts, reversed| Bar { name: name.into(), counts, reversed, said: "1".into() };
         let mut out = Html::default();
         bars(&mut out, "t", &[bar("<b>", 50, 0), bar("x", 100, 25)]);
-        assert!(out.0.contains("width=\"150\"") && out.0.contains("width=\"300\"") && out.0.contains("width=\"75\""));
+        assert!(
+            out.0.contains("width=\"150\"")
+                && out.0.contains("width=\"300\"")
+                && out.0.contains("width=\"75\"")
+        );
         assert!(!out.0.contains("<b>"));
         bars(&mut out, "nothing", &[]);
     }

@@ -1,279 +1,243 @@
-//! `/ledger`: what was avoided, by month, facility, modality and code, and the latest entries. Confirmed amounts, film and
-//! estimates stand apart; sums are those of the index, this module only shows.
+//! `/api/v1/ledger`: exams that were not made because stored ones stood in. Confirmed amounts are what entries say;
+//! what is only expected stands under `estimated` and is in no sum.
 
 mod chart;
+mod export;
+mod page;
+mod record;
+mod rows;
+mod workbook;
 
-use std::collections::HashMap;
-
-use axum::Router;
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
-use axum::response::Response;
 use axum::routing::get;
+use axum::{Json, Router};
 use indexer::archive::Archive;
-use indexer::db::{DbError, LedgerBy, LedgerSum, Stated};
-use indexer::reuse::Date;
-use indexer::statement::{LedgerEntry, LedgerEvent, State as Statement};
+use indexer::db::{DecisionsBy, DeliveriesBy, LedgerBy, LedgerSum, Stated};
+use indexer::reuse::{Date, Moment};
+use indexer::statement::State as Statement;
 use serde::Deserialize;
+use serde_json::{Value, json};
 
 use crate::Portal;
-use crate::api::ask;
-use crate::calendar::{Day, moment, now_ms};
-use crate::figures::count;
-use crate::frame::{Failure, Frame, Place};
-use crate::html::{Escaped, Html, percent};
-use crate::language::Language;
-use crate::sign_in::Who;
-use crate::words::with;
-use chart::Bar;
+use crate::calendar::now_ms;
+use crate::problem::Problem;
+use crate::stating::{changed_reports, delivery_shown, say, site};
 
-crate::words::words! {
-    title: "Sổ ghi nhận tiết kiệm", "Ledger of avoided exams";
-    from: "Từ", "From";
-    to: "Đến", "To";
-    show: "Xem", "Show";
-    confirmed: "Đã xác nhận", "Confirmed";
-    exam_fee: "Chi phí chụp tránh được", "Avoided exam fees";
-    film_part: "Phần tiền phim", "Film part";
-    film_hint: "chỉ tính khi có biên nhận không in phim", "only with a hand-over record without film";
-    orders: "Chỉ định đã dùng lại", "Orders closed as reused";
-    exams: "Kỹ thuật", "Exams";
-    reversed: "Đã đảo (chụp lại sau đó)", "Reversed (repeated later)";
-    lower_bound: "{n} kỹ thuật lấy giá thấp nhất trong các mã có thể", "{n} exams at the lowest of several prices";
-    unpriced: "{n} kỹ thuật chưa có giá", "{n} exams without a price";
-    estimate: "Ước tính", "Estimates";
-    offered_film: "Tiền phim nếu không in phim cho mọi ca đã dùng lại", "Film part if no reused exam were printed";
-    warnings: "Cần xem lại", "To look at";
-    film_billed: "{n} lần thu tiền có phim nhưng không giao phim", "{n} hand-overs billed with film without one";
-    changed_reports: "{n} quyết định dựa trên kết quả đã sửa đổi", "{n} decisions rest on a report that changed";
-    by_month: "Theo tháng", "By month";
-    by_facility: "Theo cơ sở chỉ định", "By ordering facility";
-    by_modality: "Theo loại máy", "By modality";
-    by_code: "Theo mã dịch vụ", "By service code";
-    entries: "Bút toán mới nhất", "Latest entries";
-    none: "Chưa có bút toán nào trong thời gian này.", "There is no entry in this time.";
-    exam_avoided: "Tránh chụp lại", "Exam avoided";
-    exam_reversed: "Đảo: đã chụp lại", "Exam reversed";
-    film_avoided: "Không in phim", "Film avoided";
-    film_reversed: "Đảo: đã in phim", "Film reversed";
-    order: "Chỉ định", "Order";
-    unknown: "chưa rõ", "not told";
-    vnd: "{n} đ", "{n} VND";
-}
+/// Rows of a list when the request names no number, and at most.
+const ROWS: u32 = 100;
+const ROWS_MAX: u32 = 1000;
+/// Minutes from UTC to the time of Vietnam.
+const UTC_OFFSET_MINUTES: i64 = 7 * 60;
 
-/// Entries that are listed, and bars of a chart.
-const ENTRIES: u32 = 50;
-const BARS: usize = 12;
-/// Most entries of a stretch that are looked through for the latest.
-const LOOKED_THROUGH: u32 = 5_000;
-
-/// The route of this module.
+/// The routes of this module.
 pub(crate) fn routes() -> Router<Portal> {
-    Router::new().route("/ledger", get(page))
+    Router::new()
+        .route("/api/v1/ledger/summary", get(summary))
+        .route("/api/v1/ledger/entries", get(entries))
+        .route("/api/v1/ledger/heads", get(heads))
+        .route("/api/v1/ledger/warnings", get(warnings))
+        .route("/api/v1/ledger/export.csv", get(export::csv))
+        .route("/api/v1/ledger/export.xlsx", get(export::xlsx))
+        .route("/ledger", get(page::page))
+        .route("/reuse/record", get(record::page))
 }
 
-/// Which days, both included.
+/// Which part of the ledger is asked for: days of entries at +07:00, both included.
 #[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(crate) struct Address {
-    from: String,
-    to: String,
+#[serde(deny_unknown_fields)]
+pub(super) struct Wanted {
+    by: Option<String>,
+    from: Option<String>,
+    to: Option<String>,
+    order: Option<String>,
+    limit: Option<u32>,
+    offset: Option<u32>,
 }
 
-struct Sums {
-    by: [Vec<LedgerSum>; 4],
-    entries: Vec<Stated>,
-    film_billed: u64,
-    changed_reports: u64,
-    codes: HashMap<String, String>,
+/// A stretch of days.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Days {
+    pub from: Date,
+    pub to: Date,
 }
 
-fn read(archive: &Archive, (from, to): (&str, &str)) -> Result<Sums, DbError> {
-    let db = archive.db();
-    let sums = |by| db.ledger_sums(by, (from, to));
-    let codes = db.facility_codes()?.into_iter().map(|code| (code.facility.0.to_string(), code.code)).collect();
-    let mut entries = db.ledger_entries((from, to), LOOKED_THROUGH, 0)?;
-    entries.reverse();
-    entries.truncate(ENTRIES as usize);
-    Ok(Sums {
-        by: [sums(LedgerBy::Month)?, sums(LedgerBy::Facility)?, sums(LedgerBy::Modality)?, sums(LedgerBy::Code)?],
-        entries,
-        film_billed: db.film_billed_without_film()?,
-        changed_reports: db.decisions_with_changed_report()?,
-        codes,
-    })
-}
-
-async fn page(
-    State(portal): State<Portal>,
-    language: Language,
-    who: Who,
-    Query(address): Query<Address>,
-) -> Result<Response, Failure> {
-    let today = Day::at(now_ms());
-    let (year, ..) = today.parts();
-    let day = |text: &str, default: String| {
-        text.trim().parse::<Date>().map_or(default, |date| date.to_string())
-    };
-    let days = (day(&address.from, format!("{year:04}-01-01")), day(&address.to, today.iso()));
-    let asked = days.clone();
-    let sums = ask(&portal.archive, move |archive| read(archive, (&asked.0, &asked.1))).await;
-    let sums = sums.map_err(Failure::of(language))?;
-    let words = words(language);
-    let mut out = Html::default();
-    out.put(format_args!(
-        "<h1>{}</h1><form class=\"filters\" method=\"get\" action=\"/ledger\"><label>{} <input type=\"date\" name=\"from\" \
-         value=\"{}\"></label><label>{} <input type=\"date\" name=\"to\" value=\"{}\"></label>\
-         <button class=\"button plain\">{}</button></form>",
-        words.title, words.from, days.0, words.to, days.1, words.show
-    ));
-    totals(&mut out, language, &sums);
-    charts(&mut out, language, &sums);
-    entries(&mut out, language, &sums.entries);
-    let here = format!("/ledger?from={}&to={}", days.0, days.1);
-    Ok(Frame::new(&portal, language, Place::Ledger, words.title, &here).asked_by(&who).around(&out))
-}
-
-fn words(language: Language) -> &'static Words {
-    match language {
-        Language::Vietnamese => &VI,
-        Language::English => &EN,
+impl Days {
+    fn texts(self) -> (String, String) {
+        (self.from.to_string(), self.to.to_string())
     }
-}
 
-/// An amount in dong.
-fn vnd(language: Language, amount: i64) -> String {
-    let sign = if amount < 0 { "−" } else { "" };
-    with(words(language).vnd, format!("{sign}{}", count(language, amount.unsigned_abs())))
-}
-
-fn totals(out: &mut Html, language: Language, sums: &Sums) {
-    let words = words(language);
-    let total = |part: fn(&LedgerSum) -> i64| -> i64 { sums.by[0].iter().map(part).sum() };
-    let n = |value: i64| count(language, value.unsigned_abs());
-    out.put(format_args!(
-        "<div class=\"cards\"><section class=\"card\"><h2>✓ {}</h2><dl><div><dt>{}</dt><dd class=\"figure\">{}</dd></div>\
-         <div><dt>{}<small>{}</small></dt><dd class=\"figure\">{}</dd></div><div><dt>{}</dt><dd>{}</dd></div>\
-         <div><dt>{}</dt><dd>{}</dd></div></dl>",
-        words.confirmed,
-        words.exam_fee,
-        vnd(language, total(|sum| sum.exam_vnd)),
-        words.film_part,
-        words.film_hint,
-        vnd(language, total(|sum| sum.film_vnd)),
-        words.orders,
-        n(total(|sum| sum.orders)),
-        words.exams,
-        n(total(|sum| sum.exams)),
-    ));
-    for (text, value) in
-        [(words.lower_bound, total(|sum| sum.lower_bound)), (words.unpriced, total(|sum| sum.unpriced))]
-    {
-        if value > 0 {
-            out.put(format_args!("<p><small>{}</small></p>", with(text, n(value))));
-        }
-    }
-    out.put(format_args!(
-        "</section><section class=\"card\"><h2>↩ {}</h2><dl><div><dt>{}</dt><dd class=\"figure\">{}</dd></div>\
-         <div><dt>{}</dt><dd>{}</dd></div></dl></section>",
-        words.reversed,
-        words.exam_fee,
-        vnd(language, total(|sum| sum.reversed_vnd)),
-        words.exams,
-        n(total(|sum| sum.exams_reversed)),
-    ));
-    out.put(format_args!(
-        "<section class=\"card\"><h2>≈ {}</h2><dl><div><dt>{}</dt><dd>{}</dd></div></dl></section>",
-        words.estimate,
-        words.offered_film,
-        vnd(language, total(|sum| sum.offered_film_vnd)),
-    ));
-    if sums.film_billed + sums.changed_reports > 0 {
-        out.put(format_args!("<section class=\"card\"><h2>! {}</h2>", words.warnings));
-        for (text, value) in
-            [(words.film_billed, sums.film_billed), (words.changed_reports, sums.changed_reports)]
-        {
-            if value > 0 {
-                out.put(format_args!("<p class=\"warn\">{}</p>", with(text, count(language, value))));
-            }
-        }
-        out.put(format_args!("</section>"));
-    }
-    out.put(format_args!("</div>"));
-}
-
-fn charts(out: &mut Html, language: Language, sums: &Sums) {
-    let words = words(language);
-    out.put(format_args!("<div class=\"charts\">"));
-    let titles = [words.by_month, words.by_facility, words.by_modality, words.by_code];
-    for (at, (title, rows)) in titles.into_iter().zip(&sums.by).enumerate() {
-        if rows.is_empty() {
-            continue;
-        }
-        let bar = |sum: &LedgerSum| {
-            let name = match at {
-                1 => sums.codes.get(&sum.key).unwrap_or(&sum.key),
-                _ => &sum.key,
-            };
-            let (exam, back) = (sum.exam_vnd, sum.reversed_vnd.saturating_neg());
-            let back_said = if back > 0 { format!(" (↩ {})", vnd(language, back)) } else { String::new() };
-            Bar {
-                name: if name.is_empty() || name == "0" { words.unknown.to_owned() } else { name.clone() },
-                counts: exam,
-                reversed: back,
-                said: vnd(language, exam) + &back_said,
-            }
+    /// From the first moment to the one after the last, in milliseconds since 1970-01-01 UTC.
+    fn moments(self) -> (i64, i64) {
+        let begin = |day: Date| {
+            let text = format!("{day}T00:00:00+07:00");
+            text.parse::<Moment>().map_or(0, |moment| moment.ms)
         };
-        let mut bars: Vec<Bar> = rows.iter().map(bar).collect();
-        if at == 0 {
-            bars.drain(..bars.len().saturating_sub(BARS));
-        } else {
-            bars.sort_by_key(|bar| std::cmp::Reverse(bar.counts));
-            bars.truncate(BARS);
-        }
-        chart::bars(out, title, &bars);
+        (begin(self.from), begin(self.to.plus_days(1)))
     }
-    out.put(format_args!("</div>"));
 }
 
-fn entries(out: &mut Html, language: Language, entries: &[Stated]) {
-    let words = words(language);
-    out.put(format_args!("<h2>{}</h2>", words.entries));
-    if entries.is_empty() {
-        out.put(format_args!("<p>{}</p>", words.none));
-        return;
+impl Wanted {
+    /// The days that are asked for; without them all until today.
+    fn days(&self) -> Result<Days, Problem> {
+        let day = |field, text: &Option<String>, other: Date| match text.as_deref() {
+            None | Some("") => Ok(other),
+            Some(text) => text.parse().map_err(|_| Problem::Invalid(field, "is no day: YYYY-MM-DD".into())),
+        };
+        let today = Moment { ms: now_ms() }.day(UTC_OFFSET_MINUTES);
+        let first = Date::new(2000, 1, 1).unwrap_or(today);
+        Ok(Days { from: day("from", &self.from, first)?, to: day("to", &self.to, today)? })
     }
-    out.put(format_args!("<ul class=\"unmet\">"));
-    for stated in entries {
-        if let Statement::LedgerEntry(entry) = &stated.statement.state {
-            one(out, language, entry);
-        }
+
+    fn bounds(&self) -> (u32, u32) {
+        (self.limit.unwrap_or(ROWS).min(ROWS_MAX), self.offset.unwrap_or(0))
     }
-    out.put(format_args!("</ul>"));
 }
 
-fn one(out: &mut Html, language: Language, entry: &LedgerEntry) {
-    let words = words(language);
-    let (class, sign, event) = match entry.event {
-        LedgerEvent::ExamAvoided => ("received", "✓", words.exam_avoided),
-        LedgerEvent::FilmAvoided => ("received", "✓", words.film_avoided),
-        LedgerEvent::ExamReversed => ("incomplete", "↩", words.exam_reversed),
-        LedgerEvent::FilmReversed => ("incomplete", "↩", words.film_reversed),
+type Asked = Result<Query<Wanted>, QueryRejection>;
+
+pub(super) fn wanted(asked: Asked) -> Result<Wanted, Problem> {
+    asked.map(|Query(wanted)| wanted).map_err(|error| Problem::Invalid("query", error.body_text()))
+}
+
+async fn summary(State(portal): State<Portal>, asked: Asked) -> Result<Json<Value>, Problem> {
+    let wanted = wanted(asked)?;
+    let days = wanted.days()?;
+    let word = wanted.by.unwrap_or_else(|| "month".into());
+    let by = match word.as_str() {
+        "month" => LedgerBy::Month,
+        "facility" => LedgerBy::Facility,
+        "modality" => LedgerBy::Modality,
+        "code" => LedgerBy::Code,
+        _ => return Err(Problem::Invalid("by", "is none of month, facility, modality, code".into())),
     };
-    let film = matches!(entry.event, LedgerEvent::FilmAvoided | LedgerEvent::FilmReversed);
-    let amount = entry.lines.iter().filter_map(|line| if film { line.film_vnd } else { line.exam_vnd });
-    let amount: i64 = amount.sum();
-    let names = entry.lines.iter().map(|line| if line.name.is_empty() { &line.ordered } else { &line.name });
-    let names: Vec<&str> = names.map(String::as_str).collect();
-    out.put(format_args!(
-        "<li><div><span class=\"badge {class}\"><i aria-hidden=\"true\">{sign}</i> {event}</span> <b>{}</b>\
-         <small>{} · {} · {}</small></div><b class=\"figure\">{}</b><a class=\"button plain\" \
-         href=\"/reuse?order={}\">{}</a></li>",
-        Escaped(&names.join(" + ")),
-        moment(language, entry.entered_ms),
-        Escaped(&entry.facility_code),
-        Escaped(&entry.decided_by),
-        vnd(language, amount),
-        percent(&entry.order),
-        words.order,
-    ));
+    let answer = say(&portal.archive, move |archive| {
+        let db = archive.db();
+        let (from, to) = days.texts();
+        let sums = db.ledger_sums(by, (&from, &to))?;
+        let codes = site::codes(db)?;
+        let name = |key: &str| match by {
+            LedgerBy::Facility => {
+                let number = key.parse().ok();
+                site::code(&codes, number).cloned().unwrap_or_default()
+            }
+            _ => key.to_owned(),
+        };
+        let rows: Vec<Value> = sums.iter().map(|sum| confirmed(sum, Some(name(&sum.key)))).collect();
+        let total = sums.iter().fold(LedgerSum::default(), |all, sum| added(all, sum));
+        // The film part of exams that count, for which no hand-over tells yet that no film was made.
+        let expected = (total.offered_film_vnd - total.film_vnd).max(0);
+        Ok::<Value, Problem>(json!({
+            "by": word, "from": from, "to": to, "currency": "VND",
+            "confirmed": { "rows": rows, "total": confirmed(&total, None) },
+            "estimated": { "film_vnd": expected, "why": "no hand-over is recorded for these exams yet" },
+            "warnings": counted(archive, &total)?,
+            "heads": db.ledger_heads()?,
+        }))
+    });
+    Ok(Json(answer.await?))
+}
+
+fn confirmed(sum: &LedgerSum, key: Option<String>) -> Value {
+    let mut row = json!({
+        "orders": sum.orders, "exams": sum.exams, "exams_reversed": sum.exams_reversed,
+        "exam_vnd": sum.exam_vnd, "film_vnd": sum.film_vnd, "total_vnd": sum.exam_vnd + sum.film_vnd,
+        "reversed_vnd": sum.reversed_vnd, "lower_bound_exams": sum.lower_bound, "unpriced_exams": sum.unpriced,
+    });
+    if let (Some(row), Some(key)) = (row.as_object_mut(), key) {
+        row.insert("key".into(), json!(key));
+    }
+    row
+}
+
+fn added(all: LedgerSum, sum: &LedgerSum) -> LedgerSum {
+    LedgerSum {
+        key: String::new(),
+        orders: all.orders + sum.orders,
+        exams: all.exams + sum.exams,
+        exams_reversed: all.exams_reversed + sum.exams_reversed,
+        exam_vnd: all.exam_vnd + sum.exam_vnd,
+        film_vnd: all.film_vnd + sum.film_vnd,
+        offered_film_vnd: all.offered_film_vnd + sum.offered_film_vnd,
+        lower_bound: all.lower_bound + sum.lower_bound,
+        unpriced: all.unpriced + sum.unpriced,
+        reversed_vnd: all.reversed_vnd + sum.reversed_vnd,
+    }
+}
+
+/// How much needs a look.
+fn counted(archive: &Archive, total: &LedgerSum) -> Result<Value, Problem> {
+    let db = archive.db();
+    Ok(json!({
+        "film_billed_without_film": db.film_billed_without_film()?,
+        "report_amended": db.decisions_with_changed_report()?,
+        "unpriced_exams": total.unpriced,
+        "lower_bound_exams": total.lower_bound,
+    }))
+}
+
+async fn entries(State(portal): State<Portal>, asked: Asked) -> Result<Json<Value>, Problem> {
+    let wanted = wanted(asked)?;
+    let (days, (limit, offset)) = (wanted.days()?, wanted.bounds());
+    let answer = say(&portal.archive, move |archive| {
+        let db = archive.db();
+        let (from, to) = days.texts();
+        let rows = match &wanted.order {
+            Some(order) => db.ledger_of_order(order)?.0,
+            None => db.ledger_entries((&from, &to), limit, offset)?,
+        };
+        Ok::<Value, Problem>(rows.iter().map(entry).collect())
+    });
+    Ok(Json(answer.await?))
+}
+
+fn entry(stated: &Stated) -> Value {
+    match &stated.statement.state {
+        Statement::LedgerEntry(entry) => {
+            let mut shown = json!(entry);
+            let exams: i64 = entry.lines.iter().filter_map(|line| line.exam_vnd).sum();
+            let films: i64 = match entry.event.name().starts_with("film") {
+                true => entry.lines.iter().filter_map(|line| line.film_vnd).sum(),
+                false => 0,
+            };
+            if let Some(shown) = shown.as_object_mut() {
+                shown.insert("entry".into(), json!(entry.key()));
+                shown.insert("exam_vnd".into(), json!(exams));
+                shown.insert("film_vnd".into(), json!(films));
+                shown.insert("payers_known".into(), json!(entry.payers.is_some()));
+            }
+            shown
+        }
+        _ => Value::Null,
+    }
+}
+
+async fn heads(State(portal): State<Portal>) -> Result<Json<Value>, Problem> {
+    let heads = say(&portal.archive, |archive| Ok::<_, Problem>(archive.db().ledger_heads()?));
+    Ok(Json(json!(heads.await?)))
+}
+
+async fn warnings(State(portal): State<Portal>, asked: Asked) -> Result<Json<Value>, Problem> {
+    let (limit, offset) = wanted(asked)?.bounds();
+    let answer = say(&portal.archive, move |archive| {
+        let db = archive.db();
+        let codes = site::codes(db)?;
+        let billed = db.deliveries(&DeliveriesBy::FilmBilledWithoutFilm, limit, offset)?;
+        let billed: Vec<Value> = billed.iter().map(|stated| delivery_shown(stated, &codes)).collect();
+        let flagged = db.decisions(&DecisionsBy::ReportChanged, None, limit, offset)?;
+        let flagged = flagged.iter().filter_map(|stated| match &stated.statement.state {
+            Statement::ReuseDecision(decision) => Some((&stated.statement.subject.key, decision)),
+            _ => None,
+        });
+        let flagged = flagged.map(|(key, decision)| {
+            let (flag, reports) = changed_reports(archive, decision)?;
+            Ok(json!({
+                "decision": key, "order": decision.order, "studies": decision.studies, "flagged": flag,
+                "reports_changed": reports, "record": format!("/reuse/record?decision={key}"),
+            }))
+        });
+        let flagged = flagged.collect::<Result<Vec<Value>, Problem>>()?;
+        Ok::<Value, Problem>(json!({ "film_billed_without_film": billed, "report_amended": flagged }))
+    });
+    Ok(Json(answer.await?))
 }

@@ -120,7 +120,7 @@ fn notice(words: &Words, refused: &Refused) -> (StatusCode, String) {
     let because = |status, why: &str| (status, words.refused.replace("{n}", why));
     match refused {
         Refused::Nobody => (StatusCode::BAD_REQUEST, words.nobody.to_owned()),
-        Refused::Forbidden => (StatusCode::FORBIDDEN, words.may_not_confirm.to_owned()),
+        Refused::Forbidden => (StatusCode::FORBIDDEN, words.forbidden.to_owned()),
         Refused::NotUnderstood(field) => because(StatusCode::BAD_REQUEST, field),
         Refused::State(error) => match error.kind() {
             StateErrorKind::Conflict => (StatusCode::CONFLICT, words.stale.to_owned()),

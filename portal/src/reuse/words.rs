@@ -73,9 +73,16 @@ crate::words::words! {
     closed_reused: "Chỉ định đã đóng: dùng lại kết quả trước.", "The order is closed: a prior is reused.";
     closed_cancelled: "Chỉ định đã hủy.", "The order is cancelled.";
     closed_made: "Đã chụp theo chỉ định này.", "The ordered exam was made.";
+    decided_reuse: "Đã dùng lại kết quả trước", "A prior is reused";
+    decided_second: "Đã dùng lại hình, đọc lại tại đây", "A prior is reused, with a second reading";
+    decided_repeat: "Đã quyết định chụp mới", "The exam is repeated";
+    record: "Phiếu ghi nhận", "Record";
+    withdraw: "Hủy quyết định", "Withdraw the decision";
+    withdraw_why: "Lý do hủy", "Why it is withdrawn";
     ledger: "Sổ ghi nhận", "Ledger";
     refused: "Chưa ghi được: {n}", "Not noted: {n}";
     stale: "Thông tin đã thay đổi từ khi mở trang. Hãy xem lại rồi quyết định.", "Something changed since the page was opened. Please look again and decide.";
+    forbidden: "Tài khoản này chưa được cấp quyền cho việc đó.", "This account may not do that.";
     nobody: "Hãy ghi tên bác sĩ quyết định.", "Say who decides.";
 }
 

@@ -6,6 +6,8 @@
 
 mod body;
 mod codes;
+mod decisions;
+mod deliveries;
 mod fields;
 mod legal_hold;
 mod orders;
@@ -13,11 +15,14 @@ mod patients;
 mod quality;
 mod reports;
 mod reuse;
-mod site;
+pub(crate) mod site;
 mod unmet;
 mod versions;
 pub(crate) mod who;
 mod withdrawals;
+
+pub(crate) use decisions::changed_reports;
+pub(crate) use deliveries::shown as delivery_shown;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -66,11 +71,15 @@ pub(crate) fn routes() -> Router<Portal> {
         .route("/api/v1/reconciliation", get(unmet::list))
         .route("/api/v1/reuse/check", post(reuse::check))
         .route("/api/v1/reports/{id}", get(reports::one))
+        .route("/api/v1/reuse/decisions", get(decisions::list).post(decisions::decide))
+        .route("/api/v1/reuse/decisions/{id}", get(decisions::one).patch(decisions::withdraw))
+        .route("/api/v1/deliveries", get(deliveries::list).post(deliveries::take))
+        .route("/api/v1/deliveries/{id}", get(deliveries::one).patch(deliveries::withdraw))
         .layer(DefaultBodyLimit::max(REQUEST_BYTES))
 }
 
 /// States something on a thread where waiting is allowed.
-async fn say<T: Send + 'static, E: Into<Problem> + Send + 'static>(
+pub(crate) async fn say<T: Send + 'static, E: Into<Problem> + Send + 'static>(
     archive: &Archive,
     what: impl FnOnce(&Archive) -> Result<T, E> + Send + 'static,
 ) -> Result<T, Problem> {
@@ -88,6 +97,7 @@ impl From<StateError> for Problem {
             StateError::NotFound(what) => Problem::NotFound(what),
             StateError::Version { .. } => Problem::Conflict(Some("based_on"), error.to_string()),
             StateError::Exists(field) => Problem::Conflict(Some(field), error.to_string()),
+            StateError::Conflicts(field, why) => Problem::Conflict(Some(field), why),
             StateError::IdTaken => Problem::Conflict(Some("Idempotency-Key"), error.to_string()),
             error if error.kind() == StateErrorKind::Unavailable => Problem::Unavailable(error.to_string()),
             error => Problem::failed(error),

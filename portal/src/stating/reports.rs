@@ -44,7 +44,7 @@ pub(super) async fn take(
     let mut request = Request::read(&parts, &body)?;
     let based_on = request.basis()?;
     let study = request.uid("study")?;
-    let Request { mut fields, who, why, key } = request;
+    let Request { mut fields, who, why, key, .. } = request;
     let (report, facility) = read(&mut fields)?;
     let token = of_token(&parts);
     let answer = say(&portal.archive, move |archive| {
