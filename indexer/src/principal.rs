@@ -7,9 +7,11 @@
 //! | see the state of the system | yes | yes | yes | yes | yes | yes | |
 //! | allow machines | | | yes | yes | | | |
 //! | order, change orders | yes | yes | yes | | | | yes |
+//! | decide to reuse or to repeat | yes | yes | | | | | yes |
 //! | report | | yes | | | | | yes |
 //! | withdraw, restore, link patients | | yes | | yes | | | |
 //! | manage accounts | | | | yes | | | |
+//! | see the ledger | yes | yes | | yes | yes | yes | |
 //! | see the log | | | | yes | yes | | |
 //! | change the own password | yes | yes | yes | yes | yes | | |
 //!
@@ -67,6 +69,8 @@ impl Role {
             Action::SeeState => matches!(self, Doctor | Radiologist | Technician | Administrator | Auditor),
             Action::AllowMachines => matches!(self, Technician | Administrator),
             Action::Order => matches!(self, Doctor | Radiologist | Technician),
+            Action::Decide => matches!(self, Doctor | Radiologist),
+            Action::SeeLedger => matches!(self, Doctor | Radiologist | Administrator | Auditor),
             Action::Report => self == Radiologist,
             Action::Withdraw => matches!(self, Radiologist | Administrator),
             Action::ManageAccounts => self == Administrator,
@@ -110,6 +114,10 @@ pub enum Action {
     AllowMachines,
     /// Order exams, and change or close orders.
     Order,
+    /// Decide whether a stored exam stands in for an ordered one.
+    Decide,
+    /// See the ledger of avoided exams and export it.
+    SeeLedger,
     /// Say what was found in a study.
     Report,
     /// Correct what is shown: withdraw and restore, choose the version that is served, link and unlink patients.
@@ -159,8 +167,12 @@ impl Principal {
         match self {
             Principal::Person { roles, .. } => roles.iter().any(|role| role.may(action)),
             Principal::Machine { roles, .. } => roles.iter().any(|role| match role {
-                TokenRole::Read => matches!(action, Action::SeeStudies | Action::SeeState),
-                TokenRole::Store => matches!(action, Action::Store | Action::Order | Action::Report),
+                TokenRole::Read => {
+                    matches!(action, Action::SeeStudies | Action::SeeState | Action::SeeLedger)
+                }
+                TokenRole::Store => {
+                    matches!(action, Action::Store | Action::Order | Action::Decide | Action::Report)
+                }
             }),
             Principal::Local => !matches!(action, Action::ManageAccounts | Action::ChangePassword),
             Principal::Claimed { .. } => {
@@ -213,9 +225,11 @@ mod tests {
             Action::SeeState,
             Action::AllowMachines,
             Action::Order,
+            Action::Decide,
             Action::Report,
             Action::Withdraw,
             Action::ManageAccounts,
+            Action::SeeLedger,
             Action::SeeLog,
             Action::ChangePassword,
         ];

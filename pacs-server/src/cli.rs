@@ -18,7 +18,8 @@ use crate::account::{self, Account};
 use crate::import::ImportJob;
 use crate::withdrawal::{RestoreJob, WithdrawJob, Withdrawn};
 use crate::{
-    catalogue, codes, control, decode_worker, http, import, serve, setup, status, telemetry, withdrawal,
+    catalogue, codes, control, decode_worker, http, import, ledger, serve, setup, status, telemetry,
+    withdrawal,
 };
 
 /// DICOM imaging store and reuse archive.
@@ -66,6 +67,9 @@ enum Command {
     /// Decode frames for the server that started this process.
     #[command(name = decode_worker::COMMAND, hide = true)]
     DecodeWorker,
+    /// The ledger of avoided exams.
+    #[command(subcommand)]
+    Ledger(ledger::Command),
     /// Show a study no more; it stays stored.
     Withdraw(Withdraw),
     /// Show again what was withdrawn.
@@ -185,6 +189,10 @@ fn run(cli: Cli) -> Result<ExitCode> {
             state(&config, &control::Request::Restore(job.clone()), "given back", |archive| {
                 withdrawal::restore(archive, &job)
             })
+        }
+        Command::Ledger(command) => {
+            telemetry::log_to_stderr("warn");
+            ledger::run(&config, command)
         }
         Command::Account(what) => {
             telemetry::log_to_stderr("warn");

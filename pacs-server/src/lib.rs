@@ -11,6 +11,7 @@ pub mod decode_worker;
 pub mod dimse;
 pub mod http;
 pub mod import;
+mod ledger;
 pub mod serve;
 pub mod withdrawal;
 

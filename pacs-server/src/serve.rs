@@ -5,13 +5,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use indexer::archive::Archive;
+use codecs::worker::Pool;
+use indexer::archive::{Archive, ReuseSite, SiteLicence};
 use indexer::codes::Catalogue;
 use indexer::db::FacilityId;
 use indexer::picture::Pictures;
+use indexer::reuse::Policy;
 use portal::sign_in::Gate;
 use portal::views::ViewLog;
 use storage_config::Config;
+use storage_config::config::Facility;
 use storage_config::operator::{AllowedPeers, Backups};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
@@ -61,6 +64,9 @@ async fn serve(
 ) -> Result<()> {
     let facilities = Facilities::of(config, archive)?;
     code_studies(config, archive)?;
+    let pool = Arc::new(decode_worker::pool(&config.decode));
+    answer_reuse(config, archive, pool.clone())?;
+    archive.keep_ledger().context("the ledger")?;
     let peer_log = Arc::new(PeerLog::default());
     let dimse = {
         let log = peer_log.clone();
@@ -75,7 +81,9 @@ async fn serve(
         .with_context(|| format!("HTTP on {}", config.http.listen))?;
     let (http_at, dimse_at) = (web.address()?, dimse.addresses().to_vec());
     let portal = portal(config, (archive, people), &dimse_at, http_at).with_allowed_peers(allowed);
-    let router = routes(config, (archive, people), metrics.clone(), &facilities, (portal, &uploads));
+    let pictures = Pictures::new(archive.clone(), pool);
+    let router =
+        routes(config, (archive, people), metrics.clone(), &facilities, (portal, &uploads, pictures));
     let (stop, stopped) = watch::channel(false);
     let control = control::Server::start(&config.data_dir, config, archive, people.gate.clone())
         .context("the control socket")?;
@@ -107,6 +115,21 @@ fn code_studies(config: &Config, archive: &Archive) -> Result<()> {
     archive.code_studies(Catalogue::built_in().with_lists(lists), quiet).context("the codes of studies")
 }
 
+/// Has studies examined for the reuse check from now on, and tells it of this site.
+fn answer_reuse(config: &Config, archive: &Archive, pool: Arc<Pool>) -> Result<()> {
+    let licence = |facility: &Facility| {
+        let modalities = facility.modalities.iter().cloned().collect();
+        (facility.code.clone(), SiteLicence { licensed: facility.licensed, modalities })
+    };
+    archive.answer_reuse_for(ReuseSite {
+        name: config.dimse.ae_title.to_string(),
+        policy: Policy::shipped().context("the reuse policy")?,
+        licences: config.facility.iter().map(licence).collect(),
+    });
+    let quiet = Duration::from_secs(u64::from(config.study.quiet_seconds));
+    archive.examine_studies(pool, quiet).context("the evidence of studies")
+}
+
 /// Who may ask over HTTP, and what is noted of it.
 struct People {
     gate: Arc<Gate>,
@@ -131,7 +154,7 @@ fn routes(
     (archive, people): (&Archive, &People),
     metrics: metrics_exporter_prometheus::PrometheusHandle,
     facilities: &Facilities,
-    (portal, uploads): (portal::Portal, &Uploads),
+    (portal, uploads, pictures): (portal::Portal, &Uploads, Pictures),
 ) -> axum::Router {
     let sender =
         dicomweb::Sender { facility: FacilityId(0), source: "stow:open".into(), patient_id_is_order: false };
@@ -142,7 +165,6 @@ fn routes(
         page_rows: config.http.limits.page_rows,
     };
     let base = format!("{}/dicom-web", config.http.public_url.trim_end_matches('/'));
-    let pictures = Pictures::new(archive.clone(), Arc::new(decode_worker::pool(&config.decode)));
     let dicom_web = dicomweb::DicomWeb::new(archive.clone(), &base, sender, limits).with_pictures(pictures);
     let viewer = portal::viewer::Viewer::new(config.http.viewer_dir.clone(), config.dimse.ae_title.as_str())
         .with_patients_of(archive.clone());

@@ -43,7 +43,7 @@
     } else if (event.key === "j" || event.key === "k") {
       move(event.key === "j" ? 1 : -1);
     } else {
-      const element = meant(event.key);
+      const element = document.querySelector(".panel:target") ? null : meant(event.key);
       if (!element) return;
       use(element);
     }
@@ -56,8 +56,7 @@
   }
 
   // Who decides, where nobody signs in: typed once a day, not once a decision.
-  const who = document.getElementById("who");
-  if (who) {
+  for (const who of document.querySelectorAll("#who, [data-who]")) {
     try {
       who.value = who.value || sessionStorage.getItem("who") || "";
       who.addEventListener("change", () => sessionStorage.setItem("who", who.value));
@@ -66,4 +65,16 @@
       // A browser that keeps nothing asks each time.
     }
   }
+
+  // What opened over the page goes away with Escape, and its first field is ready.
+  const opened = () => location.hash.length > 1 && document.querySelector(".panel:target");
+  document.addEventListener("keydown", (event) => {
+    if (event.key === "Escape" && opened()) location.hash = "#";
+  });
+  window.addEventListener("hashchange", () => {
+    const panel = opened();
+    const empty = panel && [...panel.querySelectorAll("input:not([type=hidden])")].find((field) => !field.value || field.type === "radio");
+    if (empty) empty.focus();
+    else if (panel) panel.querySelector("button").focus();
+  });
 })();

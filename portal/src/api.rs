@@ -2,7 +2,7 @@
 //! serve sockets.
 
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use indexer::archive::Archive;
@@ -13,7 +13,7 @@ use storage_config::{ContentHash, Uid};
 
 use crate::Portal;
 use crate::machines::Doors;
-use crate::problem::Problem;
+use crate::problem::{Asked, Problem};
 
 /// Rows of a list when the request names no number, and at most.
 const ROWS: u32 = 100;
@@ -26,6 +26,8 @@ pub(crate) struct Stretch {
     offset: Option<u32>,
     /// Of conflicts: those that somebody resolved.
     resolved: Option<bool>,
+    /// Of codes: studies that keep one of which the lists in force would say something else.
+    pub(crate) proposed: Option<bool>,
 }
 
 impl Stretch {
@@ -92,7 +94,7 @@ pub(crate) async fn clocks(State(portal): State<Portal>) -> Result<Json<Value>, 
 
 pub(crate) async fn conflicts(
     State(portal): State<Portal>,
-    Query(stretch): Query<Stretch>,
+    Asked(stretch): Asked<Stretch>,
 ) -> Result<Json<Value>, Problem> {
     let (limit, offset) = stretch.bounds();
     let resolved = stretch.resolved.unwrap_or(false);
@@ -114,7 +116,7 @@ pub(crate) async fn conflicts(
 
 pub(crate) async fn unindexable(
     State(portal): State<Portal>,
-    Query(stretch): Query<Stretch>,
+    Asked(stretch): Asked<Stretch>,
 ) -> Result<Json<Value>, Problem> {
     let (limit, offset) = stretch.bounds();
     let rows = ask(&portal.archive, move |archive| archive.db().unindexable(limit, offset)).await?;

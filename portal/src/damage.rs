@@ -2,7 +2,7 @@
 //! gone. The list, as a page and for programs.
 
 use axum::Json;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::response::Response;
 use indexer::archive::Archive;
 use indexer::db::{DamagedCopy, DbError, Unindexable};
@@ -13,7 +13,7 @@ use crate::figures::{bytes, count};
 use crate::frame::{Failure, Frame, Place};
 use crate::html::{Escaped, Html};
 use crate::language::Language;
-use crate::problem::Problem;
+use crate::problem::{Asked, Problem};
 use crate::state::table;
 use crate::words::with;
 use crate::{Portal, Site};
@@ -51,7 +51,7 @@ pub(crate) fn missing_packs(archive: &Archive, site: &Site) -> Result<u64, DbErr
 /// GET `/api/v1/damaged`.
 pub(crate) async fn list(
     State(portal): State<Portal>,
-    Query(stretch): Query<Stretch>,
+    Asked(stretch): Asked<Stretch>,
 ) -> Result<Json<Value>, Problem> {
     let (limit, offset) = stretch.bounds();
     let site = portal.site.clone();

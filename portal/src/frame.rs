@@ -22,6 +22,8 @@ pub(crate) enum Place {
     Review,
     /// Orders without images, images without order.
     Reconciliation,
+    /// Exams that were avoided.
+    Ledger,
     /// A prior for an order: opened from elsewhere, without the other ways of the archive.
     Reuse,
     /// Below the study list.

@@ -9,6 +9,7 @@ mod arrival;
 mod assets;
 mod backups;
 mod calendar;
+pub mod csv;
 mod damage;
 mod download;
 mod figures;
@@ -16,9 +17,11 @@ mod frame;
 mod html;
 mod import;
 mod language;
+mod ledger;
 mod list;
 mod machines;
-mod problem;
+mod openapi;
+pub mod problem;
 mod reconciliation;
 mod reuse;
 mod review;
@@ -208,7 +211,12 @@ pub fn router(portal: Portal) -> Router {
         .route("/api/v1/instances/{sop_instance}/versions", get(api::versions))
         .route("/api/v1/instances/{sop_instance}/versions/{digest}", get(api::version));
     let mut all = pages.merge(programs).merge(stating::routes());
-    all = all.merge(review::routes()).merge(reconciliation::routes()).merge(reuse::routes());
+    all = all
+        .merge(review::routes())
+        .merge(reconciliation::routes())
+        .merge(reuse::routes())
+        .merge(openapi::routes())
+        .merge(ledger::routes());
     if portal.site.gate.is_some() {
         all = all.merge(sign_in::router());
     }

@@ -3,7 +3,7 @@
 //! Who may send is decided by the listener. This module writes the list that the listener follows.
 
 use axum::Json;
-use axum::extract::{Form, FromRequest, Query, Request, State};
+use axum::extract::{Form, FromRequest, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
@@ -15,7 +15,7 @@ use storage_config::operator::{AllowError, AllowedPeer, AllowedPeers};
 use crate::Portal;
 use crate::api::ask;
 use crate::calendar::now_ms;
-use crate::problem::Problem;
+use crate::problem::{Asked, Problem};
 
 /// Most characters of what people call a machine.
 const NAME_CHARS: usize = 64;
@@ -142,7 +142,7 @@ async fn forget_named(portal: &Portal, named: &Named) -> Result<(), Problem> {
 /// DELETE `/api/v1/peers`: forgets a machine that was allowed here.
 pub(crate) async fn forget(
     State(portal): State<Portal>,
-    Query(named): Query<Named>,
+    Asked(named): Asked<Named>,
 ) -> Result<Response, Problem> {
     forget_named(&portal, &named).await?;
     Ok(StatusCode::NO_CONTENT.into_response())

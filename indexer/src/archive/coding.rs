@@ -153,9 +153,11 @@ impl Archive {
         let coding = StudyCoding::of(&mapping, chosen.as_ref(), &coder.catalogue, &coder.version);
         let looked = Some(Looked::at(&facts, generation));
         let coding = StudyCoding { looked, ..coding }.after(before);
-        let (study, basis, looked_by) = (study.clone(), basis(&facts), coder.version.clone());
-        let new = NewCoding { study, generation, facility, basis, looked_by, coding };
-        Ok(self.in_index(move |db| db.set_coding(&new))?)
+        let (coded, basis, looked_by) = (study.clone(), basis(&facts), coder.version.clone());
+        let new = NewCoding { study: study.clone(), generation, facility, basis, looked_by, coding };
+        self.in_index(move |db| db.set_coding(&new))?;
+        // An exam that was made although a stored one was to stand in takes an entry of the ledger back.
+        Ok(self.in_index(move |db| db.study_coded(&coded))?)
     }
 
     /// What the order of a study says it is, before what its header says. An order of several exams that several studies

@@ -11,8 +11,10 @@ mod budget;
 mod bulk;
 mod cache_files;
 mod coding;
+mod deciding;
 mod documents;
 mod error;
+mod examining;
 mod facts;
 mod fragment;
 mod frames;
@@ -22,6 +24,9 @@ mod health;
 mod in_flight;
 mod index_writer;
 mod job;
+mod ledger;
+mod ledger_chain;
+mod ledger_facts;
 mod manifest;
 mod manifests;
 mod ordering;
@@ -52,18 +57,20 @@ use storage_config::disk::{Disk, SyncPoint};
 use storage_config::pack::Identity;
 
 pub use coding::ChooseCodes;
+pub use deciding::{Decide, Shown, answer_name};
 pub use documents::BulkReader;
 pub use error::{OpenError, ReadError, StoreError, StoreErrorKind};
 pub use facts::SourcedFacts;
 pub use frames::{Frames, frame_syntax};
 pub use header::HeaderReader;
 pub use job::{Expect, Outcome, Stored};
+pub use ledger_chain::LedgerVerified;
 pub use manifest::{Metadata, MetadataText, NotReadBack};
 pub use reader::InstanceReader;
 pub use recovery::Recovered;
 pub use related::{Related, issuer_of_facility, person_of};
 pub use remote::{Backlog, Remote};
-pub use reuse::{Asked, ReuseAnswer, ReuseSite};
+pub use reuse::{Asked, ReuseAnswer, ReuseSite, SiteLicence};
 pub use stating::{Basis, Said, StateError, StateErrorKind};
 pub use store::{Origin, Store};
 pub use verify::{
@@ -142,6 +149,7 @@ pub(crate) struct Shared {
     turns: Turns,
     coder: OnceLock<Coders>,
     reuse_site: OnceLock<ReuseSite>,
+    wanted: examining::Wanted,
     /// Held while a pack is read through.
     verifying: Mutex<()>,
     stop: Mutex<bool>,
@@ -194,6 +202,7 @@ impl Archive {
             turns: Turns::default(),
             coder: OnceLock::new(),
             reuse_site: OnceLock::new(),
+            wanted: examining::Wanted::default(),
             verifying: Mutex::new(()),
             stop: Mutex::new(false),
             stopped: Condvar::new(),

@@ -8,11 +8,12 @@ use std::time::Instant;
 
 use storage_config::ContentHash;
 use storage_config::disk::SyncPoint;
-use storage_config::pack::{Identity, PackError, PackName, PackReader, PackWriter};
+use storage_config::pack::{Identity, PackError, PackName, PackReader, PackWriter, SealedLedger};
 
 use super::error::{ReadError, StoreError};
 use super::{ArchiveOptions, Shared};
 use crate::db::{Job, PackId, Place};
+use crate::ledger::chain::Head;
 
 /// Open readers kept at most; each is one file descriptor.
 const OPEN_READERS: usize = 128;
@@ -161,8 +162,12 @@ impl Shared {
 
     /// Seals a pack that is full or is not to be written any more. A pack that cannot be sealed is complete all the
     /// same: what was acknowledged in it is synced and indexed.
-    pub(crate) fn seal(&self, writer: PackWriter, pack: PackId) {
+    pub(crate) fn seal(&self, mut writer: PackWriter, pack: PackId) {
         let synced = writer.synced_len();
+        // What is indexed was synced before. A seal without it says less and is as good otherwise.
+        if let Ok(Some(Head { writer: of, count, head })) = self.db.ledger_head(self.identity.writer) {
+            writer.set_ledger(SealedLedger { writer: of, count, head: head.0 });
+        }
         let length = match writer.seal() {
             Ok(sealed) => sealed.length,
             Err(error) => {

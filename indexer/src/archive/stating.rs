@@ -61,6 +61,9 @@ pub enum StateError {
     /// There is one already, with the same value of this field.
     #[error("there is one already with this {0}")]
     Exists(&'static str),
+    /// What is there does not allow it: the field, and why.
+    #[error("{1}")]
+    Conflicts(&'static str, String),
     /// Something else was said under this id.
     #[error("something else was said under this id")]
     IdTaken,
@@ -94,9 +97,10 @@ impl StateError {
         match self {
             StateError::Invalid(_) => StateErrorKind::Invalid,
             StateError::NotFound(_) => StateErrorKind::NotFound,
-            StateError::Version { .. } | StateError::IdTaken | StateError::Exists(_) => {
-                StateErrorKind::Conflict
-            }
+            StateError::Version { .. }
+            | StateError::IdTaken
+            | StateError::Exists(_)
+            | StateError::Conflicts(..) => StateErrorKind::Conflict,
             StateError::Store(error) => match error.kind() {
                 StoreErrorKind::OutOfResources => StateErrorKind::Unavailable,
                 _ => StateErrorKind::Internal,
@@ -123,6 +127,10 @@ pub(crate) struct Turns {
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) enum Turn {
+    /// What the ledger says: one entry follows the other.
+    Ledger,
+    /// Decisions about an order.
+    Decision(String),
     /// A facility's number of an order.
     Placer(u32, String),
     Id(String),
@@ -281,7 +289,13 @@ fn check(db: &Db, statement: &Statement) -> Result<(), StateError> {
             }
             Ok(())
         }
-        State::Withdrawal(_) | State::CodeRule(_) | State::Order(_) | State::Report(_) => Ok(()),
+        State::Withdrawal(_)
+        | State::CodeRule(_)
+        | State::Order(_)
+        | State::Report(_)
+        | State::ReuseDecision(_)
+        | State::Delivery(_)
+        | State::LedgerEntry(_) => Ok(()),
         State::ServedVersion(chosen) => check_versions(db, &statement.subject.key, chosen),
         State::PatientLink(link) => {
             for (field, key) in [("a", &link.a), ("b", &link.b)] {
@@ -301,7 +315,7 @@ fn check(db: &Db, statement: &Statement) -> Result<(), StateError> {
             }
             Ok(())
         }
-        State::LegalHold(_) | State::StudyCode(_) => {
+        State::LegalHold(_) | State::StudyCode(_) | State::QualityMark(_) => {
             let study = storage_config::Uid::parse(&statement.subject.key)
                 .map_err(|error| invalid("study", error.to_string()))?;
             if db.has_study(&study)? { Ok(()) } else { Err(StateError::NotFound("study")) }

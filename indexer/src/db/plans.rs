@@ -4,8 +4,8 @@
 use super::session::Session;
 use super::sqlite::{DbOptions, SqliteDb};
 use super::{
-    bulk, coding, conflict, content, find, holding, instance, pack, patient, prior, retrieve, series, show,
-    statement,
+    bulk, coding, conflict, content, evidence, find, holding, instance, pack, patient, prior, retrieve,
+    series, show, statement,
 };
 use super::{study, verified, version, visible, word};
 use crate::query::{Level, Query};
@@ -42,6 +42,7 @@ fn statements_of_storing_and_retrieving_use_indexes() {
             &coding::hot(),
             conflict::HOT,
             content::HOT,
+            evidence::HOT,
             holding::HOT,
             instance::HOT,
             pack::HOT,

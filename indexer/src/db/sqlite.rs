@@ -23,9 +23,10 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0005_codes.sql"),
     include_str!("migrations/0006_orders.sql"),
     include_str!("migrations/0007_evidence.sql"),
+    include_str!("migrations/0009_reuse.sql"),
     include_str!("migrations/0010_verified.sql"),
-    include_str!("migrations/0012_proposed.sql"),
     include_str!("migrations/0011_objects.sql"),
+    include_str!("migrations/0012_proposed.sql"),
 ];
 /// Page cache of the connection that writes, in KiB. It keeps the upper levels of the hash indexes.
 const WRITER_CACHE_KIB: i64 = 16 * 1024;

@@ -42,6 +42,15 @@ pub enum PictureError {
     Read(#[from] ReadError),
 }
 
+/// How the pixels of frame `n` of an instance are to be read, counted from 0.
+pub(crate) fn pixel_attributes(
+    archive: &Archive,
+    instance: &InstanceRow,
+    n: usize,
+) -> Result<codecs::PixelAttributes, PictureError> {
+    header::of(archive, instance, n).map(|(attributes, _)| attributes)
+}
+
 /// What is to be done about a [`PictureError`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PictureErrorKind {

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 use storage_config::{ContentHash, Uid};
 
 use super::codes::{CodeRule, StudyCode};
-use super::{Order, Report, StatementError, invalid, text};
+use super::quality::QualityMark;
+use super::{Decision, Delivery, LedgerEntry, Order, Report, StatementError, invalid, text};
 use crate::query::GroupKey;
 
 /// Instances that one withdrawal lists at most.
@@ -42,6 +43,14 @@ pub enum State {
     Order(Box<Order>),
     /// What a reader found; the subject is [`Report::key`].
     Report(Box<Report>),
+    /// What a reader says the pictures of a study are worth; the subject is its Study Instance UID.
+    QualityMark(QualityMark),
+    /// Whether a stored exam stands in for an ordered one; the subject is the decision.
+    ReuseDecision(Box<Decision>),
+    /// How a result was handed over; the subject is the hand-over.
+    Delivery(Box<Delivery>),
+    /// An entry of the ledger; the subject is [`LedgerEntry::key`].
+    LedgerEntry(Box<LedgerEntry>),
 }
 
 /// Names a kind of statement.
@@ -65,6 +74,14 @@ pub enum Kind {
     Order,
     /// [`State::Report`].
     Report,
+    /// [`State::QualityMark`].
+    QualityMark,
+    /// [`State::ReuseDecision`].
+    ReuseDecision,
+    /// [`State::Delivery`].
+    Delivery,
+    /// [`State::LedgerEntry`].
+    LedgerEntry,
 }
 
 impl Kind {
@@ -80,6 +97,10 @@ impl Kind {
             Kind::CodeRule => 7,
             Kind::Order => 8,
             Kind::Report => 9,
+            Kind::QualityMark => 10,
+            Kind::ReuseDecision => 11,
+            Kind::Delivery => 12,
+            Kind::LedgerEntry => 13,
         }
     }
 }
@@ -98,6 +119,10 @@ impl State {
             State::CodeRule(_) => Kind::CodeRule,
             State::Order(_) => Kind::Order,
             State::Report(_) => Kind::Report,
+            State::QualityMark(_) => Kind::QualityMark,
+            State::ReuseDecision(_) => Kind::ReuseDecision,
+            State::Delivery(_) => Kind::Delivery,
+            State::LedgerEntry(_) => Kind::LedgerEntry,
         }
     }
 
@@ -109,6 +134,9 @@ impl State {
             State::CodeRule(rule) => rule.facility,
             State::Order(order) => order.facility.unwrap_or(0),
             State::Report(report) => report.facility.unwrap_or(0),
+            State::ReuseDecision(decision) => decision.facility.unwrap_or(0),
+            State::Delivery(delivery) => delivery.facility.unwrap_or(0),
+            State::LedgerEntry(entry) => entry.facility,
             _ => 0,
         }
     }
@@ -150,6 +178,22 @@ impl State {
             State::Report(report) => {
                 report.check()?;
                 true
+            }
+            State::QualityMark(mark) => {
+                mark.check()?;
+                is_uid(key)
+            }
+            State::ReuseDecision(decision) => {
+                decision.check()?;
+                true
+            }
+            State::Delivery(delivery) => {
+                delivery.check()?;
+                true
+            }
+            State::LedgerEntry(entry) => {
+                entry.check()?;
+                key == entry.key()
             }
         };
         if fits { Ok(()) } else { Err(invalid("subject", "does not fit the state")) }

@@ -5,9 +5,13 @@
 //! nothing here reads a disk, a database or a clock.
 
 mod codes;
+mod decision;
+mod delivery;
 pub mod fold;
 mod kinds;
+mod ledger;
 mod order;
+mod quality;
 mod report;
 mod time;
 
@@ -15,13 +19,18 @@ use serde::{Deserialize, Serialize};
 use storage_config::ContentHash;
 
 pub use codes::{CodeRule, StudyCode, Verdict};
+pub use decision::{DECIDED_STUDIES_MAX, Decision, DecisionReason, ReportRelied, ReuseChoice, Seen};
+pub use delivery::{BilledPrice, Delivery, DeliveryMode};
 pub use kinds::{
     DatedCode, Facility, INSTANCES_MAX, Kind, LegalHold, PatientLink, Reason, Resolution, ServedVersion,
     State, VERSIONS_MAX, Withdrawal, sop_key,
 };
+pub use ledger::{Dose, LedgerEntry, LedgerEvent, LedgerLine, NO_ENTRY, Payers, Reversal};
 pub use order::{
     IDENTIFIERS_MAX, ORDERED_EXAMS_MAX, Order, OrderStatus, OrderedFor, OrderedIdentifier, OrderedItem,
+    Payment,
 };
+pub use quality::QualityMark;
 pub use report::{REPORT_CHARS_MAX, Report};
 pub use time::{HybridTime, NotATime};
 

@@ -50,8 +50,20 @@ pub struct Order {
     /// The doctor who orders, as the source has it.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub ordered_by: String,
+    /// Who pays; none: not told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub payment: Option<Payment>,
     /// How far it is.
     pub status: OrderStatus,
+}
+
+/// Who pays for the exams of an order, in percent of the price; the hospital bears the rest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Payment {
+    /// Health insurance.
+    pub insurance_percent: u8,
+    /// The patient's co-payment.
+    pub copayment_percent: u8,
 }
 
 /// Who an order is for, as the order says it.
@@ -157,6 +169,10 @@ impl Order {
         let birth = crate::identity::Birth::read(&patient.birth_date);
         if !patient.birth_date.is_empty() && birth == crate::identity::Birth::Unknown {
             return Err(invalid("patient.birth_date", "is no date: YYYYMMDD, YYYY-MM-DD or a year"));
+        }
+        let parts = |of: Payment| u16::from(of.insurance_percent) + u16::from(of.copayment_percent);
+        if self.payment.is_some_and(|payment| parts(payment) > 100) {
+            return Err(invalid("payment", "is more than 100 percent"));
         }
         if patient.identifiers.len() > IDENTIFIERS_MAX {
             return Err(invalid("patient.identifiers", format!("more than {IDENTIFIERS_MAX}")));

@@ -71,6 +71,10 @@ impl Jobs {
                 refuses: self.archive.refuses().map(|error| error.to_string()),
             }),
             Request::CatalogueChanged => self.code_by_the_lists(),
+            Request::VerifyLedger { head } => {
+                let verified = self.archive.verify_ledger(*head);
+                value(&verified.map_err(|error| Failure::new(FailureKind::Job, error.to_string()))?)
+            }
             Request::Withdraw(job) => said(withdrawal::withdraw(&self.archive, job)),
             Request::Restore(job) => said(withdrawal::restore(&self.archive, job)),
             Request::Account(job) => match self.gate.accounts().run(job) {

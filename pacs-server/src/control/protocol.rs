@@ -2,6 +2,7 @@
 
 use portal::accounts::AccountJob;
 use serde::{Deserialize, Serialize};
+use storage_config::ContentHash;
 
 use crate::import::ImportJob;
 use crate::withdrawal::{RestoreJob, WithdrawJob};
@@ -32,6 +33,11 @@ pub enum Request {
     },
     /// Code by the lists in the data folder as they are now.
     CatalogueChanged,
+    /// Look through the chains of the ledger.
+    VerifyLedger {
+        /// The hash of an entry that somebody wrote down.
+        head: Option<ContentHash>,
+    },
     /// Say how the server is.
     Status,
     /// Change the accounts of people, or list them.
@@ -48,6 +54,8 @@ impl Request {
             Request::Rebuild => Some("rebuild"),
             Request::Withdraw(_) | Request::Restore(_) | Request::BackupNoted { .. } => None,
             Request::Status | Request::CatalogueChanged | Request::Account(_) => None,
+            Request::VerifyLedger { .. } => Some("ledger verify"),
+            Request::Status | Request::Account(_) => None,
         }
     }
 }

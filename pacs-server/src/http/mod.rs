@@ -51,7 +51,7 @@ pub(crate) fn router(
     Router::new()
         .nest("/dicom-web", dicomweb::router(dicom_web.clone()))
         .merge(dicomweb::patient_router(dicom_web))
-        .merge(pages)
+        .merge(pages.layer(axum::middleware::from_fn(portal::problem::told)))
         .merge(portal::viewer::router(viewer))
         .merge(figures)
         .layer(axum::middleware::from_fn_with_state(Arc::new(guard), guard::check))

@@ -43,18 +43,27 @@ const TABLE: &[(&str, Option<Action>, Option<Action>)] = &[
     ("/api/v1/studies", Some(Action::SeeStudies), Some(Action::Withdraw)),
     ("/api/v1/orders", Some(Action::SeeStudies), Some(Action::Order)),
     ("/api/v1/reports", Some(Action::SeeStudies), Some(Action::Report)),
-    ("/api/v1/reuse/check", Some(Action::SeeStudies), Some(Action::SeeStudies)),
-    ("/reuse", Some(Action::SeeStudies), Some(Action::Order)),
+    ("/reuse/record", Some(Action::SeeStudies), Some(Action::Decide)),
+    // Which of its forms who may send is decided by the page.
+    ("/reuse", Some(Action::SeeStudies), Some(Action::SeeStudies)),
     ("/review", Some(Action::SeeStudies), Some(Action::Store)),
     ("/reconciliation", Some(Action::SeeStudies), Some(Action::Order)),
+    ("/api/v1/reuse/check", Some(Action::SeeStudies), Some(Action::SeeStudies)),
+    ("/api/v1/reuse/decisions", Some(Action::SeeStudies), Some(Action::Decide)),
+    ("/api/v1/deliveries", Some(Action::SeeStudies), Some(Action::Order)),
+    ("/api/v1/ledger", Some(Action::SeeLedger), Some(Action::ManageAccounts)),
+    ("/ledger", Some(Action::SeeLedger), Some(Action::ManageAccounts)),
     ("/import", Some(Action::Store), Some(Action::Store)),
     ("/api/v1/imports", Some(Action::Store), Some(Action::Store)),
     ("/dicom-web", Some(Action::SeeStudies), Some(Action::Store)),
     ("/patients", Some(Action::SeeStudies), Some(Action::Store)),
 ];
 
-/// What the codes of a study end with, below its address: whoever takes pictures or reads them says what was examined.
-const CODES: (&str, &str) = ("/api/v1/studies/", "/codes");
+/// Beginning of the address of a study.
+const STUDY: &str = "/api/v1/studies/";
+/// What is said of a study below its address, and what changing it needs: whoever takes pictures or reads them says what
+/// was examined, readers say what the pictures are worth.
+const OF_STUDY: [(&str, Action); 2] = [("/codes", Action::Store), ("/quality", Action::Report)];
 
 /// Where pages post what is searched for: posted so that it stands in no address; it changes nothing.
 const SEARCH: &str = "/search";
@@ -64,12 +73,18 @@ impl Need {
     pub(super) fn of(method: &Method, path: &str) -> Need {
         let reads = matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS) || path == SEARCH;
         let rest = TABLE.iter().find(|(beginning, ..)| is_below(path, beginning));
-        let (_, read, change) = match path.strip_prefix(CODES.0).and_then(|rest| rest.strip_suffix(CODES.1)) {
-            Some(study) if !study.contains('/') => &("", Some(Action::SeeStudies), Some(Action::Store)),
-            _ => rest.unwrap_or(&("", Some(Action::SeeStudies), Some(Action::AllowMachines))),
-        };
-        Need { action: if reads { *read } else { *change }, changes: !reads }
+        let (_, read, change) = rest.unwrap_or(&("", Some(Action::SeeStudies), Some(Action::AllowMachines)));
+        let change = of_study(path).or(*change);
+        Need { action: if reads { *read } else { change }, changes: !reads }
     }
+}
+
+/// What saying something of a study needs, by the last part of its path.
+fn of_study(path: &str) -> Option<Action> {
+    let rest = path.strip_prefix(STUDY)?;
+    let said =
+        OF_STUDY.iter().find(|(ending, _)| rest.strip_suffix(ending).is_some_and(|it| !it.contains('/')));
+    said.map(|(_, action)| *action)
 }
 
 /// Whether `path` is `beginning` or lies below it.
@@ -105,6 +120,7 @@ mod tests {
         assert_eq!(of(Method::DELETE, "/api/v1/studies/1.2/legal-hold"), (Some(Action::Withdraw), true));
         assert_eq!(of(Method::GET, "/api/v1/codes/review"), (Some(Action::SeeStudies), false));
         assert_eq!(of(Method::POST, "/api/v1/studies/1.2/codes"), (Some(Action::Store), true));
+        assert_eq!(of(Method::POST, "/api/v1/studies/1.2/quality"), (Some(Action::Report), true));
         assert_eq!(of(Method::POST, "/api/v1/studies/1.2/x/codes"), (Some(Action::Withdraw), true));
         assert_eq!(of(Method::PATCH, "/api/v1/orders/7"), (Some(Action::Order), true));
         assert_eq!(of(Method::POST, "/api/v1/reports"), (Some(Action::Report), true));

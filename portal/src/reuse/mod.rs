@@ -16,8 +16,8 @@ use axum::extract::{DefaultBodyLimit, Query, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::get;
-use indexer::archive::{Archive, Asked, ReuseAnswer, StateError, StateErrorKind};
-use indexer::db::{ReportsBy, Stated};
+use indexer::archive::{Archive, Asked, ReuseAnswer, StateError, StateErrorKind, answer_name};
+use indexer::db::{DecisionsBy, ReportsBy, Stated};
 use indexer::query::{Level, Match, Query as Wanted, QueryRow};
 use indexer::statement::{Order, State as Statement};
 use serde::Deserialize;
@@ -65,6 +65,10 @@ struct Shown {
     /// Which prior is shown.
     at: usize,
     ordering_facility: String,
+    /// Names the answer, so that nobody decides about another one than was shown.
+    name: String,
+    /// The latest decision about the order.
+    decision: Option<Stated>,
 }
 
 impl Shown {
@@ -82,7 +86,8 @@ fn read(archive: &Archive, id: &str, at: usize) -> Result<Shown, StateError> {
     let at = at.min(priors.len().saturating_sub(1));
     let named = priors.iter().flat_map(|prior| &prior.studies);
     let others = answer.decision.other_exams.iter().filter(|other| other.pictures).map(|other| &other.study);
-    let uids: Vec<Uid> = named.chain(others).take(STUDIES_MAX).filter_map(|uid| Uid::parse(uid).ok()).collect();
+    let uids: Vec<Uid> =
+        named.chain(others).take(STUDIES_MAX).filter_map(|uid| Uid::parse(uid).ok()).collect();
     let mut query = Wanted::new(Level::Study);
     query.limit = STUDIES_MAX as u32;
     query.keys.push(Match::StudyUid(uids.clone()));
@@ -91,10 +96,12 @@ fn read(archive: &Archive, id: &str, at: usize) -> Result<Shown, StateError> {
         Some(prior) => newest_report(archive, &prior.studies)?,
         None => None,
     };
+    let name = answer_name(&answer)?;
+    let decision = db.decisions(&DecisionsBy::Order(id.to_owned()), None, 1, 0)?.pop();
     let codes = db.facility_codes()?;
     let code = order.facility.and_then(|number| codes.iter().rfind(|code| code.facility.0 == number));
     let ordering_facility = code.map(|code| code.code.clone()).unwrap_or_default();
-    Ok(Shown { order, answer, rows, report, at, ordering_facility })
+    Ok(Shown { order, answer, rows, report, at, ordering_facility, name, decision })
 }
 
 fn newest_report(archive: &Archive, studies: &[String]) -> Result<Option<Stated>, StateError> {

@@ -1,13 +1,15 @@
 //! The reuse page as HTML: the order, the prior that answers it, what can be done.
 
+use indexer::db::Stated;
 use indexer::principal::Action;
 use indexer::reuse::Urgency;
 use indexer::reuse::answer::{Answer, OtherExam, WhyNotApplicable};
+use indexer::statement::{Decision, ReuseChoice, State as Statement};
 
 use super::words::{Words, words};
 use super::{Address, Notice, Shown, panels, prior};
-use crate::calendar::Day;
-use crate::html::{Escaped, Html};
+use crate::calendar::{Day, moment};
+use crate::html::{Escaped, Html, percent};
 use crate::language::Language;
 use crate::list::rows::{description, kinds};
 use crate::reconciliation::exams;
@@ -35,7 +37,18 @@ impl Making<'_> {
 
     /// Whether something may be decided about the order.
     pub(super) fn open(&self) -> bool {
-        self.words.closed(self.shown.order.status).is_none() && self.who.may(Action::Order)
+        self.words.closed(self.shown.order.status).is_none()
+            && self.decided().is_none()
+            && self.who.may(Action::Decide)
+    }
+
+    /// The decision that is in force.
+    pub(super) fn decided(&self) -> Option<(&Decision, &Stated)> {
+        let stated = self.shown.decision.as_ref()?;
+        match &stated.statement.state {
+            Statement::ReuseDecision(decision) if !decision.withdrawn => Some((decision, stated)),
+            _ => None,
+        }
     }
 
     /// A day as people write it.
@@ -68,6 +81,9 @@ pub(super) fn content(
     if let Some(listed) = making.answer().priors.get(shown.at) {
         panels::panels(&mut out, &making, listed);
     }
+    if let Some((_, stated)) = making.decided().filter(|_| who.may(Action::Decide)) {
+        panels::withdraw(&mut out, &making, &stated.statement.subject.key);
+    }
     out
 }
 
@@ -90,8 +106,12 @@ fn ordered(out: &mut Html, making: &Making<'_>) {
     ];
     let beside: Vec<String> = beside.into_iter().filter(|text| !text.is_empty()).collect();
     out.put(format_args!("</h1><small>{}</small></section>", Escaped(&beside.join(" · "))));
-    if let Some(closed) = words.closed(order.status) {
-        out.put(format_args!("<p class=\"banner\">{closed} <a href=\"/ledger\">{}</a></p>", words.ledger));
+    match (making.decided(), words.closed(order.status)) {
+        (Some((decision, stated)), _) => decided(out, making, decision, stated),
+        (None, Some(closed)) => {
+            out.put(format_args!("<p class=\"banner\">{closed}</p>"));
+        }
+        (None, None) => {}
     }
     match &making.answer().not_applicable {
         None => {}
@@ -103,6 +123,29 @@ fn ordered(out: &mut Html, making: &Making<'_>) {
             out.put(format_args!("<p class=\"banner\">{} ({})</p>", words.not_applicable, Escaped(what)));
         }
     }
+}
+
+/// The decision that is in force, with its record, the ledger, and the way to take it back.
+fn decided(out: &mut Html, making: &Making<'_>, decision: &Decision, stated: &Stated) {
+    let words = making.words;
+    let what = match decision.choice {
+        ReuseChoice::Reuse => words.decided_reuse,
+        ReuseChoice::ReuseWithSecondReading => words.decided_second,
+        ReuseChoice::Repeat => words.decided_repeat,
+    };
+    let key = percent(&stated.statement.subject.key);
+    out.put(format_args!(
+        "<p class=\"banner good\" role=\"status\">✓ {what}: <b>{}</b>, {}. <a href=\"/reuse/record?decision={key}\">{}</a> \
+         · <a href=\"/ledger\">{}</a>",
+        Escaped(&stated.statement.who.name),
+        moment(making.language, stated.statement.time.ms()),
+        words.record,
+        words.ledger
+    ));
+    if making.who.may(Action::Decide) {
+        out.put(format_args!(" · <a href=\"#withdraw\">{}</a>", words.withdraw));
+    }
+    out.put(format_args!("</p>"));
 }
 
 /// Nothing was found: never that there is nothing.

@@ -18,7 +18,7 @@ pub(super) fn panels(out: &mut Html, making: &Making<'_>, listed: &Listed) {
         for (id, name, needs_reason) in
             [("reuse", words.reuse, warned), ("second", words.second, warned), ("repeat", words.repeat, true)]
         {
-            decision(out, making, (id, name), needs_reason);
+            decision(out, making, listed, (id, name, needs_reason));
         }
     }
     if !listed.confirmed && !collides(making, listed) {
@@ -26,15 +26,51 @@ pub(super) fn panels(out: &mut Html, making: &Making<'_>, listed: &Listed) {
     }
 }
 
-fn decision(out: &mut Html, making: &Making<'_>, (id, name): (&str, &str), needs_reason: bool) {
+/// The verdict by its name in records.
+fn verdict_word(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Usable => "usable",
+        Verdict::Review => "review",
+        Verdict::NotUsable => "not_usable",
+        Verdict::NotApplicable => "not_applicable",
+    }
+}
+
+/// Takes the decision back that is in force.
+pub(super) fn withdraw(out: &mut Html, making: &Making<'_>, decision: &str) {
     let words = making.words;
-    let answer = &making.shown.answer;
+    out.put(format_args!(
+        "<section class=\"panel\" id=\"withdraw\" role=\"dialog\" aria-labelledby=\"withdraw-name\"><form class=\"card\" \
+         method=\"post\" action=\"{}\"><h2 id=\"withdraw-name\">{}</h2><input type=\"hidden\" name=\"decision\" value=\"{}\">",
+        here(making),
+        words.withdraw,
+        Escaped(decision)
+    ));
+    who(out, making, "withdraw");
+    out.put(format_args!(
+        "<p class=\"who row\"><label for=\"withdraw-why\">{}</label><input id=\"withdraw-why\" name=\"text\" \
+         maxlength=\"1000\" required></p><p class=\"acts\"><button class=\"button\" name=\"say\" value=\"withdraw\">{}</button>\
+         <a class=\"button plain\" href=\"#\" data-back>{}</a></p></form></section>",
+        words.withdraw_why, words.confirm, words.back
+    ));
+}
+
+fn decision(
+    out: &mut Html,
+    making: &Making<'_>,
+    listed: &Listed,
+    (id, name, needs_reason): (&str, &str, bool),
+) {
+    let words = making.words;
     out.put(format_args!(
         "<section class=\"panel\" id=\"{id}\" role=\"dialog\" aria-labelledby=\"{id}-name\"><form class=\"card\" \
          method=\"post\" action=\"{}\"><h2 id=\"{id}-name\">{name}</h2>\
-         <input type=\"hidden\" name=\"version\" value=\"{}\">",
+         <input type=\"hidden\" name=\"answer\" value=\"{}\"><input type=\"hidden\" name=\"verdict\" value=\"{}\">\
+         <input type=\"hidden\" name=\"study\" value=\"{}\">",
         here(making),
-        answer.order.version.unwrap_or(0),
+        making.shown.name,
+        verdict_word(listed.verdict),
+        Escaped(listed.studies.first().map_or("", String::as_str)),
     ));
     who(out, making, id);
     if needs_reason {

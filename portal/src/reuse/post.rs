@@ -4,12 +4,13 @@ use axum::extract::{Form, Query, State};
 use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use indexer::archive::{Archive, Basis, Said, StateError, StateErrorKind};
-use indexer::principal::Action;
-use indexer::statement::{Order, PatientLink, State as Statement, Who as Says};
+use indexer::archive::{Archive, Basis, Decide, Said, Shown, StateError, StateErrorKind};
+use indexer::db::FacilityId;
+use indexer::principal::{Action, Principal};
+use indexer::statement::{DecisionReason, Order, PatientLink, ReuseChoice, State as Statement, Who as Says};
 use serde::Deserialize;
 use serde_json::json;
-use storage_config::ContentHash;
+use storage_config::{ContentHash, Uid};
 
 use super::words::{Words, words};
 use super::{Address, shown};
@@ -28,7 +29,10 @@ pub(super) struct Typed {
     who: String,
     reason: String,
     text: String,
-    version: u64,
+    answer: String,
+    verdict: String,
+    study: String,
+    decision: String,
     a: String,
     b: String,
 }
@@ -59,8 +63,9 @@ pub(super) async fn said(
     let told = match who::who(&parts, Some(typed.who.clone())) {
         Err(_) => Err(Refused::Nobody),
         Ok(says) => {
-            let (archive, order, may) = (portal.archive.clone(), address.order.clone(), reader.may(Action::Withdraw));
-            let done = tokio::task::spawn_blocking(move || state(&archive, &order, &typed, says, may)).await;
+            let (archive, order, reader) = (portal.archive.clone(), address.order.clone(), reader.clone());
+            let done =
+                tokio::task::spawn_blocking(move || state(&archive, &order, &typed, says, &reader)).await;
             done.map_err(Problem::failed).map_err(Failure::of(language))?
         }
     };
@@ -73,15 +78,69 @@ pub(super) async fn said(
     }
 }
 
-fn state(archive: &Archive, order: &str, typed: &Typed, who: Says, may_link: bool) -> Result<(), Refused> {
+fn state(archive: &Archive, order: &str, typed: &Typed, who: Says, reader: &Who) -> Result<(), Refused> {
+    let links = matches!(typed.say.as_str(), "same_person" | "other_person");
+    let needs = if links { Action::Withdraw } else { Action::Decide };
+    if !reader.may(needs) || !own_facility(archive, order, reader)? {
+        return Err(Refused::Forbidden);
+    }
     match typed.say.as_str() {
+        "reuse" => decide(archive, order, typed, ReuseChoice::Reuse, who),
+        "second" => decide(archive, order, typed, ReuseChoice::ReuseWithSecondReading, who),
+        "repeat" => decide(archive, order, typed, ReuseChoice::Repeat, who),
+        "withdraw" => take_back(archive, order, typed, who),
         "unchanged" => clinical_state(archive, order, false, who),
         "changed" => clinical_state(archive, order, true, who),
-        "same_person" | "other_person" if !may_link => Err(Refused::Forbidden),
         "same_person" => link(archive, typed, true, who),
         "other_person" => link(archive, typed, false, who),
         _ => Err(Refused::NotUnderstood("say")),
     }
+}
+
+/// Whether the order is of the facility that a token acts for; a person acts for none.
+fn own_facility(archive: &Archive, order: &str, reader: &Who) -> Result<bool, Refused> {
+    let own = reader.principal.as_ref().map(Principal::facility).filter(|own| *own != FacilityId(0));
+    let (order, _) = archive.ordered(order)?;
+    Ok(own.is_none_or(|own| order.facility.is_none_or(|facility| facility == own.0)))
+}
+
+/// Decides about the order, by the answer that the page showed.
+fn decide(
+    archive: &Archive,
+    order: &str,
+    typed: &Typed,
+    choice: ReuseChoice,
+    who: Says,
+) -> Result<(), Refused> {
+    let verdict =
+        serde_json::from_value(json!(typed.verdict)).map_err(|_| Refused::NotUnderstood("verdict"))?;
+    let study = Uid::parse(&typed.study).map_err(|_| Refused::NotUnderstood("study"))?;
+    let reasons = match typed.reason.as_str() {
+        "" => Vec::new(),
+        name => vec![DecisionReason::of_name(name).ok_or(Refused::NotUnderstood("reason"))?],
+    };
+    archive.decide(Decide {
+        id: None,
+        order: order.to_owned(),
+        choice,
+        studies: vec![study],
+        reasons,
+        text: typed.text.trim().to_owned(),
+        shown: Shown { verdict, answer: Some(typed.answer.clone()) },
+        who,
+        why: String::new(),
+    })?;
+    Ok(())
+}
+
+/// Takes a decision about this order back.
+fn take_back(archive: &Archive, order: &str, typed: &Typed, who: Says) -> Result<(), Refused> {
+    if archive.decision(&typed.decision)?.0.order != order {
+        return Err(Refused::NotUnderstood("decision"));
+    }
+    let why = typed.text.trim().to_owned();
+    archive.withdraw_decision(&typed.decision, (None, Basis::Current), who, why)?;
+    Ok(())
 }
 
 /// Answers whether the clinical state has changed: a field of the order.
@@ -119,10 +178,10 @@ fn notice(words: &Words, refused: &Refused) -> (StatusCode, String) {
     let because = |status, why: &str| (status, words.refused.replace("{n}", why));
     match refused {
         Refused::Nobody => (StatusCode::BAD_REQUEST, words.nobody.to_owned()),
-        Refused::Forbidden => (StatusCode::FORBIDDEN, words.may_not_confirm.to_owned()),
+        Refused::Forbidden => (StatusCode::FORBIDDEN, words.forbidden.to_owned()),
         Refused::NotUnderstood(field) => because(StatusCode::BAD_REQUEST, field),
         Refused::State(error) => match error.kind() {
-            StateErrorKind::Conflict => (StatusCode::CONFLICT, words.stale.to_owned()),
+            StateErrorKind::Conflict => (StatusCode::CONFLICT, format!("{} ({error})", words.stale)),
             StateErrorKind::Invalid => because(StatusCode::BAD_REQUEST, &error.to_string()),
             StateErrorKind::NotFound => because(StatusCode::NOT_FOUND, &error.to_string()),
             StateErrorKind::Unavailable | StateErrorKind::Internal => {

@@ -118,7 +118,8 @@ fn what(out: &mut Html, making: &Making<'_>, listed: &Listed) {
         Some(days) => with(words.days_ago, days),
         None => String::new(),
     };
-    let institution = row(making, listed).filter(|_| listed.confirmed).map(|row| shown::text(&row.attributes, "00080080"));
+    let institution =
+        row(making, listed).filter(|_| listed.confirmed).map(|row| shown::text(&row.attributes, "00080080"));
     let place = [listed.facility.clone().unwrap_or_default(), institution.unwrap_or_default()];
     let place: Vec<String> = place.into_iter().filter(|text| !text.is_empty()).collect();
     out.put(format_args!(
@@ -194,7 +195,8 @@ fn found(out: &mut Html, making: &Making<'_>, listed: &Listed) {
 }
 
 fn is_withdrawn(listed: &Listed) -> bool {
-    let withdrawn = |reason: &ShortReason| matches!(reason.reason, Reason::Withdrawn | Reason::WithdrawnForSafety);
+    let withdrawn =
+        |reason: &ShortReason| matches!(reason.reason, Reason::Withdrawn | Reason::WithdrawnForSafety);
     listed.reasons.iter().any(withdrawn)
 }
 
@@ -233,10 +235,19 @@ fn reasons(out: &mut Html, making: &Making<'_>, listed: &Listed) {
     out.put(format_args!("<ul class=\"checks\">"));
     for reason in listed.reasons.iter().take(WORST) {
         let line = line_of(listed, reason);
-        one_line(out, making, reason.check, line.map_or(Outcome::Unknown, |line| line.outcome), (reason.reason, &reason.values));
+        one_line(
+            out,
+            making,
+            reason.check,
+            line.map_or(Outcome::Unknown, |line| line.outcome),
+            (reason.reason, &reason.values),
+        );
     }
     if listed.reasons.is_empty() {
-        out.put(format_args!("<li class=\"pass\"><i aria-hidden=\"true\">✓</i> <span>{}</span></li>", words.all_met));
+        out.put(format_args!(
+            "<li class=\"pass\"><i aria-hidden=\"true\">✓</i> <span>{}</span></li>",
+            words.all_met
+        ));
     }
     let lines: usize = listed.checks.iter().map(|check| check.lines.len()).sum();
     out.put(format_args!(
@@ -303,16 +314,23 @@ fn buttons(out: &mut Html, making: &Making<'_>, listed: &Listed) {
     ] {
         let class = if key == "2" { "button" } else { "button plain" };
         if may {
-            out.put(format_args!("<a class=\"{class}\" data-key=\"{key}\" href=\"{to}\"><kbd>{key}</kbd> {name}</a>"));
+            out.put(format_args!(
+                "<a class=\"{class}\" data-key=\"{key}\" href=\"{to}\"><kbd>{key}</kbd> {name}</a>"
+            ));
         } else {
-            out.put(format_args!("<button class=\"{class}\" disabled title=\"{why}\"><kbd>{key}</kbd> {name}</button>"));
+            out.put(format_args!(
+                "<button class=\"{class}\" disabled title=\"{why}\"><kbd>{key}</kbd> {name}</button>"
+            ));
         }
     }
     out.put(format_args!("</div>"));
     if collides(making, listed) {
         out.put(format_args!("<p><a href=\"/collisions\">{}</a></p>", words.collisions));
     } else if !listed.confirmed {
-        out.put(format_args!("<p><a class=\"button plain small\" data-key=\"5\" href=\"#person\">{}</a></p>", words.confirm_person));
+        out.put(format_args!(
+            "<p><a class=\"button plain small\" data-key=\"5\" href=\"#person\">{}</a></p>",
+            words.confirm_person
+        ));
     }
     out.put(format_args!("<p class=\"responsible\">{}</p>", words.responsible));
 }

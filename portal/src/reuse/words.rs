@@ -38,7 +38,6 @@ crate::words::words! {
     hidden: "Hình ảnh và kết quả được ẩn cho đến khi xác nhận đúng người bệnh.", "Pictures and report are hidden until the identity is confirmed.";
     withdrawn: "Ca chụp đã thu hồi: không hiển thị hình ảnh.", "The study was withdrawn: no pictures are shown.";
     unnamed: "Ca chụp chưa xác nhận người bệnh", "An exam of a person who is not confirmed";
-    reasons: "Căn cứ", "Reasons";
     all_checks: "Tất cả căn cứ", "All checks";
     all_met: "Mọi điều kiện đều đạt", "Every condition is met";
     seen_at: "lúc {n}", "at {n}";
@@ -52,7 +51,6 @@ crate::words::words! {
     repeat: "Vẫn chụp mới", "Repeat";
     confirm: "Xác nhận", "Confirm";
     back: "Quay lại", "Back";
-    reason: "Lý do", "Reason";
     reason_needed: "Bắt buộc ghi lý do", "A reason is required";
     despite: "Dùng lại dù có cảnh báo – lý do", "Reuse despite the warnings – reason";
     reason_text: "Ghi rõ (bắt buộc với lý do khác)", "In words (required for another reason)";
@@ -75,11 +73,17 @@ crate::words::words! {
     closed_reused: "Chỉ định đã đóng: dùng lại kết quả trước.", "The order is closed: a prior is reused.";
     closed_cancelled: "Chỉ định đã hủy.", "The order is cancelled.";
     closed_made: "Đã chụp theo chỉ định này.", "The ordered exam was made.";
+    decided_reuse: "Đã dùng lại kết quả trước", "A prior is reused";
+    decided_second: "Đã dùng lại hình, đọc lại tại đây", "A prior is reused, with a second reading";
+    decided_repeat: "Đã quyết định chụp mới", "The exam is repeated";
+    record: "Phiếu ghi nhận", "Record";
+    withdraw: "Hủy quyết định", "Withdraw the decision";
+    withdraw_why: "Lý do hủy", "Why it is withdrawn";
     ledger: "Sổ ghi nhận", "Ledger";
     refused: "Chưa ghi được: {n}", "Not noted: {n}";
     stale: "Thông tin đã thay đổi từ khi mở trang. Hãy xem lại rồi quyết định.", "Something changed since the page was opened. Please look again and decide.";
+    forbidden: "Tài khoản này chưa được cấp quyền cho việc đó.", "This account may not do that.";
     nobody: "Hãy ghi tên bác sĩ quyết định.", "Say who decides.";
-    noted: "Đã ghi nhận.", "Noted.";
 }
 
 /// The words of a language.

@@ -17,6 +17,8 @@ pub(super) struct Request {
     pub who: Who,
     pub why: String,
     pub key: Option<String>,
+    /// Whether a person is named: who signed in, or for whom a token or an open archive's client speaks.
+    pub names_person: bool,
 }
 
 impl Request {
@@ -29,7 +31,9 @@ impl Request {
         });
         let claimed = fields.text("who")?;
         let why = fields.text("why")?.unwrap_or_default();
-        Ok(Request { who: who::who(parts, claimed)?, why, key: key_of(&parts.headers)?, fields })
+        let names_person = who::names_person(parts, claimed.as_deref());
+        let who = who::who(parts, claimed)?;
+        Ok(Request { who, why, key: key_of(&parts.headers)?, names_person, fields })
     }
 
     /// A text, where there is one.

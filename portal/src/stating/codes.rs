@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::body::Bytes;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use indexer::archive::ChooseCodes;
@@ -15,7 +15,7 @@ use super::body::{Request, uid};
 use super::{say, told_with};
 use crate::Portal;
 use crate::api::{Stretch, ask};
-use crate::problem::Problem;
+use crate::problem::{Asked, Problem};
 
 /// What a study is coded as, and what a person chose.
 pub(super) async fn one(
@@ -74,10 +74,15 @@ pub(super) async fn choose(
 /// Studies that wait for a person, the latest first.
 pub(super) async fn review(
     State(portal): State<Portal>,
-    Query(stretch): Query<Stretch>,
+    Asked(stretch): Asked<Stretch>,
 ) -> Result<Json<Value>, Problem> {
     let (limit, offset) = stretch.bounds();
-    let waiting = ask(&portal.archive, move |archive| archive.db().codes_to_review(limit, offset)).await?;
+    let proposed = stretch.proposed.unwrap_or(false);
+    let waiting = ask(&portal.archive, move |archive| match proposed {
+        true => archive.db().codes_proposed(limit, offset),
+        false => archive.db().codes_to_review(limit, offset),
+    });
+    let waiting = waiting.await?;
     let rows = waiting.iter().map(|one| {
         json!({ "study": one.study.as_str(), "facility": one.facility.0, "coding": shown(&one.coding) })
     });
@@ -100,6 +105,7 @@ fn shown(coding: &StudyCoding) -> Value {
         "codes": coding.codes,
         "name": coding.name,
         "version": coding.version,
+        "proposed": coding.proposed,
         "chosen_by": coding.chosen_by,
         "chosen_ms": coding.chosen_ms,
     })

@@ -64,6 +64,14 @@ impl Fields {
         }
     }
 
+    /// A whole number of percent, where it is said.
+    pub(super) fn percent(&mut self, name: &'static str) -> Result<Option<u8>, Problem> {
+        let Some(value) = self.take(name) else { return Ok(None) };
+        let percent = value.as_u64().filter(|percent| *percent <= 100);
+        let wrong = || Problem::Invalid(name, "is no whole number from 0 to 100".into());
+        percent.and_then(|percent| u8::try_from(percent).ok()).map(Some).ok_or_else(wrong)
+    }
+
     /// An object; one without fields where there is none.
     pub(super) fn object(&mut self, name: &'static str) -> Result<Fields, Problem> {
         match self.take(name) {

@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::body::Bytes;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use indexer::archive::Said;
@@ -14,7 +14,7 @@ use super::body::{Request, uid};
 use super::{say, told_with};
 use crate::Portal;
 use crate::api::{Stretch, ask};
-use crate::problem::Problem;
+use crate::problem::{Asked, Problem};
 
 pub(super) async fn set(
     State(portal): State<Portal>,
@@ -65,7 +65,7 @@ pub(super) async fn one(
 
 pub(super) async fn list(
     State(portal): State<Portal>,
-    Query(stretch): Query<Stretch>,
+    Asked(stretch): Asked<Stretch>,
 ) -> Result<Json<Value>, Problem> {
     let (limit, offset) = stretch.bounds();
     let rows = ask(&portal.archive, move |archive| archive.db().legal_holds(limit, offset)).await?;

@@ -6,17 +6,23 @@
 
 mod body;
 mod codes;
+mod decisions;
+mod deliveries;
 mod fields;
 mod legal_hold;
 mod orders;
 mod patients;
+mod quality;
 mod reports;
 mod reuse;
-mod site;
+pub(crate) mod site;
 mod unmet;
 mod versions;
 pub(crate) mod who;
 mod withdrawals;
+
+pub(crate) use decisions::changed_reports;
+pub(crate) use deliveries::shown as delivery_shown;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -54,6 +60,7 @@ pub(crate) fn routes() -> Router<Portal> {
             get(legal_hold::one).post(legal_hold::set).delete(legal_hold::clear),
         )
         .route("/api/v1/studies/{study}/codes", get(codes::one).post(codes::choose))
+        .route("/api/v1/studies/{study}/quality", get(quality::one).post(quality::mark))
         .route("/api/v1/codes/review", get(codes::review))
         .route("/api/v1/orders", get(orders::list).post(orders::take))
         .route("/api/v1/orders/{id}", get(orders::one).patch(orders::change))
@@ -64,11 +71,15 @@ pub(crate) fn routes() -> Router<Portal> {
         .route("/api/v1/reconciliation", get(unmet::list))
         .route("/api/v1/reuse/check", post(reuse::check))
         .route("/api/v1/reports/{id}", get(reports::one))
+        .route("/api/v1/reuse/decisions", get(decisions::list).post(decisions::decide))
+        .route("/api/v1/reuse/decisions/{id}", get(decisions::one).patch(decisions::withdraw))
+        .route("/api/v1/deliveries", get(deliveries::list).post(deliveries::take))
+        .route("/api/v1/deliveries/{id}", get(deliveries::one).patch(deliveries::withdraw))
         .layer(DefaultBodyLimit::max(REQUEST_BYTES))
 }
 
 /// States something on a thread where waiting is allowed.
-async fn say<T: Send + 'static, E: Into<Problem> + Send + 'static>(
+pub(crate) async fn say<T: Send + 'static, E: Into<Problem> + Send + 'static>(
     archive: &Archive,
     what: impl FnOnce(&Archive) -> Result<T, E> + Send + 'static,
 ) -> Result<T, Problem> {
@@ -86,6 +97,7 @@ impl From<StateError> for Problem {
             StateError::NotFound(what) => Problem::NotFound(what),
             StateError::Version { .. } => Problem::Conflict(Some("based_on"), error.to_string()),
             StateError::Exists(field) => Problem::Conflict(Some(field), error.to_string()),
+            StateError::Conflicts(field, why) => Problem::Conflict(Some(field), why),
             StateError::IdTaken => Problem::Conflict(Some("Idempotency-Key"), error.to_string()),
             error if error.kind() == StateErrorKind::Unavailable => Problem::Unavailable(error.to_string()),
             error => Problem::failed(error),

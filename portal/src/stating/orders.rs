@@ -2,14 +2,13 @@
 
 use axum::Json;
 use axum::body::Bytes;
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use indexer::archive::{Archive, Basis, StateError, StoreError};
 use indexer::db::{FacilityId, OrdersBy, Stated};
 use indexer::statement::{
-    Order, OrderedFor, OrderedIdentifier, OrderedItem, State as Statement, StatementError,
+    Order, OrderedFor, OrderedIdentifier, OrderedItem, Payment, State as Statement, StatementError,
 };
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -20,7 +19,7 @@ use super::fields::{Fields, merge};
 use super::site::{Codes, code, codes, of_token, resolve};
 use super::{say, told_with};
 use crate::Portal;
-use crate::problem::Problem;
+use crate::problem::{Asked, Problem};
 
 /// How often a change is tried again when others change the same order meanwhile.
 const TRIES: u32 = 8;
@@ -64,7 +63,7 @@ pub(super) async fn take(
     parts: Parts,
     body: Bytes,
 ) -> Result<(StatusCode, Json<Value>), Problem> {
-    let Request { mut fields, who, why, key } = Request::read(&parts, &body)?;
+    let Request { mut fields, who, why, key, .. } = Request::read(&parts, &body)?;
     let (order, facility) = read(&mut fields)?;
     let token = of_token(&parts);
     let answer = say(&portal.archive, move |archive| {
@@ -83,7 +82,7 @@ pub(super) async fn change(
 ) -> Result<Json<Value>, Problem> {
     let mut request = Request::read(&parts, &body)?;
     let basis = request.basis()?;
-    let Request { fields: Fields(patch), who, why, key } = request;
+    let Request { fields: Fields(patch), who, why, key, .. } = request;
     let (token, asked) = (of_token(&parts), asked(&id, basis, &patch, (&who.name, &why)));
     let answer = say(&portal.archive, move |archive| {
         let codes = codes(archive.db())?;
@@ -149,9 +148,8 @@ pub(super) async fn one(
 
 pub(super) async fn list(
     State(portal): State<Portal>,
-    wanted: Result<Query<Wanted>, QueryRejection>,
+    Asked(mut wanted): Asked<Wanted>,
 ) -> Result<Json<Value>, Problem> {
-    let Query(mut wanted) = wanted.map_err(|error| Problem::Invalid("query", error.body_text()))?;
     let study = wanted.study.take().map(|text| uid("study", &text)).transpose()?;
     let rows = say(&portal.archive, move |archive| {
         let db = archive.db();
@@ -190,12 +188,30 @@ pub(super) fn read(fields: &mut Fields) -> Result<(Order, Option<String>), Probl
         requested_at: fields.one_of("requested_at")?,
         episode: fields.words("episode")?,
         ordered_by: fields.words("ordered_by")?,
+        payment: payment(fields)?,
         status: fields.one_of("status")?.unwrap_or_default(),
     };
     let facility = fields.text("ordering_facility")?;
     patient.end("patient")?;
     fields.end("body")?;
     Ok((order, facility))
+}
+
+/// Who pays; not told where neither part is.
+fn payment(fields: &mut Fields) -> Result<Option<Payment>, Problem> {
+    let mut payment = fields.object("payment")?;
+    let insurance = payment.percent("payment.insurance_percent")?;
+    let copayment = payment.percent("payment.copayment_percent")?;
+    payment.end("payment")?;
+    Ok(match (insurance, copayment) {
+        (None, None) => None,
+        (insurance, copayment) => {
+            let insurance_percent = insurance.unwrap_or(0);
+            // What insurance leaves is the patient's, unless the order says otherwise.
+            let rest = 100_u8.saturating_sub(insurance_percent);
+            Some(Payment { insurance_percent, copayment_percent: copayment.unwrap_or(rest) })
+        }
+    })
 }
 
 fn identifier(fields: &mut Fields) -> Result<OrderedIdentifier, Problem> {

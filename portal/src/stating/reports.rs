@@ -2,8 +2,7 @@
 
 use axum::Json;
 use axum::body::Bytes;
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use indexer::archive::Archive;
@@ -18,7 +17,7 @@ use super::fields::Fields;
 use super::site::{Codes, code, codes, of_token, resolve};
 use super::{say, told_with};
 use crate::Portal;
-use crate::problem::Problem;
+use crate::problem::{Asked, Problem};
 
 /// Rows of a list when the request names no number, and at most.
 const ROWS: u32 = 100;
@@ -45,7 +44,7 @@ pub(super) async fn take(
     let mut request = Request::read(&parts, &body)?;
     let based_on = request.basis()?;
     let study = request.uid("study")?;
-    let Request { mut fields, who, why, key } = request;
+    let Request { mut fields, who, why, key, .. } = request;
     let (report, facility) = read(&mut fields)?;
     let token = of_token(&parts);
     let answer = say(&portal.archive, move |archive| {
@@ -80,9 +79,8 @@ pub(super) async fn one(
 
 pub(super) async fn list(
     State(portal): State<Portal>,
-    wanted: Result<Query<Wanted>, QueryRejection>,
+    Asked(wanted): Asked<Wanted>,
 ) -> Result<Json<Value>, Problem> {
-    let Query(wanted) = wanted.map_err(|error| Problem::Invalid("query", error.body_text()))?;
     let by = match (&wanted.study, wanted.accession) {
         (Some(study), _) => ReportsBy::Study(uid("study", study)?),
         (None, Some(accession)) => ReportsBy::Accession(accession),

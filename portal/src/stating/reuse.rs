@@ -4,7 +4,7 @@ use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::request::Parts;
-use indexer::archive::{Asked, ReuseAnswer};
+use indexer::archive::{Asked, ReuseAnswer, StateError, answer_name};
 use indexer::statement::Order;
 use serde_json::{Map, Value};
 
@@ -23,14 +23,14 @@ pub(super) async fn check(
     State(portal): State<Portal>,
     parts: Parts,
     body: Bytes,
-) -> Result<Json<ReuseAnswer>, Problem> {
+) -> Result<Json<Value>, Problem> {
     let mut fields: Map<String, Value> = serde_json::from_slice(&body)
         .map_err(|error| Problem::Invalid("body", format!("is no JSON object: {error}")))?;
     let inline = match fields.remove("order") {
         Some(Value::String(id)) if id.chars().count() <= NAME_CHARS => {
             Fields(fields).end("body")?;
             let answer = say(&portal.archive, move |archive| archive.reuse_check(&Asked::Order(id)));
-            return Ok(Json(answer.await?));
+            return named(&answer.await?);
         }
         Some(Value::Object(order)) => {
             Fields(fields).end("body")?;
@@ -46,5 +46,15 @@ pub(super) async fn check(
         let asked = Asked::Inline(Box::new(Order { facility, ..order }));
         archive.reuse_check(&asked).map_err(Problem::from)
     });
-    Ok(Json(answer.await?))
+    named(&answer.await?)
+}
+
+/// The answer with its name, by which a decision says what was shown.
+fn named(answer: &ReuseAnswer) -> Result<Json<Value>, Problem> {
+    let name = answer_name(answer).map_err(|error: StateError| Problem::from(error))?;
+    let mut told = serde_json::to_value(answer).map_err(Problem::failed)?;
+    if let Some(told) = told.as_object_mut() {
+        told.insert("answer_version".into(), Value::String(name));
+    }
+    Ok(Json(told))
 }

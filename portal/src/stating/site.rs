@@ -10,15 +10,15 @@ use indexer::principal::Principal;
 use crate::problem::Problem;
 
 /// Codes of facilities by their numbers.
-pub(super) type Codes = HashMap<FacilityId, String>;
+pub(crate) type Codes = HashMap<FacilityId, String>;
 
 /// The latest code of each facility.
-pub(super) fn codes(db: &Db) -> Result<Codes, DbError> {
+pub(crate) fn codes(db: &Db) -> Result<Codes, DbError> {
     Ok(db.facility_codes()?.into_iter().map(|code| (code.facility, code.code)).collect())
 }
 
 /// The code of a facility by its number, where it has one.
-pub(super) fn code(codes: &Codes, number: Option<u32>) -> Option<&String> {
+pub(crate) fn code(codes: &Codes, number: Option<u32>) -> Option<&String> {
     codes.get(&FacilityId(number?))
 }
 

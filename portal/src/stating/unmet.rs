@@ -1,8 +1,7 @@
 //! `/api/v1/reconciliation`: open orders without images, and images without an order, since a day.
 
 use axum::Json;
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use indexer::reuse::{Date, Moment};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -11,7 +10,7 @@ use super::orders::shown;
 use super::say;
 use super::site::codes;
 use crate::Portal;
-use crate::problem::Problem;
+use crate::problem::{Asked, Problem};
 
 /// Rows of each list when the request names no number, and at most.
 const ROWS: u32 = 100;
@@ -28,9 +27,8 @@ pub(super) struct Wanted {
 
 pub(super) async fn list(
     State(portal): State<Portal>,
-    wanted: Result<Query<Wanted>, QueryRejection>,
+    Asked(wanted): Asked<Wanted>,
 ) -> Result<Json<Value>, Problem> {
-    let Query(wanted) = wanted.map_err(|error| Problem::Invalid("query", error.body_text()))?;
     let wrong = |_| Problem::Invalid("since", "is no day: YYYY-MM-DD".into());
     let since: Date = wanted.since.parse().map_err(wrong)?;
     let begin: Moment = format!("{since}T00:00:00+07:00").parse().map_err(Problem::failed)?;

@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::body::Bytes;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use indexer::archive::Withdraw;
@@ -15,7 +15,7 @@ use super::site::{Codes, codes};
 use super::{say, told_with};
 use crate::Portal;
 use crate::api::{Stretch, ask};
-use crate::problem::Problem;
+use crate::problem::{Asked, Problem};
 
 pub(super) async fn withdraw(
     State(portal): State<Portal>,
@@ -66,7 +66,7 @@ pub(super) async fn restore(
 
 pub(super) async fn list(
     State(portal): State<Portal>,
-    Query(stretch): Query<Stretch>,
+    Asked(stretch): Asked<Stretch>,
 ) -> Result<Json<Value>, Problem> {
     let (limit, offset) = stretch.bounds();
     let (rows, codes) = ask(&portal.archive, move |archive| {
@@ -95,7 +95,7 @@ pub(super) async fn one(
 
 pub(super) async fn sent_again(
     State(portal): State<Portal>,
-    Query(stretch): Query<Stretch>,
+    Asked(stretch): Asked<Stretch>,
 ) -> Result<Json<Value>, Problem> {
     let (limit, offset) = stretch.bounds();
     let (rows, codes) = ask(&portal.archive, move |archive| {

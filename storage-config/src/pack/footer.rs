@@ -50,6 +50,17 @@ pub enum SealedBy {
     LaterStart,
 }
 
+/// How far the ledger of the writer was when it sealed a pack; all zero while there is no ledger.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SealedLedger {
+    /// The writer of the chain.
+    pub writer: u32,
+    /// Entries of the chain.
+    pub count: u64,
+    /// Hash of the last entry.
+    pub head: [u8; 32],
+}
+
 /// What the seal of a pack says: its records, without a scan.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SealIndex {
@@ -59,6 +70,8 @@ pub struct SealIndex {
     pub gaps: Vec<Gap>,
     /// Who sealed the pack.
     pub sealed_by: SealedBy,
+    /// How far the ledger was, as far as its sealer knew.
+    pub ledger: SealedLedger,
 }
 
 impl SealEntry {
@@ -89,7 +102,9 @@ impl SealIndex {
         bytes.extend_from_slice(&(self.entries.len() as u64).to_le_bytes());
         bytes.extend_from_slice(&(self.gaps.len() as u64).to_le_bytes());
         bytes.extend_from_slice(&u32::from(self.sealed_by == SealedBy::LaterStart).to_le_bytes());
-        bytes.resize(HEAD, 0);
+        bytes.extend_from_slice(&self.ledger.writer.to_le_bytes());
+        bytes.extend_from_slice(&self.ledger.count.to_le_bytes());
+        bytes.extend_from_slice(&self.ledger.head);
         for entry in &self.entries {
             bytes.extend_from_slice(&entry.offset.to_le_bytes());
             bytes.extend_from_slice(&entry.stored_length.to_le_bytes());
@@ -126,9 +141,12 @@ impl SealIndex {
             1 => SealedBy::LaterStart,
             _ => return None,
         };
+        let mut ledger =
+            SealedLedger { writer: u32_at(head, 20), count: u64_at(head, 24), ..SealedLedger::default() };
+        ledger.head.copy_from_slice(&head[32..64]);
         let in_place = rising_before(seal, entries.iter().map(|entry| (entry.offset, entry.end())))
             && rising_before(seal, gaps.iter().map(|gap| (gap.from, gap.to)));
-        in_place.then_some(SealIndex { entries, gaps, sealed_by })
+        in_place.then_some(SealIndex { entries, gaps, sealed_by, ledger })
     }
 }
 

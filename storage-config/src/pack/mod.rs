@@ -15,7 +15,7 @@ mod verify;
 mod writer;
 
 pub use error::{PackError, PackErrorKind};
-pub use footer::{Gap, SealEntry, SealIndex, SealedBy};
+pub use footer::{Gap, SealEntry, SealIndex, SealedBy, SealedLedger};
 pub use format::{CHUNK, FILE_HEADER_LENGTH, Flags, Kind, MAX_BODY, MAX_RECORDS, chunk_crcs, record_length};
 pub use name::{Identity, PackName, PackNameError};
 pub use reader::{HeaderState, PackReader, Record};

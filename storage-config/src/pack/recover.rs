@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::error::PackError;
-use super::footer::{Gap, SealEntry, SealIndex, SealedBy};
+use super::footer::{Gap, SealEntry, SealIndex, SealedBy, SealedLedger};
 use super::format::{
     ALIGN, FILE_HEADER_LENGTH, Flags, Kind, MAX_RECORDS, RecordHeader, chunk_crcs, encode_tail,
 };
@@ -48,7 +48,8 @@ pub fn seal_as_is(disk: &Disk, path: &Path, verified: u64) -> Result<Sealed, Pac
         }
     }
     let records = entries.len();
-    let body = SealIndex { entries, gaps, sealed_by: SealedBy::LaterStart }.encode();
+    let body = SealIndex { entries, gaps, sealed_by: SealedBy::LaterStart, ledger: SealedLedger::default() }
+        .encode();
     let header = RecordHeader {
         pack: name.id,
         // A file that lost even its header gets its seal where records may stand.

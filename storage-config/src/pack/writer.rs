@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::error::PackError;
-use super::footer::{SealEntry, SealIndex, SealedBy};
+use super::footer::{SealEntry, SealIndex, SealedBy, SealedLedger};
 use super::format::{
     FILE_HEADER_LENGTH, FileHeader, Flags, Kind, MAX_BODY, MAX_RECORDS, RecordHeader, VERSION, chunk_crcs,
     encode_tail,
@@ -56,6 +56,7 @@ pub struct PackWriter {
     poisoned: bool,
     entries: Vec<SealEntry>,
     pub(super) open: Option<OpenRecord>,
+    ledger: SealedLedger,
 }
 
 impl PackWriter {
@@ -111,6 +112,7 @@ impl PackWriter {
             poisoned: false,
             entries: Vec::new(),
             open: None,
+            ledger: SealedLedger::default(),
         })
     }
 
@@ -244,6 +246,11 @@ impl PackWriter {
         }
     }
 
+    /// Says how far the ledger is, for the seal.
+    pub fn set_ledger(&mut self, ledger: SealedLedger) {
+        self.ledger = ledger;
+    }
+
     /// Appends the seal and makes everything durable. The pack never changes again.
     ///
     /// # Errors
@@ -252,7 +259,7 @@ impl PackWriter {
         self.check_closed()?;
         let records = self.entries.len();
         let entries = std::mem::take(&mut self.entries);
-        let index = SealIndex { entries, gaps: Vec::new(), sealed_by: SealedBy::Writer };
+        let index = SealIndex { entries, gaps: Vec::new(), sealed_by: SealedBy::Writer, ledger: self.ledger };
         let body = index.encode();
         // The sequence of the seal follows that of the last record.
         self.entries = index.entries;

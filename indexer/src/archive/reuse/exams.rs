@@ -1,24 +1,86 @@
 //! Which exams a stored study is said to be, and by whom: a person, its order, a code of its header, its texts.
 
+use std::collections::BTreeSet;
+
 use crate::codes::coded::{Source as CodedBy, StudyCoding};
 use crate::db::Stated;
-use crate::reuse::prior::{PriorExam, Source, Stamp};
+use crate::evidence::Evidence;
+use crate::reuse::prior::{AxisSources, PriorExam, Source, Stamp};
 use crate::reuse::stated;
 use crate::reuse::techniques::{self, TechniqueAxes};
 use crate::reuse::{Contrast, ExamAxes, Moment, Side};
 use crate::statement::State;
 
+/// Body parts as headers name them (PS3.16 annex L), upper case, and the region that each means and no other. What may
+/// mean several regions (a head) is left out.
+const BODY_PARTS: [(&str, &str); 27] = [
+    ("ABDOMEN", "abdomen"),
+    ("ANKLE", "ankle"),
+    ("BRAIN", "brain"),
+    ("BREAST", "breast"),
+    ("CALCANEUS", "calcaneus"),
+    ("CHEST", "chest"),
+    ("CLAVICLE", "clavicle"),
+    ("CSPINE", "cervical_spine"),
+    ("ELBOW", "elbow"),
+    ("FEMUR", "femur"),
+    ("FOOT", "foot"),
+    ("FOREARM", "forearm"),
+    ("HAND", "hand"),
+    ("HEART", "heart"),
+    ("HIP", "hip"),
+    ("HUMERUS", "humerus"),
+    ("KNEE", "knee"),
+    ("LSPINE", "lumbar_spine"),
+    ("NECK", "neck"),
+    ("PATELLA", "patella"),
+    ("PELVIS", "pelvis"),
+    ("SCAPULA", "scapula"),
+    ("SHOULDER", "shoulder"),
+    ("SKULL", "skull"),
+    ("STERNUM", "sternum"),
+    ("TSPINE", "thoracic_spine"),
+    ("WRIST", "wrist"),
+];
+
+/// What is known of a study's exams.
+pub(super) struct Known<'a> {
+    pub coding: Option<&'a StudyCoding>,
+    pub orders: &'a [Stated],
+    pub evidence: Option<&'a Evidence>,
+    /// Regions of techniques that leave the body part open.
+    pub open_regions: &'a BTreeSet<String>,
+}
+
 /// The exams of a study. The word of a person stands over that of the order, the order over what the mapper found in
 /// the header; what stands below is left out, so that it cannot cover what the other denies.
-pub(super) fn of(coding: Option<&StudyCoding>, orders: &[Stated]) -> Vec<PriorExam> {
-    let by_person = coding.is_some_and(|coding| coding.source == CodedBy::Person);
-    if !by_person {
-        let ordered: Vec<PriorExam> = orders.iter().flat_map(ordered).collect();
-        if !ordered.is_empty() {
-            return ordered;
-        }
+pub(super) fn of(known: &Known<'_>) -> Vec<PriorExam> {
+    let by_person = known.coding.is_some_and(|coding| coding.source == CodedBy::Person);
+    let ordered: Vec<PriorExam> = known.orders.iter().flat_map(ordered).collect();
+    let mut exams =
+        if by_person || ordered.is_empty() { known.coding.map(coded).unwrap_or_default() } else { ordered };
+    if let Some(evidence) = known.evidence {
+        exams.iter_mut().for_each(|exam| add_header(exam, evidence, known.open_regions));
     }
-    coding.map(coded).unwrap_or_default()
+    exams
+}
+
+/// What headers say beside the code: a body part that names the very region, and what is shown of the machine.
+fn add_header(exam: &mut PriorExam, evidence: &Evidence, open_regions: &BTreeSet<String>) {
+    let named = BODY_PARTS.iter().filter(|(part, _)| evidence.body_parts.contains(*part));
+    let regions: BTreeSet<String> = named.map(|(_, region)| (*region).to_owned()).collect();
+    let axes = techniques::axes(&exam.axes, exam.technique.as_deref(), &exam.codes);
+    if !axes.regions.is_empty() && axes.regions.is_subset(&regions) {
+        exam.evidenced = AxisSources { region: BTreeSet::from([Source::Image]), ..AxisSources::default() };
+    }
+    let open = axes.regions.iter().any(|region| open_regions.contains(region));
+    if open && axes.body_part.is_none() && regions.len() == 1 {
+        exam.axes.body_part = regions.first().cloned();
+        exam.evidenced = AxisSources { region: BTreeSet::from([Source::Image]), ..AxisSources::default() };
+    }
+    let field = evidence.values.get("magnetic_field_strength_tesla").map(|tesla| *tesla as f32);
+    // Older machines write the strength in gauss.
+    exam.axes.field_strength_tesla = field.map(|value| if value > 100.0 { value / 10_000.0 } else { value });
 }
 
 /// What an order that the study meets names, as far as it is understood.
@@ -36,7 +98,7 @@ fn ordered(current: &Stated) -> Vec<PriorExam> {
             codes: exam.codes,
             source: Source::Order,
             axes: exam.axes,
-            evidenced: Default::default(),
+            evidenced: AxisSources::default(),
             stamp: stamp.clone(),
         })
     });
@@ -58,7 +120,7 @@ fn coded(coding: &StudyCoding) -> Vec<PriorExam> {
         technique: Some(technique.clone()),
         codes,
         source,
-        evidenced: Default::default(),
+        evidenced: AxisSources::default(),
         stamp: stamp.clone(),
     };
     if !coding.techniques.is_empty() {

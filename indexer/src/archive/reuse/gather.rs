@@ -5,18 +5,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::answer::{StudySeen, SubjectSeen};
-use super::exams;
+use super::exams::{self, Known};
 use crate::archive::{Archive, ReadError, Related};
 use crate::codes::coded::StudyCoding;
 use crate::codes::facts::Imaging;
-use crate::db::{FacilityId, PriorStudy, ReportsBy, Stated};
+use crate::db::{EvidenceRow, FacilityId, PriorStudy, ReportsBy, SeriesVerified, Stated};
 use crate::reuse::Moment;
 use crate::reuse::prior::{
-    CompletenessFacts, Holding, IdentityFacts, IdentityStatus, IntegrityFacts, LicenceFacts, PerformedFacts,
-    Prior, QualityFacts, ReportVersion, SeriesFacts, Stamp, Withdrawal,
+    CompletenessFacts, Expected, ExpectedSource, Holding, IdentityFacts, IdentityStatus, IntegrityFacts,
+    LicenceFacts, PerformedFacts, Prior, QualityFacts, QualityMark, ReportVersion, SeriesFacts, Stamp,
+    Verification, Withdrawal,
 };
 use crate::reuse::stated;
-use crate::statement::{OrderStatus, State};
+use crate::statement::{Kind, OrderStatus, State};
 
 /// Studies of one patient that are looked at, the newest first.
 const STUDIES_MAX: u32 = 200;
@@ -87,6 +88,18 @@ impl Gathering<'_> {
         let (reports, reports_seen) = self.reports(&study)?;
         let (withdrawals, withdrawals_seen) = self.withdrawals(&study)?;
         let facility = self.code(study.facility);
+        let found = self.evidence(&study)?;
+        let verified = db.series_verified(&uid)?;
+        let (marks, marks_seen) = self.marks(&study)?;
+        let integrity = integrity(&study, found.as_ref(), &verified);
+        let unverified = integrity.series.iter().any(|series| {
+            series.verification.as_ref().is_none_or(|made| made.generation != series.generation)
+        });
+        if study.instances > 0 && (found.is_none() || unverified) {
+            self.archive.shared.wanted.add(&uid);
+        }
+        let mut reports = reports;
+        reports.extend(found.iter().flat_map(|found| found.evidence.reports.clone()));
         let seen = StudySeen {
             study: uid.to_string(),
             patient: whose.patient,
@@ -100,10 +113,10 @@ impl Gathering<'_> {
             codes: coding.iter().flat_map(|coding| &coding.codes).map(|code| code.value.clone()).collect(),
             codes_version: coding.as_ref().map(|coding| coding.version.clone()),
             generation: study.generation,
-            examined_at: None,
-            verified_at: None,
+            examined_at: found.as_ref().map(|found| Moment { ms: found.time_ms }),
+            verified_at: integrity.series.iter().filter_map(|it| Some(it.verification.as_ref()?.at)).min(),
             reports: reports_seen,
-            marks: Vec::new(),
+            marks: marks_seen,
             withdrawals: withdrawals_seen,
         };
         let prior = Prior {
@@ -112,14 +125,19 @@ impl Gathering<'_> {
             patient_group: whose.group,
             identity: whose.identity,
             modalities: modalities(&study),
-            exams: exams::of(coding.as_ref(), &orders),
-            images: Vec::new(),
-            performed: PerformedFacts::default(),
-            completeness: CompletenessFacts::default(),
-            integrity: IntegrityFacts { series: series(&study), stamp: Stamp::default() },
+            exams: exams::of(&Known {
+                coding: coding.as_ref(),
+                orders: &orders,
+                evidence: found.as_ref().map(|found| &found.evidence),
+                open_regions: &self.archive.reuse_policy_today().coverage.open_regions,
+            }),
+            images: found.as_ref().map(|found| found.evidence.images.clone()).unwrap_or_default(),
+            performed: performed(found.as_ref()),
+            completeness: completeness(&study, found.as_ref()),
+            integrity,
             holdings: self.holdings(&study, &withdrawals),
             reports,
-            quality: QualityFacts::default(),
+            quality: QualityFacts { marks, ..quality(found.as_ref()) },
             licence: self.licence(facility.as_deref(), &study),
             facility,
         };
@@ -155,6 +173,24 @@ impl Gathering<'_> {
             seen.push(SubjectSeen { id: statement.subject.key.clone(), version });
         }
         Ok((versions, seen))
+    }
+
+    /// What was found when the study was examined, if it is about what is served now.
+    fn evidence(&self, study: &PriorStudy) -> Result<Option<EvidenceRow>, ReadError> {
+        let found = self.archive.db().evidence(&study.study)?;
+        Ok(found.filter(|found| found.state == study.state && study.instances > 0))
+    }
+
+    /// The mark of a reader that counts.
+    fn marks(&self, study: &PriorStudy) -> Result<(Vec<QualityMark>, Vec<SubjectSeen>), ReadError> {
+        let row = self.archive.db().subject(Kind::QualityMark, study.study.as_str())?;
+        let Some((version, statement)) = row.and_then(|row| row.version.zip(row.current)) else {
+            return Ok((Vec::new(), Vec::new()));
+        };
+        let State::QualityMark(made) = statement.state else { return Ok((Vec::new(), Vec::new())) };
+        let at = Moment { ms: statement.time.ms() };
+        let mark = QualityMark { mark: made.mark, reader: Some(made.reader), at };
+        Ok((vec![mark], vec![SubjectSeen { id: statement.subject.key, version }]))
     }
 
     /// Withdrawals in force.
@@ -228,21 +264,57 @@ fn modalities(study: &PriorStudy) -> BTreeSet<String> {
     of_exam.map(|series| series.modality.clone()).collect()
 }
 
-/// Series of pictures as far as rows tell of them.
-fn series(study: &PriorStudy) -> Vec<SeriesFacts> {
+fn stamp(found: Option<&EvidenceRow>) -> Stamp {
+    Stamp { at: found.map(|found| Moment { ms: found.time_ms }), rule: found.map(|found| found.rule.clone()) }
+}
+
+fn performed(found: Option<&EvidenceRow>) -> PerformedFacts {
+    let told = found.map(|found| found.evidence.performed.clone()).unwrap_or_default();
+    PerformedFacts { stamp: stamp(found), ..told }
+}
+
+fn completeness(study: &PriorStudy, found: Option<&EvidenceRow>) -> CompletenessFacts {
+    let evidence = found.map(|found| &found.evidence);
+    let by_sender = evidence.and_then(|evidence| evidence.expected_instances);
+    let expected = by_sender.map(|images| Expected { images, source: ExpectedSource::Sender });
+    CompletenessFacts {
+        received_images: u32::try_from(study.instances).ok(),
+        expected: expected.into_iter().collect(),
+        slice_gaps: evidence.and_then(|evidence| evidence.slice_gaps),
+        undecodable_frames: evidence.and_then(|evidence| evidence.undecodable_frames),
+        duplicate_positions: evidence.map_or(0, |evidence| evidence.duplicate_positions),
+        stamp: stamp(found),
+    }
+}
+
+/// Series of pictures, with what was found in them and when their bytes were last compared with their hashes.
+fn integrity(study: &PriorStudy, found: Option<&EvidenceRow>, verified: &[SeriesVerified]) -> IntegrityFacts {
     let pictures = study.series.iter().filter(|series| series.is_picture);
-    pictures
-        .map(|series| SeriesFacts {
+    let of = |series: &crate::db::PriorSeries| {
+        let original = found.and_then(|found| found.evidence.series.get(&series.series));
+        let known = verified.iter().find(|known| known.series_uid.as_str() == series.series);
+        let verification = known.and_then(|known| {
+            let at = known.verified_at_ms.filter(|_| known.verified_generation > 0)?;
+            let (intact, generation) = (known.intact, known.verified_generation);
+            Some(Verification { intact, generation, at: Moment { ms: at } })
+        });
+        SeriesFacts {
             series: series.series.clone(),
             modality: Some(series.modality.clone()).filter(|modality| !modality.is_empty()),
             generation: series.generation,
-            verification: None,
-            image_type: None,
-            secondary_capture: None,
-            was_lossy: None,
-            lossy: None,
-        })
-        .collect()
+            verification,
+            image_type: original.and_then(|original| original.image_type.clone()),
+            secondary_capture: original.map(|original| original.secondary_capture),
+            was_lossy: original.map(|original| original.was_lossy),
+            lossy: original.and_then(|original| original.lossy.clone()),
+        }
+    };
+    IntegrityFacts { series: pictures.map(of).collect(), stamp: stamp(found) }
+}
+
+fn quality(found: Option<&EvidenceRow>) -> QualityFacts {
+    let values = found.map(|found| found.evidence.values.clone()).unwrap_or_default();
+    QualityFacts { values, marks: Vec::new(), stamp: stamp(found) }
 }
 
 /// The exam in words.

@@ -20,16 +20,14 @@ pub use answer::{OrderSeen, ReuseAnswer, StudySeen, SubjectSeen};
 use super::related::{issuer_of_facility, source_of};
 use super::stating::StateError;
 use super::{Archive, Related, StoreError};
+use crate::codes::concept::{Equivalence, SCHEME_SERVICE, SCHEME_TECHNIQUE};
 use crate::db::{Db, DbError, FacilityId};
 use crate::identity::{PatientIdIs, Person};
 use crate::reuse::order::Archive as AskedArchive;
 use crate::reuse::policy::PolicyVersion;
 use crate::reuse::prior::{IdentityStatus, Prior};
-use crate::reuse::{Date, Moment, Policy, decide, stated};
+use crate::reuse::{Date, Moment, Policy, decide, stated, techniques};
 use crate::statement;
-
-/// Version of the rules by which evidence is gathered.
-pub const EVIDENCE_RULE: &str = "1";
 
 /// What the check knows of the site.
 #[derive(Debug, Clone)]
@@ -128,16 +126,39 @@ impl Archive {
         let code = facility.and_then(|facility| facilities.get(&facility).cloned());
         let question =
             stated::order(seen.id.as_deref().unwrap_or_default(), &order, code, group, vec![asked]);
-        let question = crate::reuse::Order { id: seen.id.clone(), ..question };
+        let mut question = crate::reuse::Order { id: seen.id.clone(), ..question };
+        self.understand(&order, &mut question);
         let decision = decide(&question, &priors, &self.reuse_site().policy, today);
         let studies = named(studies, &decision);
         Ok(ReuseAnswer {
             order: seen,
             checked_at: Moment { ms: (self.shared.options.now_ms)() },
-            evidence_rule: EVIDENCE_RULE.to_owned(),
+            evidence_rule: crate::evidence::RULE.to_owned(),
             decision,
             studies,
         })
+    }
+
+    /// Codes of the order that are no national ones, as far as a list says that they mean the same as one.
+    fn understand(&self, order: &statement::Order, question: &mut crate::reuse::Order) {
+        let Some(catalogue) = self.catalogue() else { return };
+        for (item, exam) in order.exams.iter().zip(&mut question.exams) {
+            if exam.technique.is_some() || techniques::technique(None, &exam.codes).is_some() {
+                continue;
+            }
+            let links = catalogue.crosswalk().of(item.scheme.trim(), item.code.trim());
+            let same = |scheme: &str| {
+                let equal =
+                    links.iter().filter(|(to, how, _)| to.scheme == scheme && *how == Equivalence::Equal);
+                equal.map(|(to, ..)| to.value.clone()).collect::<BTreeSet<String>>()
+            };
+            // Of several nobody can tell which is meant.
+            let one = |mut all: BTreeSet<String>| if all.len() == 1 { all.pop_first() } else { None };
+            match one(same(SCHEME_SERVICE)) {
+                Some(service) => exam.codes.insert(0, service),
+                None => exam.technique = one(same(SCHEME_TECHNIQUE)),
+            }
+        }
     }
 
     fn gather(

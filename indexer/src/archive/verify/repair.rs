@@ -5,8 +5,8 @@ use storage_config::pack::{Kind, PackName, PackReader, Record, Scanned, Verify, 
 
 use super::Verifier;
 use super::copy::{CopyError, CopyLane};
-use super::pack::Finding;
 use super::pace::Pace;
+use super::pack::Finding;
 use crate::db::{Entry, PackId, Place};
 use crate::record::{read_statement, write_statement};
 use crate::statement::Statement;
@@ -16,7 +16,12 @@ const STATEMENTS: u32 = 1000;
 
 impl Verifier<'_> {
     /// Repairs what it can of the findings in a pack; which of them are whole again, in their order.
-    pub(super) fn repair(&self, pack: (PackId, &PackName), findings: &[Finding], pace: &mut Pace<'_>) -> Vec<bool> {
+    pub(super) fn repair(
+        &self,
+        pack: (PackId, &PackName),
+        findings: &[Finding],
+        pace: &mut Pace<'_>,
+    ) -> Vec<bool> {
         let mut whole = vec![false; findings.len()];
         let wanted = |finding: &Finding| !matches!(finding.kind, Some(Kind::Seal)) && finding.from > 0;
         if !findings.iter().any(wanted) {

@@ -26,6 +26,8 @@ pub struct PriorStudy {
     pub accession: String,
     /// Instances that are served.
     pub instances: u64,
+    /// The sum of the generations of its series, by which evidence is known to be about what is served now.
+    pub state: u64,
     /// What the header says of patient and study, as DICOM JSON (PS3.18 F).
     pub attributes: Map<String, Value>,
     /// Its series of which something is served.
@@ -78,11 +80,12 @@ const HOLDERS: &str = "SELECT h.facility_id, min(h.hidden) FROM series r JOIN ho
      WHERE r.study_row = ?1 AND r.n_instances > 0 GROUP BY h.facility_id ORDER BY h.facility_id";
 const HIDDEN_HOLDERS: &str = "SELECT DISTINCT h.facility_id FROM series r JOIN instance i ON i.series_row = r.id \
      AND i.version <> 0 JOIN holding h ON h.instance_id = i.id WHERE r.study_row = ?1 ORDER BY h.facility_id";
+const STATE: &str = "SELECT coalesce(sum(generation), 0) FROM series WHERE study_row = ?1";
 const WITHDRAWALS: &str = "SELECT t.version, t.body FROM withdrawal w JOIN subject u ON u.id = w.subject_row \
      JOIN statement t ON t.id = u.statement_row WHERE w.study_uid = ?1 ORDER BY w.time DESC LIMIT ?2";
 
 #[cfg(test)]
-pub(super) const HOT: &[&str] = &[OF_PATIENT, WITHDRAWN, SERIES, HOLDERS, HIDDEN_HOLDERS, WITHDRAWALS];
+pub(super) const HOT: &[&str] = &[OF_PATIENT, WITHDRAWN, SERIES, HOLDERS, HIDDEN_HOLDERS, STATE, WITHDRAWALS];
 
 type Raw = (i64, [String; 3], u64, u32, u64);
 
@@ -136,6 +139,7 @@ fn whole(session: &Session<'_>, row: Raw, withdrawn: bool) -> Result<PriorStudy,
         facility: FacilityId(facility),
         accession,
         instances,
+        state: session.row(STATE, [id], |row| unsigned(row, 0))?.unwrap_or(0),
         attributes: serde_json::from_str(&json).map_err(|_| DbError::Invalid("attributes"))?,
         series,
         holders,

@@ -4,6 +4,9 @@
 //! difference. What follows is made by one apply function per kind, from the subject's current state alone.
 
 mod code;
+mod decision;
+mod delivery;
+mod ledger;
 mod legal_hold;
 mod link;
 mod list;
@@ -22,6 +25,15 @@ use super::touched::Touched;
 use crate::statement::fold::Fold;
 use crate::statement::{State, Statement};
 
+pub use decision::DecisionsBy;
+pub(super) use decision::{decisions, flagged, repeats, study_coded};
+pub use delivery::DeliveriesBy;
+pub(super) use delivery::{deliveries, film_billed, without_film};
+pub use ledger::{LedgerBy, LedgerSum};
+pub(super) use ledger::{
+    all_due, due as ledger_due, head_of as ledger_head_of, heads as ledger_heads, looked_at,
+    of_days as ledger_of_days, of_order as ledger_of_order, posted, sums as ledger_sums,
+};
 pub(super) use link::linked_with;
 pub use list::{RejectedArrival, Stated, SubjectRow};
 pub(super) use list::{arrived_after_rejection, by_id, legal_holds, of_kind, subject, withdrawals};
@@ -55,6 +67,9 @@ pub(super) fn hot() -> Vec<&'static str> {
     [
         &own[..],
         code::HOT,
+        decision::HOT,
+        delivery::HOT,
+        ledger::HOT,
         list::HOT,
         withdrawal::HOT,
         served::HOT,
@@ -149,11 +164,26 @@ fn apply(
         State::Facility(state) => facility::apply(session, &statement.subject.key, state),
         State::Withdrawal(state) => withdrawal::apply(session, subject, statement.time, state, touched),
         State::ServedVersion(state) => served::apply(session, subject, state, touched),
-        State::PatientLink(state) => link::apply(session, subject, state),
+        State::PatientLink(state) => {
+            link::apply(session, subject, state)?;
+            [state.a, state.b].iter().try_for_each(|patient| decision::patient_changed(session, patient))
+        }
         State::LegalHold(state) => legal_hold::apply(session, subject, &statement.subject.key, state),
         State::StudyCode(state) => code::choose(session, subject, statement, state),
         State::CodeRule(state) => code::rule(session, subject, statement, state),
-        State::Order(state) => order::apply(session, subject, statement.time, state),
-        State::Report(state) => report::apply(session, subject, statement.time, state),
+        State::Order(state) => {
+            order::apply(session, subject, statement.time, state)?;
+            // An open order that nobody decided about has nothing to do with the ledger.
+            decision::order_changed(session, &statement.subject.key)
+        }
+        State::Report(state) => {
+            report::apply(session, subject, statement.time, state)?;
+            decision::report_changed(session, &statement.subject.key)
+        }
+        State::ReuseDecision(state) => decision::apply(session, subject, statement.time, state),
+        State::Delivery(state) => delivery::apply(session, subject, statement.time, state),
+        State::LedgerEntry(state) => ledger::apply(session, subject, state),
+        // The subject is the study: its current statement is all there is to look up.
+        State::QualityMark(_) => Ok(()),
     }
 }

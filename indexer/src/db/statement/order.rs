@@ -88,6 +88,10 @@ pub(super) fn apply(
         open
     ];
     session.execute(SET, params)?;
+    if !matches!(order.status, OrderStatus::Requested | OrderStatus::InProgress) {
+        // Closing an order says nothing new of what its studies are.
+        return Ok(());
+    }
     session.execute(MARK, params![accession.trim(), facility]).map(drop)
 }
 

@@ -1,5 +1,7 @@
 //! The report of an import as a table for a spreadsheet (RFC 4180, UTF-8 with a mark, as spreadsheets expect).
 
+use portal::csv::row;
+
 use crate::import::report::ImportReport;
 
 /// The report as text.
@@ -13,28 +15,12 @@ pub(super) fn csv(report: &ImportReport) -> String {
         ("DICOMDIR", report.dicomdir),
     ];
     for (outcome, count) in counts {
-        line(&mut out, &[outcome, "", &count.to_string(), ""]);
+        row(&mut out, [outcome, "", &count.to_string(), ""]);
     }
     for refusal in &report.refusals {
         let examples = refusal.examples.join("\n");
-        line(&mut out, &["refused", &refusal.reason, &refusal.count.to_string(), &examples]);
+        row(&mut out, ["refused", &refusal.reason, &refusal.count.to_string(), &examples]);
     }
-    line(&mut out, &["all files", "", &report.files().to_string(), ""]);
+    row(&mut out, ["all files", "", &report.files().to_string(), ""]);
     out
-}
-
-fn line(out: &mut String, cells: &[&str]) {
-    for (n, cell) in cells.iter().enumerate() {
-        if n > 0 {
-            out.push(',');
-        }
-        out.push('"');
-        // What a file is called must not be a formula.
-        if cell.starts_with(['=', '+', '-', '@', '\t', '\r']) {
-            out.push('\'');
-        }
-        out.push_str(&cell.replace('"', "\"\""));
-        out.push('"');
-    }
-    out.push_str("\r\n");
 }

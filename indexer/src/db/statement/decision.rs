@@ -1,0 +1,189 @@
+//! Decisions to reuse or to repeat, and what they relied on.
+
+use crate::db::sql::params;
+use storage_config::Uid;
+
+use super::list::{Stated, read, stated};
+use crate::db::entry::FacilityId;
+use crate::db::error::DbError;
+use crate::db::session::Session;
+use crate::query::GroupKey;
+use crate::reuse::Verdict;
+use crate::statement::{Decision, HybridTime, Kind, ReuseChoice};
+
+const SET: &str = "INSERT INTO reuse_decision (subject_row, time, order_key, facility_id, choice, verdict, withdrawn) \
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (subject_row) DO UPDATE SET time = excluded.time, \
+     order_key = excluded.order_key, facility_id = excluded.facility_id, choice = excluded.choice, \
+     verdict = excluded.verdict, withdrawn = excluded.withdrawn";
+const CLEAR_REPORTS: &str = "DELETE FROM decision_report WHERE subject_row = ?1";
+const CLEAR_PATIENTS: &str = "DELETE FROM decision_patient WHERE subject_row = ?1";
+const CLEAR_STUDIES: &str = "DELETE FROM decision_study WHERE subject_row = ?1";
+const ADD_REPORT: &str = "INSERT INTO decision_report (report_key, subject_row, version) VALUES (?1, ?2, ?3) \
+     ON CONFLICT (report_key, subject_row) DO NOTHING";
+const ADD_PATIENT: &str = "INSERT INTO decision_patient (patient, subject_row) VALUES (?1, ?2) \
+     ON CONFLICT (patient, subject_row) DO NOTHING";
+const ADD_STUDY: &str = "INSERT INTO decision_study (study_uid, subject_row) VALUES (?1, ?2) \
+     ON CONFLICT (study_uid, subject_row) DO NOTHING";
+/// Decisions under a condition on their rows `d`, the latest first.
+macro_rules! decisions {
+    ($condition:literal) => {
+        concat!(
+            "SELECT t.version, t.body FROM reuse_decision d JOIN subject u ON u.id = d.subject_row ",
+            "JOIN statement t ON t.id = u.statement_row WHERE ",
+            $condition,
+            " ORDER BY d.time DESC, d.subject_row LIMIT ?1 OFFSET ?2"
+        )
+    };
+}
+const NEWEST: &str = decisions!("d.time >= 0 AND (?3 = -1 OR d.facility_id = ?3)");
+const OF_ORDER: &str = decisions!("d.order_key = ?4 AND (?3 = -1 OR d.facility_id = ?3)");
+const OF_STUDY: &str = decisions!(
+    "d.subject_row IN (SELECT s.subject_row FROM decision_study s WHERE s.study_uid = ?4) \
+     AND (?3 = -1 OR d.facility_id = ?3)"
+);
+/// Decisions to reuse in force that relied on a report of which another version counts now.
+const FLAGGED: &str = "SELECT t.version, t.body FROM reuse_decision d JOIN subject u ON u.id = d.subject_row \
+     JOIN statement t ON t.id = u.statement_row WHERE d.time >= 0 AND d.withdrawn = 0 AND d.choice <> 3 \
+     AND (?3 = -1 OR d.facility_id = ?3) AND EXISTS (SELECT 1 FROM decision_report p \
+     JOIN subject r ON r.kind = ?4 AND r.key = p.report_key WHERE p.subject_row = d.subject_row \
+     AND r.version <> p.version) ORDER BY d.time DESC, d.subject_row LIMIT ?1 OFFSET ?2";
+const COUNT_FLAGGED: &str = "SELECT count(*) FROM reuse_decision d WHERE d.time >= 0 AND d.withdrawn = 0 \
+     AND d.choice <> 3 AND EXISTS (SELECT 1 FROM decision_report p JOIN subject r ON r.kind = ?1 \
+     AND r.key = p.report_key WHERE p.subject_row = d.subject_row AND r.version <> p.version)";
+/// Repeats that were decided although the answer was usable, of a stretch of time.
+const REPEATS: &str = "SELECT t.version, t.body FROM reuse_decision d JOIN subject u ON u.id = d.subject_row \
+     JOIN statement t ON t.id = u.statement_row WHERE d.time >= ?3 AND d.time < ?4 AND d.choice = 3 \
+     AND d.withdrawn = 0 AND d.verdict IN ('usable', 'review') ORDER BY d.time, d.subject_row LIMIT ?1 OFFSET ?2";
+
+#[cfg(test)]
+pub(super) const HOT: &[&str] = &[
+    SET,
+    CLEAR_REPORTS,
+    CLEAR_PATIENTS,
+    CLEAR_STUDIES,
+    NEWEST,
+    OF_ORDER,
+    OF_STUDY,
+    FLAGGED,
+    COUNT_FLAGGED,
+    REPEATS,
+];
+
+/// By what decisions are looked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DecisionsBy {
+    /// All of them.
+    Newest,
+    /// The order.
+    Order(String),
+    /// A study that was decided on.
+    Study(Uid),
+    /// Decisions to reuse in force that relied on a report of which another version counts now.
+    ReportChanged,
+}
+
+pub(super) fn apply(
+    session: &Session<'_>,
+    subject: i64,
+    time: HybridTime,
+    decision: &Decision,
+) -> Result<(), DbError> {
+    let choice = match decision.choice {
+        ReuseChoice::Reuse => 1,
+        ReuseChoice::ReuseWithSecondReading => 2,
+        ReuseChoice::Repeat => 3,
+    };
+    let verdict = match decision.seen.verdict {
+        Some(Verdict::Usable) => "usable",
+        Some(Verdict::Review) => "review",
+        Some(Verdict::NotUsable) => "not_usable",
+        Some(Verdict::NotApplicable) => "not_applicable",
+        None => "",
+    };
+    let facility = decision.facility.unwrap_or(0);
+    let withdrawn = i64::from(decision.withdrawn);
+    let params = params![subject, time.packed(), decision.order, facility, choice, verdict, withdrawn];
+    session.execute(SET, params)?;
+    for clear in [CLEAR_REPORTS, CLEAR_PATIENTS, CLEAR_STUDIES] {
+        session.execute(clear, [subject])?;
+    }
+    for relied in &decision.reports {
+        let version = i64::try_from(relied.version).map_err(|_| DbError::Range("version"))?;
+        session.execute(ADD_REPORT, params![relied.report, subject, version])?;
+    }
+    for patient in &decision.patients {
+        session.execute(ADD_PATIENT, params![&patient.as_bytes()[..], subject])?;
+    }
+    for study in &decision.studies {
+        session.execute(ADD_STUDY, params![study.as_str(), subject])?;
+    }
+    super::ledger::is_due(session, &decision.order)
+}
+
+/// Decisions, the latest first.
+pub(in crate::db) fn decisions(
+    session: &Session<'_>,
+    by: &DecisionsBy,
+    facility: Option<FacilityId>,
+    (limit, offset): (u32, u32),
+) -> Result<Vec<Stated>, DbError> {
+    let facility = facility.map_or(-1, |facility| i64::from(facility.0));
+    let report = Kind::Report.number();
+    let rows = match by {
+        DecisionsBy::Newest => session.rows(NEWEST, params![limit, offset, facility], stated),
+        DecisionsBy::Order(order) => session.rows(OF_ORDER, params![limit, offset, facility, order], stated),
+        DecisionsBy::Study(study) => {
+            session.rows(OF_STUDY, params![limit, offset, facility, study.as_str()], stated)
+        }
+        DecisionsBy::ReportChanged => session.rows(FLAGGED, params![limit, offset, facility, report], stated),
+    };
+    rows?.into_iter().map(read).collect()
+}
+
+/// How many decisions [`DecisionsBy::ReportChanged`] finds.
+pub(in crate::db) fn flagged(session: &Session<'_>) -> Result<u64, DbError> {
+    let count = session.row(COUNT_FLAGGED, [Kind::Report.number()], |row| row.get::<_, i64>(0))?;
+    Ok(count.and_then(|count| u64::try_from(count).ok()).unwrap_or(0))
+}
+
+/// Repeats although a prior was usable or to be reviewed, decided from `from` to before `to` (packed times).
+pub(in crate::db) fn repeats(
+    session: &Session<'_>,
+    (from, to): (i64, i64),
+    (limit, offset): (u32, u32),
+) -> Result<Vec<Stated>, DbError> {
+    session.rows(REPEATS, params![limit, offset, from, to], stated)?.into_iter().map(read).collect()
+}
+
+const MARK_BY_ORDER: &str = "INSERT INTO ledger_due (order_key, noted) SELECT DISTINCT d.order_key, 1 FROM reuse_decision d \
+     WHERE d.order_key = ?1 ON CONFLICT (order_key) DO UPDATE SET noted = ledger_due.noted + 1";
+const MARK_BY_REPORT: &str = "INSERT INTO ledger_due (order_key, noted) SELECT DISTINCT d.order_key, 1 FROM decision_report p \
+     JOIN reuse_decision d ON d.subject_row = p.subject_row WHERE p.report_key = ?1 \
+     ON CONFLICT (order_key) DO UPDATE SET noted = ledger_due.noted + 1";
+const MARK_BY_PATIENT: &str = "INSERT INTO ledger_due (order_key, noted) SELECT DISTINCT d.order_key, 1 FROM decision_patient p \
+     JOIN reuse_decision d ON d.subject_row = p.subject_row WHERE p.patient = ?1 \
+     ON CONFLICT (order_key) DO UPDATE SET noted = ledger_due.noted + 1";
+const MARK_BY_STUDY: &str = "INSERT INTO ledger_due (order_key, noted) SELECT DISTINCT d.order_key, 1 FROM study s \
+     JOIN patient k ON k.id = s.patient_row JOIN decision_patient p ON p.patient = k.key \
+     JOIN reuse_decision d ON d.subject_row = p.subject_row WHERE s.study_uid = ?1 \
+     ON CONFLICT (order_key) DO UPDATE SET noted = ledger_due.noted + 1";
+
+/// Something was said of an order: it is looked at where a decision is about it.
+pub(super) fn order_changed(session: &Session<'_>, order: &str) -> Result<(), DbError> {
+    session.execute(MARK_BY_ORDER, [order]).map(drop)
+}
+
+/// Something was said of a report: orders whose decisions relied on it are looked at.
+pub(super) fn report_changed(session: &Session<'_>, report: &str) -> Result<(), DbError> {
+    session.execute(MARK_BY_REPORT, [report]).map(drop)
+}
+
+/// Something was said of a patient: orders with decisions about studies of the patient are looked at.
+pub(super) fn patient_changed(session: &Session<'_>, patient: &GroupKey) -> Result<(), DbError> {
+    session.execute(MARK_BY_PATIENT, [&patient.as_bytes()[..]]).map(drop)
+}
+
+/// A study was given its codes: orders with decisions about other studies of its patient are looked at.
+pub(in crate::db) fn study_coded(session: &Session<'_>, study: &Uid) -> Result<(), DbError> {
+    session.execute(MARK_BY_STUDY, [study.as_str()]).map(drop)
+}

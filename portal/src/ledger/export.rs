@@ -1,0 +1,48 @@
+//! The ledger as a table for the insurer, as CSV and as a workbook.
+
+use axum::extract::State;
+use axum::http::{HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+
+use super::rows::{COLUMNS, Cell, rows};
+use super::{Asked, wanted, workbook};
+use crate::Portal;
+use crate::calendar::{Day, now_ms};
+use crate::csv;
+use crate::problem::Problem;
+use crate::stating::say;
+
+pub(super) async fn csv(State(portal): State<Portal>, asked: Asked) -> Result<Response, Problem> {
+    let rows = all(&portal, asked).await?;
+    let mut out = csv::UTF8_MARK.to_owned();
+    csv::row(&mut out, COLUMNS);
+    for row in &rows {
+        let texts: Vec<String> = row.iter().map(Cell::text).collect();
+        csv::row(&mut out, texts.iter().map(String::as_str));
+    }
+    Ok(file(out.into_bytes(), "text/csv; charset=utf-8", "so-ghi-nhan-tiet-kiem.csv"))
+}
+
+pub(super) async fn xlsx(State(portal): State<Portal>, asked: Asked) -> Result<Response, Problem> {
+    let rows = all(&portal, asked).await?;
+    let today = Day::at(now_ms()).parts();
+    let bytes = workbook::write("ledger", &COLUMNS, &rows, today);
+    let kind = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet";
+    Ok(file(bytes, kind, "so-ghi-nhan-tiet-kiem.xlsx"))
+}
+
+async fn all(portal: &Portal, asked: Asked) -> Result<Vec<Vec<Cell>>, Problem> {
+    let days = wanted(asked)?.days()?;
+    say(&portal.archive, move |archive| rows(archive, days)).await
+}
+
+fn file(bytes: Vec<u8>, kind: &'static str, name: &'static str) -> Response {
+    let mut response = bytes.into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
+    if let Ok(value) = HeaderValue::from_str(&format!("attachment; filename=\"{name}\"")) {
+        headers.insert(header::CONTENT_DISPOSITION, value);
+    }
+    response
+}

@@ -1,0 +1,200 @@
+// From an order to the decision, as a doctor at a central hospital goes: a head CT came from a district hospital, its
+// report followed, the same exam is ordered again.
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import fs from 'node:fs';
+import path from 'node:path';
+import { makeDemo, search, startArchive } from './archive.mjs';
+import { openPage, overhang, until, untilPictures } from './browser.mjs';
+import { clean, lit } from './viewer.mjs';
+
+const SITE = `
+[dimse]
+accept = "known"
+[study]
+quiet_seconds = 1
+[[facility]]
+code = "00002"
+name = "Bệnh viện huyện"
+licensed = true
+[[facility]]
+code = "01001"
+name = "Bệnh viện trung ương"
+[[peer]]
+ae_title = "CTHUYEN"
+address = "127.0.0.1"
+facility = "00002"
+patient_id_is = "patient"
+`;
+const DAY_MS = 86_400_000;
+const PHONE = { width: 360, height: 640 };
+const DOCTOR = 'BS. Nguyễn Văn Trung';
+const NUMBER = { patient_id: '00004802', issuer: 'BVHUYEN' };
+const PERSON = { ...NUMBER, name: 'ĐẶNG THỊ DUNG', birth_date: '19491120', sex: 'F' };
+const HEAD_CT = { code: '18.0149.0040', name: 'Chụp CLVT sọ não không tiêm thuốc cản quang', contrast: 'without' };
+
+/** A day at the site, `YYYYMMDD`, some days before today. */
+function day(before) {
+  return new Date(Date.now() - before * DAY_MS + 7 * 3_600_000).toISOString().slice(0, 10).replaceAll('-', '');
+}
+
+/** Sends the demo head CT by C-STORE, as a study of its own that is `before` days old, and gives its UID. */
+function send(archive, name, before) {
+  const demo = path.join(makeDemo(path.resolve('build/browser-demo')), '00002/ct-so-nao');
+  const to = path.join(archive.folder, name);
+  fs.cpSync(demo, to, { recursive: true });
+  const files = fs.readdirSync(to, { recursive: true }).map(file => path.join(to, file))
+    .filter(file => fs.statSync(file).isFile());
+  const study = `2.25.${Date.now()}${Math.floor(Math.random() * 1e6)}`;
+  const changes = [
+    ['(0020,000d)', study], ['(0020,000e)', `${study}.1`], ['(0008,0020)', day(before)], ['(0008,0021)', day(before)],
+    ['(0008,0022)', day(before)], ['(0008,0023)', day(before)], ['(0010,0021)', NUMBER.issuer],
+    ['(0008,0050)', name.toUpperCase()],
+  ].flatMap(([tag, value]) => ['-i', `${tag}=${value}`]);
+  execFileSync('dcmodify', ['-nb', '-gin', ...changes, ...files]);
+  execFileSync('storescu', ['-aet', 'CTHUYEN', '-aec', 'PACS', '127.0.0.1', String(archive.dimse), ...files]);
+  return study;
+}
+
+async function say(archive, method, address, body) {
+  const answer = await fetch(archive.base + address, {
+    method, headers: { 'content-type': 'application/json', 'x-claimed-user': 'HIS' }, body: JSON.stringify(body),
+  });
+  const told = await answer.text();
+  assert.ok(answer.ok, `${method} ${address}: ${answer.status} ${told}`);
+  return JSON.parse(told);
+}
+
+const order = async (archive, more = {}) => (await say(archive, 'POST', '/api/v1/orders', {
+  ordering_facility: '01001', patient: PERSON, exams: [HEAD_CT], ordered_by: DOCTOR, ...more,
+})).order;
+
+const report = (archive, study, more = {}) => say(archive, 'POST', '/api/v1/reports', {
+  study, facility: '00002', status: 'final', reader: 'BS. Lê Thị Hạnh', practice_certificate: '001234/BYT-CCHN',
+  description: 'Không thấy tổn thương.', conclusion: 'Không thấy hình ảnh xuất huyết nội sọ.',
+  signed_at: new Date(Date.now() - DAY_MS).toISOString(), signature: 'declared', ...more,
+});
+
+/** What the check says of an order once it names the study as `holds` wants it. */
+const checked = (archive, id, holds) => until('the answer of the check',
+  () => say(archive, 'POST', '/api/v1/reuse/check', { order: id }), answer => holds(answer.decision));
+
+async function withSite(test) {
+  const folder = fs.mkdtempSync('/tmp/site-');
+  const config = path.join(folder, 'archive.toml');
+  fs.writeFileSync(config, SITE);
+  const archive = await startArchive('build/viewer', { PACS_CONFIG: config });
+  try {
+    await test(archive);
+  } finally {
+    await archive.stop();
+    fs.rmSync(folder, { recursive: true });
+  }
+}
+
+/** Everything that decides stands within the window: nothing has to be scrolled. */
+async function onOneScreen(page, what) {
+  const low = await page.evaluate(() => [...document.querySelectorAll('.ordered, .prior, .decide .button, .responsible')]
+    .filter(element => element.closest('.panel') === null)
+    .map(element => [element.className, Math.round(element.getBoundingClientRect().bottom)])
+    .filter(([, bottom]) => bottom > window.innerHeight));
+  assert.deepEqual(low, [], `${what}: below the edge of the window`);
+  assert.ok((await overhang(page)) <= 0, `${what} reaches beyond the window`);
+}
+
+/** Opens the page of an order at a desk and on a phone, keeps how both look, and leaves it at the desk. */
+async function look(context, archive, id, name) {
+  const opened = await openPage(context.browser, archive.base);
+  const { page, shot } = opened;
+  await page.setViewportSize(PHONE);
+  await page.goto(`${archive.base}/reuse?order=${id}`);
+  await shot(`reuse-${name}-phone`);
+  await onOneScreen(page, `${name} on a phone`);
+  await page.setViewportSize({ width: 1280, height: 800 });
+  await shot(`reuse-${name}`);
+  return opened;
+}
+
+const reasons = page => page.locator('.prior > .checks').innerText();
+
+export const tests = [
+  {
+    name: 'a prior from another hospital is offered, reused, and opens in the viewer',
+    test: context => withSite(async archive => {
+      const study = send(archive, 'huyen1', 9);
+      await report(archive, study);
+      const id = await order(archive);
+      await checked(archive, id, decision => decision.priors[0]?.studies[0] === study
+        && !decision.priors[0].reasons.some(reason => reason.check === 'coverage'));
+      const { page, log } = await look(context, archive, id, 'offered');
+      const text = await page.locator('.prior').innerText();
+      for (const told of [/9 ngày trước/, /sọ não/i, /00002/, /xuất huyết/, /Lê Thị Hạnh/, /Đã duyệt/, /ĐẶNG THỊ DUNG/]) {
+        assert.match(text, told);
+      }
+      const [viewer] = await Promise.all([page.waitForEvent('popup'), page.keyboard.press('1')]);
+      await untilPictures(viewer, lit(0.05), 'the prior');
+      await viewer.close();
+      clean(log);
+    }),
+  },
+  {
+    name: 'why a prior is not simply green stands on the page',
+    test: context => withSite(async archive => {
+      const study = send(archive, 'huyen2', 500);
+      const id = await order(archive);
+      await checked(archive, id, decision => decision.priors[0]?.studies[0] === study
+        && !decision.priors[0].reasons.some(reason => reason.check === 'coverage'));
+      const { page, log } = await look(context, archive, id, 'old-without-report');
+      assert.match(await page.locator('.prior .badge').first().innerText(), /Cần bác sĩ xem xét|Không đủ điều kiện/);
+      await page.locator('.all > summary').click();
+      const all = await page.locator('.all').innerText();
+      assert.match(all, /500 ngày trước/);
+      assert.match(all, /Chưa có kết quả đọc/);
+      assert.match(await page.locator('.found').innerText(), /Chưa có kết quả đọc/);
+
+      const contrast = await order(archive, { exams: [{ code: '18.0150.0041', name: 'CLVT sọ não có tiêm', contrast: 'with' }] });
+      await page.goto(`${archive.base}/reuse?order=${contrast}`);
+      assert.match(await reasons(page), /Chưa tiêm thuốc|không phù hợp|Khác/i);
+
+      const urgent = await order(archive, { urgency: 'emergency' });
+      await page.goto(`${archive.base}/reuse?order=${urgent}`);
+      await page.getByText('Diễn biến lâm sàng có thay đổi').first().waitFor();
+      assert.equal(await page.locator('.badge.received').count(), 0, 'no green before the question');
+      assert.ok(await page.locator('button[disabled]', { hasText: 'Dùng lại kết quả này' }).isVisible());
+      await page.setViewportSize(PHONE);
+      await onOneScreen(page, 'an urgent order on a phone');
+      await page.locator('#who').fill(DOCTOR);
+      await page.getByRole('button', { name: 'Không thay đổi' }).click();
+      await page.waitForLoadState();
+      assert.equal(await page.locator('.ask').count(), 0, 'it was answered');
+
+      const nobody = await order(archive, { patient: { patient_id: 'NB-0', issuer: 'BVHUYEN', name: 'PHẠM VĂN ĐỨC' } });
+      await page.goto(`${archive.base}/reuse?order=${nobody}`);
+      const nothing = await page.locator('main').innerText();
+      assert.match(nothing, /Chưa tìm thấy kết quả trước/);
+      assert.match(nothing, /Đã hỏi:/);
+      clean(log);
+    }),
+  },
+  {
+    name: 'codes that wait are given by a key, and what did not meet is listed',
+    test: context => withSite(async archive => {
+      const study = send(archive, 'huyen3', 0);
+      await order(archive, { accession: 'KHONG-HINH' });
+      const { page, log, shot } = await openPage(context.browser, archive.base);
+      await page.goto(`${archive.base}/reconciliation`);
+      await shot('reconciliation');
+      const text = await page.locator('main').innerText();
+      assert.match(text, /KHONG-HINH/);
+      assert.match(text, /HUYEN3/);
+      await page.setViewportSize(PHONE);
+      await shot('reconciliation-phone');
+      assert.ok((await overhang(page)) <= 0);
+      await search(archive.base, `studies?StudyInstanceUID=${study}`);
+      await page.goto(`${archive.base}/review`);
+      await shot('review-phone');
+      assert.ok((await overhang(page)) <= 0);
+      clean(log);
+    }),
+  },
+];
