@@ -92,8 +92,12 @@ fn none(what: &str, found: &[String]) {
 }
 
 /// A library, as manifests write it, and the crates that may name it.
-const OWNERS: [(&str, &[&str]); 20] = [
+const OWNERS: [(&str, &[&str]); 24] = [
     ("rusqlite", &["indexer"]),
+    ("tokio-postgres", &["indexer"]),
+    ("tokio-postgres-rustls", &["indexer"]),
+    ("rustls-native-certs", &["indexer"]),
+    ("futures-util", &["indexer", "dicomweb", "portal", "pacs-server"]),
     ("dicom-ul", &["pacs-server"]),
     ("dicom-core", &["indexer", "dicomweb"]),
     ("dicom-dictionary-std", &["indexer", "dicomweb"]),
@@ -103,13 +107,13 @@ const OWNERS: [(&str, &[&str]); 20] = [
     ("hyper", &["pacs-server"]),
     ("hyper-util", &["pacs-server"]),
     ("tower", &["dicomweb", "portal", "pacs-server"]),
-    ("tokio", &["dicomweb", "portal", "pacs-server"]),
+    ("tokio", &["dicomweb", "indexer", "portal", "pacs-server"]),
     ("clap", &["pacs-server", "fixtures"]),
     ("metrics-exporter-prometheus", &["pacs-server"]),
     ("sqlx", &[]),
     ("argon2", &["portal"]),
     ("tokio-rustls", &["pacs-server"]),
-    ("rustls", &["pacs-server"]),
+    ("rustls", &["indexer", "pacs-server"]),
     ("rcgen", &["pacs-server", "tests"]),
     ("csv", &["indexer", "pacs-server"]),
     ("calamine", &["pacs-server"]),

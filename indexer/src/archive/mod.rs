@@ -69,7 +69,7 @@ use health::Health;
 use in_flight::InFlight;
 use index_writer::IndexQueue;
 use manifests::Manifests;
-use packs::{PackNames, Readers};
+use packs::{Marks, PackNames, Readers};
 use pool::ChunkPool;
 use stating::Turns;
 use stream_lane::StreamLanes;
@@ -118,6 +118,7 @@ pub(crate) struct Shared {
     index: IndexQueue,
     health: Health,
     names: PackNames,
+    marks: Marks,
     readers: Readers,
     making_pack: Mutex<()>,
     records: Records,
@@ -154,6 +155,7 @@ impl Archive {
             index: IndexQueue::default(),
             health: Health::default(),
             names: PackNames::default(),
+            marks: Marks::default(),
             readers: Readers::default(),
             making_pack: Mutex::new(()),
             records: Records::default(),
@@ -163,6 +165,7 @@ impl Archive {
             stopped: Condvar::new(),
         });
         let recovered = recovery::start(&shared)?;
+        shared.marks.hold_for(shared.db.epoch()?);
         shared.look_at_space();
         let mut threads = Vec::new();
         let lane = GroupLane::new(shared.clone());
@@ -296,6 +299,7 @@ impl Shared {
     fn chores(&self) {
         while !self.wait_for_stop(CHORES) {
             self.look_at_space();
+            self.health.index_answers(self.db.ping());
             if let Err(error) = self.db.checkpoint(WalLimits::default()) {
                 tracing::warn!(%error, "the index was not checkpointed");
             }

@@ -11,6 +11,37 @@ use super::error::{ReadError, StoreError};
 use super::{ArchiveOptions, Shared};
 use crate::db::{Job, PackId};
 
+/// How far each pack of this process was indexed for good, and over which connection of the index.
+#[derive(Default)]
+pub(crate) struct Marks(Mutex<(HashMap<PackId, u64>, Option<u64>)>);
+
+impl Marks {
+    /// Takes note of marks that were committed.
+    pub(crate) fn advance(&self, marks: impl IntoIterator<Item = (PackId, u64)>) {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for (pack, mark) in marks {
+            let known = state.0.entry(pack).or_default();
+            *known = mark.max(*known);
+        }
+    }
+
+    /// All of them.
+    pub(crate) fn all(&self) -> Vec<(PackId, u64)> {
+        let state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        state.0.iter().map(|(pack, mark)| (*pack, *mark)).collect()
+    }
+
+    /// The connection that is known to have them all.
+    pub(crate) fn epoch(&self) -> Option<u64> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).1
+    }
+
+    /// A connection has them all.
+    pub(crate) fn hold_for(&self, epoch: u64) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).1 = Some(epoch);
+    }
+}
+
 /// Open readers kept at most; each is one file descriptor.
 const OPEN_READERS: usize = 128;
 /// The number of the node; an archive of one node has this one.
@@ -33,7 +64,7 @@ impl PackNames {
         self.0.write().unwrap_or_else(PoisonError::into_inner).insert(pack, name);
     }
 
-    fn get(&self, pack: PackId) -> Option<PackName> {
+    pub(crate) fn get(&self, pack: PackId) -> Option<PackName> {
         self.0.read().unwrap_or_else(PoisonError::into_inner).get(&pack).copied()
     }
 }
@@ -118,8 +149,17 @@ impl Shared {
         });
     }
 
-    /// Whether a copy of a bulk value that is not known to be damaged is in a pack.
+    /// Whether a pack is on the disk of this server.
+    pub(crate) fn is_here(&self, pack: PackId) -> bool {
+        self.names.get(pack).is_some()
+    }
+
+    /// Whether a copy of a bulk value that is not known to be damaged is in a pack of this server.
     pub(crate) fn has_good_bulk(&self, hash: &ContentHash) -> Result<bool, StoreError> {
-        Ok(self.db.bulk_locations(hash)?.iter().any(|location| !location.damaged))
+        Ok(self
+            .db
+            .bulk_locations(hash)?
+            .iter()
+            .any(|location| !location.damaged && self.is_here(location.place.pack)))
     }
 }

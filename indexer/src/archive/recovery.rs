@@ -52,9 +52,10 @@ enum Pass {
 /// Indexes what the index lacks of the packs on disk.
 pub(crate) fn start(shared: &Shared) -> Result<Recovered, OpenError> {
     let mut recovered = Recovered::default();
-    let rows = known_packs(shared)?;
     let files = pack_files(shared)?;
-    for (name, _) in rows.iter().filter(|(name, _)| !files.contains(name)) {
+    let rows = known_packs(shared, &files)?;
+    // Of a shared index they may be on the disk of another server.
+    for (name, _) in rows.iter().filter(|(name, _)| !shared.db.is_shared() && !files.contains(name)) {
         tracing::error!(pack = %name, "a pack of the index is not on the disk");
         recovered.missing += 1;
     }
@@ -74,7 +75,7 @@ pub(crate) fn start(shared: &Shared) -> Result<Recovered, OpenError> {
     }
     for pass in [Pass::Bulk, Pass::All] {
         for name in &open {
-            replay(shared, name, checkpoint(name), pass, &mut recovered)?;
+            replay(shared, name, (checkpoint(name), u64::MAX), pass, &mut recovered)?;
         }
     }
     shared.db.decide_statements()?;
@@ -87,16 +88,20 @@ pub(crate) fn start(shared: &Shared) -> Result<Recovered, OpenError> {
 /// Makes all rows again from the packs; the index is emptied before.
 pub(crate) fn rebuild(shared: &Shared, progress: &mut dyn FnMut(u64, u64)) -> Result<Recovered, OpenError> {
     let mut recovered = Recovered::default();
-    shared.db.wipe()?;
     let files = pack_files(shared)?;
+    let others = known_packs(shared, &files)?.into_keys().filter(|name| !files.contains(name)).count();
+    if shared.db.is_shared() && others > 0 {
+        return Err(DbError::OthersPacks(others).into());
+    }
+    shared.db.wipe()?;
     let total = files.len() as u64;
     for (n, name) in files.iter().enumerate() {
         progress(n as u64, 2 * total);
-        replay(shared, name, 0, Pass::Bulk, &mut recovered)?;
+        replay(shared, name, (0, u64::MAX), Pass::Bulk, &mut recovered)?;
     }
     for (n, name) in files.iter().enumerate() {
         progress(total + n as u64, 2 * total);
-        replay(shared, name, 0, Pass::All, &mut recovered)?;
+        replay(shared, name, (0, u64::MAX), Pass::All, &mut recovered)?;
         let pack = shared.db.pack_id(&name.to_string())?;
         let length = shared.open_pack(name).ok().and_then(|reader| reader.len().ok()).unwrap_or(0);
         shared.db.background(&Job::PackSealed { pack, length })?;
@@ -106,12 +111,14 @@ pub(crate) fn rebuild(shared: &Shared, progress: &mut dyn FnMut(u64, u64)) -> Re
     Ok(recovered)
 }
 
-/// The packs of the index by name.
-fn known_packs(shared: &Shared) -> Result<HashMap<PackName, PackRow>, OpenError> {
+/// The packs of the index by name. Those that are on this disk can be read from then on.
+fn known_packs(shared: &Shared, files: &[PackName]) -> Result<HashMap<PackName, PackRow>, OpenError> {
     let mut known = HashMap::new();
     for row in shared.db.packs()? {
         if let Ok(name) = row.name.parse::<PackName>() {
-            shared.names.add(row.id, name);
+            if files.contains(&name) || !shared.db.is_shared() {
+                shared.names.add(row.id, name);
+            }
             known.insert(name, row);
         }
     }
@@ -144,11 +151,44 @@ fn verification(reader: &PackReader) -> Result<Verify, PackError> {
     Ok(if sealed_by == Some(SealedBy::Writer) { Verify::Headers } else { Verify::Bodies })
 }
 
-/// Scans a pack from `checkpoint` and applies its records.
+/// Makes sure that the index has all that was committed to it, after the connection to it became another one: a server
+/// that was restored, or took over from another, may have lost the last transactions.
+pub(crate) fn catch_up(shared: &Shared) -> Result<(), DbError> {
+    let epoch = shared.db.epoch()?;
+    if shared.marks.epoch() == Some(epoch) {
+        return Ok(());
+    }
+    let rows: HashMap<PackId, PackRow> = shared.db.packs()?.into_iter().map(|row| (row.id, row)).collect();
+    let mut behind = Vec::new();
+    for (pack, mark) in shared.marks.all() {
+        let name = shared.names.get(pack).ok_or(DbError::Lost)?;
+        let row = rows.get(&pack).filter(|row| row.name == name.to_string()).ok_or(DbError::Lost)?;
+        if row.checkpoint < mark {
+            tracing::error!(pack = %name, from = row.checkpoint, to = mark, "the index lost rows; they are made again");
+            behind.push((name, (row.checkpoint, mark)));
+        }
+    }
+    let mut recovered = Recovered::default();
+    for pass in [Pass::Bulk, Pass::All] {
+        for (name, stretch) in &behind {
+            replay(shared, name, *stretch, pass, &mut recovered).map_err(|error| match error {
+                OpenError::Index(error) => error,
+                error => DbError::Away(error.to_string()),
+            })?;
+        }
+    }
+    if !behind.is_empty() {
+        shared.db.decide_statements()?;
+    }
+    shared.marks.hold_for(epoch);
+    Ok(())
+}
+
+/// Scans a stretch of a pack and applies its records.
 fn replay(
     shared: &Shared,
     name: &PackName,
-    checkpoint: u64,
+    (checkpoint, upto): (u64, u64),
     pass: Pass,
     recovered: &mut Recovered,
 ) -> Result<(), OpenError> {
@@ -161,6 +201,9 @@ fn replay(
     let mut replay = Replay { shared, reader: &reader, pack, pass, batch: Batch::default(), recovered };
     for scanned in scan(&reader, end, verification(&reader)?) {
         match scanned {
+            // What is behind may not be synced yet.
+            Ok(Scanned::Record(record)) if record.end() > upto => break,
+            Ok(Scanned::Gap { to, .. }) if to > upto => break,
             Ok(Scanned::Record(record)) => {
                 end = record.end();
                 replay.take(&record, end)?;
@@ -178,7 +221,11 @@ fn replay(
             }
         }
     }
-    Ok(replay.flush(end)?)
+    replay.flush(end)?;
+    if pass == Pass::All {
+        shared.marks.advance([(pack, end)]);
+    }
+    Ok(())
 }
 
 struct Replay<'a> {

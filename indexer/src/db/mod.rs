@@ -105,6 +105,15 @@ impl Db {
         }
     }
 
+    /// Which kind of database it is.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Db::Sqlite(_) => "sqlite",
+            Db::Postgres(_) => "postgres",
+        }
+    }
+
     /// Whether several archives may have rows in it.
     #[must_use]
     pub fn is_shared(&self) -> bool {

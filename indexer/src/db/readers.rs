@@ -34,7 +34,10 @@ impl<C: Reusable> Readers<C> {
     }
 
     /// A free connection, made by `connect` where fewer than the most are open.
-    pub(super) fn take(&self, connect: impl FnOnce() -> Result<C, DbError>) -> Result<Reader<'_, C>, DbError> {
+    pub(super) fn take(
+        &self,
+        connect: impl FnOnce() -> Result<C, DbError>,
+    ) -> Result<Reader<'_, C>, DbError> {
         let deadline = Instant::now() + WAIT;
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         loop {

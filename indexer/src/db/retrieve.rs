@@ -91,8 +91,10 @@ pub struct VersionRow {
 /// What is known of an arriving instance.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Known {
-    /// Whether the instance is here.
+    /// Whether the instance is known.
     pub instance: bool,
+    /// Where its record is.
+    pub place: Option<Place>,
     /// Whether this facility is known to hold it: it was not withdrawn, or it came again after it was.
     pub held: bool,
     /// Through which time this facility's holding was withdrawn, in milliseconds since 1970-01-01 UTC: a holding that
@@ -137,7 +139,7 @@ const SERIES: &str = "SELECT r.id, r.series_number, r.series_uid FROM study s JO
 const VERSION: &str = "SELECT c.kind, i.notes FROM instance i LEFT JOIN conflict c ON c.study_row = i.study_row \
      AND c.kind IN (1, 2, 3) AND c.series_row = i.series_row AND c.sop_uid = i.sop_uid AND c.digest = i.digest \
      WHERE i.id = ?1";
-const HELD: &str = "SELECT (SELECT h.last_ms FROM holding h WHERE h.instance_id = i.id AND h.facility_id = ?2) \
+const HELD: &str = "SELECT i.pack_id, i.record_at, i.body_length, (SELECT h.last_ms FROM holding h WHERE h.instance_id = i.id AND h.facility_id = ?2) \
      FROM instance i WHERE i.digest = ?1";
 const WITHDRAWN: &str = "SELECT max(through_ms), max(safety) FROM withdrawn \
      WHERE digest = ?1 AND facility_id IN (-1, ?2)";
@@ -216,7 +218,11 @@ pub(super) fn known(
     hashes: &[ContentHash],
 ) -> Result<Known, DbError> {
     let asked = params![&digest.0[..], facility.0];
-    let held: Option<Option<i64>> = session.row(HELD, asked, |row| row.get(0))?;
+    let held = session.row(HELD, asked, |row| {
+        let pack = PackId(row.get(0)?);
+        let place = Place { pack, offset: unsigned(row, 1)?, length: unsigned(row, 2)? };
+        Ok((place, row.get::<_, Option<i64>>(3)?))
+    })?;
     let (through, rejected) = match held {
         Some(_) => session
             .row(WITHDRAWN, asked, |row| {
@@ -230,9 +236,10 @@ pub(super) fn known(
         let good = bulk::locations(session, hash)?.into_iter().find(|location| !location.damaged);
         places.push(good.map(|location| location.place));
     }
-    let last_ms = held.flatten();
+    let last_ms = held.and_then(|(_, last_ms)| last_ms);
     Ok(Known {
         instance: held.is_some(),
+        place: held.map(|(place, _)| place),
         held: last_ms.is_some_and(|last_ms| through.is_none_or(|through| last_ms > through)),
         withdrawn_through_ms: through,
         rejected,

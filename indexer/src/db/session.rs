@@ -114,9 +114,7 @@ impl<'c> Session<'c> {
     ) -> Result<i64, DbError> {
         match self.link {
             Link::Sqlite(_) => self.insert(sql, params),
-            Link::Postgres(connection) => {
-                self.call(|| connection.insert_later(table, sql, &params.values()))
-            }
+            Link::Postgres(connection) => self.call(|| connection.insert_later(table, sql, &params.values())),
         }
     }
 
@@ -148,19 +146,11 @@ impl<'c> Session<'c> {
 
     /// Looks up many keys at once where a look-up costs a way to a server: those that are not there are known for one
     /// look-up each. What is looked up must not be put there but after its look-up.
-    pub(super) fn look_ahead(&self, sql: &'static str, keys: &[&[&dyn ToValue]]) -> Result<(), DbError> {
+    pub(super) fn look_ahead(&self, sql: &'static str, keys: &[Vec<Value<'_>>]) -> Result<(), DbError> {
         match self.link {
             Link::Sqlite(_) => Ok(()),
-            Link::Postgres(connection) => {
-                let keys: Vec<_> = keys.iter().map(Params::values).collect();
-                self.call(|| connection.look_ahead(sql, &keys))
-            }
+            Link::Postgres(connection) => self.call(|| connection.look_ahead(sql, keys)),
         }
-    }
-
-    /// Whether looking ahead saves anything.
-    pub(super) fn looks_ahead(&self) -> bool {
-        matches!(self.link, Link::Postgres(_))
     }
 
     /// Says that so many rows of `table` will be inserted as one of many.

@@ -260,10 +260,7 @@ impl Connection {
     }
 
     /// Waits for an answer. After none came the connection is of no more use.
-    fn wait<T>(
-        &self,
-        answer: impl Future<Output = Result<T, tokio_postgres::Error>>,
-    ) -> Result<T, DbError> {
+    fn wait<T>(&self, answer: impl Future<Output = Result<T, tokio_postgres::Error>>) -> Result<T, DbError> {
         if self.broken.get() {
             return Err(DbError::Away("the connection was given up".into()));
         }
@@ -272,7 +269,8 @@ impl Connection {
             Some(Err(error)) => {
                 let error = failed(&error);
                 // A statement whose plan another server's migration made invalid is prepared anew on a new connection.
-                let stale = matches!(&error, DbError::Server { code, .. } if code == "0A000" || code == "26000");
+                let stale =
+                    matches!(&error, DbError::Server { code, .. } if code == "0A000" || code == "26000");
                 self.broken.set(self.broken.get() || stale || matches!(error, DbError::Away(_)));
                 Err(error)
             }

@@ -24,12 +24,18 @@ pub(super) fn run(connection: &Connection) -> Result<(), DbError> {
     let encoding: String = about.try_get(1).map_err(|_| DbError::Invalid("server encoding"))?;
     if version < OLDEST || encoding != "UTF8" {
         let found = format!("version {version}, encoding {encoding}");
-        return Err(DbError::Away(format!("PostgreSQL 13 or later and a database in UTF8 are needed, not {found}")));
+        return Err(DbError::Away(format!(
+            "PostgreSQL 13 or later and a database in UTF8 are needed, not {found}"
+        )));
     }
     connection.begin(super::BEGIN)?;
     let result = within(connection, known).and_then(|()| connection.commit());
     connection.reset();
-    if connection.is_reusable() { result } else { result.and(Err(DbError::Away("the connection was lost".into()))) }
+    if connection.is_reusable() {
+        result
+    } else {
+        result.and(Err(DbError::Away("the connection was lost".into())))
+    }
 }
 
 fn within(connection: &Connection, known: i64) -> Result<(), DbError> {
@@ -42,7 +48,8 @@ fn within(connection: &Connection, known: i64) -> Result<(), DbError> {
         connection.batch(&dialect::schema(sql))?;
     }
     if found < known {
-        connection.batch(&format!("DELETE FROM schema_version; INSERT INTO schema_version VALUES ({known})"))?;
+        connection
+            .batch(&format!("DELETE FROM schema_version; INSERT INTO schema_version VALUES ({known})"))?;
     }
     Ok(())
 }

@@ -82,7 +82,9 @@ impl PostgresDb {
     /// When the URL is none, the server cannot be reached, refuses, or its schema is of a later version.
     pub fn open(url: &str, options: DbOptions) -> Result<PostgresDb, DbError> {
         let (config, root) = parse(url)?;
-        let tls = (config.get_ssl_mode() != SslMode::Disable).then(|| tls::connector(root.as_deref())).transpose()?;
+        let tls = (config.get_ssl_mode() != SslMode::Disable)
+            .then(|| tls::connector(root.as_deref()))
+            .transpose()?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .thread_name("index-io")
@@ -184,7 +186,10 @@ impl PostgresDb {
     }
 
     /// Runs `work` on a connection that reads; each statement sees its own state.
-    pub(super) fn read<T>(&self, work: impl FnOnce(&Session<'_>) -> Result<T, DbError>) -> Result<T, DbError> {
+    pub(super) fn read<T>(
+        &self,
+        work: impl FnOnce(&Session<'_>) -> Result<T, DbError>,
+    ) -> Result<T, DbError> {
         let reader = self.reader()?;
         work(&Session::reading(Link::Postgres(reader.connection()?)))
     }
@@ -242,7 +247,9 @@ impl PostgresDb {
     }
 
     fn try_connect(&self, limit: Duration) -> Result<Connection, DbError> {
-        let Some(runtime) = &self.runtime else { return Err(DbError::Away("the archive is stopping".into())) };
+        let Some(runtime) = &self.runtime else {
+            return Err(DbError::Away("the archive is stopping".into()));
+        };
         let (config, tls) = (self.config.clone(), self.tls.clone());
         let opening = runtime.spawn(async move {
             match tls {
