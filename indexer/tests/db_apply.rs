@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail the test")]
 
 mod db_sample;
+mod test_database;
 
 use db_sample::{Fresh, SAMPLE, Sample, ask, everything, uid};
 use indexer::db::{Applied, Batch, ConflictKind, Entry, FacilityId, Place, Scope};

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail the test")]
 
 mod db_sample;
+mod test_database;
 
 use db_sample::{Fresh, SAMPLE, Sample, everything};
 use indexer::db::{Batch, Db, DbCall, DbError, DbErrorKind, DbFault, DbFaults, DbOptions, Job};

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail the test")]
 
 mod db_sample;
+mod test_database;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 

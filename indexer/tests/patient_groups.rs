@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod db_sample;
+mod test_database;
 
 use db_sample::{Fresh, SAMPLE, Sample, uid};
 use indexer::db::Db;

@@ -226,7 +226,9 @@ fn check_config(config: &Config) -> Result<ExitCode> {
     http::Tls::load(config)?;
     setup::somebody_signs_in(config, &setup::accounts(config)?)?;
     println!("The configuration is valid. Keys with the values in force:\n");
-    println!("{}", toml::to_string_pretty(config).context("the configuration cannot be shown")?);
+    let mut shown = config.clone();
+    shown.database.url = config.database.shown();
+    println!("{}", toml::to_string_pretty(&shown).context("the configuration cannot be shown")?);
     println!("# stores: {:?} may associate", config.dimse_accept());
     if config.dimse_accept() == Accept::Known && config.peer.is_empty() {
         println!("# no [[peer]] is known yet: machines that call are refused and listed on the state page");

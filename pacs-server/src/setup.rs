@@ -67,16 +67,29 @@ fn remote(config: &Config) -> Result<Option<Remote>> {
     }))
 }
 
+/// Opens the index that the configuration names.
+fn open_index(config: &Config) -> Result<Db> {
+    let options = DbOptions::default();
+    if config.database.is_postgres() {
+        let db = Db::open_postgres(&config.database.url, options)
+            .with_context(|| format!("the index at {} cannot be opened", config.database.shown()))?;
+        tracing::info!(database = db.name(), "the index is on a server");
+        return Ok(db);
+    }
+    Ok(Db::open(&config.index_path(), options)?)
+}
+
 /// Makes the data folder, takes its lock and opens the archive in it. The lock is held until it is dropped.
 pub(crate) fn open_archive(config: &Config) -> Result<(Archive, DirLock)> {
     let data = &config.data_dir;
     let lock = own_data_folder(config)?;
-    let db = Db::open(&config.index_path(), DbOptions::default())?;
+    let db = open_index(config)?;
     let options = ArchiveOptions {
         disk: Disk::Real,
         packs_dir: config.packs_dir(),
         cache_dir: Some(data.join("cache")),
         replica: None,
+        writer: config.store.writer,
         scan: config.scan,
         store: config.store.limits,
         now_ms,

@@ -30,10 +30,11 @@ pub(crate) fn show(data_dir: &Path, patience: Duration) -> Result<ExitCode> {
         }
         std::thread::sleep(LOOK);
     };
-    let Some(Status { pid, version, jobs, refuses }) = status else {
+    let Some(Status { pid, version, index, jobs, refuses }) = status else {
         bail!("no server answers in the data folder {}", data_dir.display());
     };
     println!("version {version}, process {pid}");
+    println!("index: {index}");
     for job in &jobs {
         println!("at work: {job}");
     }

@@ -92,8 +92,12 @@ fn none(what: &str, found: &[String]) {
 }
 
 /// A library, as manifests write it, and the crates that may name it.
-const OWNERS: [(&str, &[&str]); 21] = [
+const OWNERS: &[(&str, &[&str])] = &[
     ("rusqlite", &["indexer"]),
+    ("tokio-postgres", &["indexer"]),
+    ("tokio-postgres-rustls", &["indexer"]),
+    ("rustls-native-certs", &["indexer"]),
+    ("futures-util", &["indexer", "dicomweb", "portal", "pacs-server"]),
     ("dicom-ul", &["pacs-server"]),
     ("dicom-core", &["indexer", "dicomweb"]),
     ("dicom-dictionary-std", &["indexer", "dicomweb"]),
@@ -104,13 +108,13 @@ const OWNERS: [(&str, &[&str]); 21] = [
     ("hyper", &["pacs-server"]),
     ("hyper-util", &["pacs-server"]),
     ("tower", &["dicomweb", "portal", "pacs-server"]),
-    ("tokio", &["storage-config", "dicomweb", "portal", "pacs-server"]),
+    ("tokio", &["storage-config", "dicomweb", "indexer", "portal", "pacs-server"]),
     ("clap", &["pacs-server", "fixtures"]),
     ("metrics-exporter-prometheus", &["pacs-server"]),
     ("sqlx", &[]),
     ("argon2", &["portal"]),
     ("tokio-rustls", &["pacs-server"]),
-    ("rustls", &["storage-config", "pacs-server"]),
+    ("rustls", &["storage-config", "indexer", "pacs-server"]),
     ("rcgen", &["pacs-server", "tests"]),
     ("csv", &["indexer", "pacs-server"]),
     ("calamine", &["pacs-server"]),

@@ -56,6 +56,7 @@ impl Rig {
             packs_dir,
             cache_dir,
             replica: None,
+            writer: 1,
             scan: ScanLimits::default(),
             store,
             now_ms,

@@ -287,7 +287,11 @@ impl GroupLane {
         earlier: &[ContentHash],
     ) -> Result<Option<(Outcome, u64, Option<usize>)>, StoreError> {
         let hashes: Vec<ContentHash> = job.body.bulk.iter().map(|b| b.hash).collect();
-        let known = self.shared.db.known(&job.digest, job.facility, &hashes)?;
+        let mut known = self.shared.db.known(&job.digest, job.facility, &hashes)?;
+        // What only another server's disk has is not safe here: this one keeps a copy of its own.
+        let is_here = |place: &Place| self.shared.is_here(place.pack);
+        known.bulk.iter_mut().for_each(|place| *place = place.filter(is_here));
+        let elsewhere = known.place.is_some_and(|place| !is_here(&place));
         let mut wanted = vec![false; job.body.bulk.len()];
         let mut met: HashSet<ContentHash> = earlier.iter().copied().collect();
         for (n, bulk) in job.body.bulk.iter().enumerate() {
@@ -299,7 +303,7 @@ impl GroupLane {
                 return Err(StoreError::Unavailable("the first copy of these bytes was not stored".into()));
             }
         }
-        if known.held && !wanted.contains(&true) {
+        if known.held && !elsewhere && !wanted.contains(&true) {
             return Ok(None);
         }
         let (writer, pack) = self.pack()?;
@@ -313,7 +317,7 @@ impl GroupLane {
             arrival.received_ms = arrival.received_ms.max(through_ms.saturating_add(1));
         }
         let (outcome, saved) = match (known.instance, known.held) {
-            (false, _) => {
+            _ if elsewhere || !known.instance => {
                 append_instance(writer, pack, job, &mut entries)?;
                 (Outcome::New, saved)
             }
@@ -335,7 +339,7 @@ impl GroupLane {
                 (Outcome::Holding, job.length() - written)
             }
             // A damaged bulk value of a known instance was replaced.
-            (true, true) => (Outcome::Duplicate, job.length() - written),
+            _ => (Outcome::Duplicate, job.length() - written),
         };
         // What the index had is nobody's to wait for.
         let written: HashSet<ContentHash> =

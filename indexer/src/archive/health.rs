@@ -7,6 +7,7 @@ use storage_config::config::StoreLimits;
 use storage_config::pack::{PackError, PackErrorKind};
 
 use super::error::StoreError;
+use crate::db::DbError;
 
 /// The breaker.
 #[derive(Default)]
@@ -20,6 +21,7 @@ pub(crate) struct Health {
 struct Reasons {
     disk: Option<String>,
     index: Option<String>,
+    away: Option<String>,
     space: Option<String>,
     objects: Option<String>,
     stopping: bool,
@@ -37,7 +39,7 @@ impl Health {
         }
         let space = reasons.space.clone().map(StoreError::NoSpace);
         let disk = reasons.disk.clone().map(StoreError::Unavailable);
-        let others = [&reasons.index, &reasons.objects].into_iter().flatten().next().cloned();
+        let others = [&reasons.index, &reasons.away, &reasons.objects].into_iter().flatten().next().cloned();
         disk.or_else(|| others.map(StoreError::Unavailable)).or(space)
     }
 
@@ -87,6 +89,22 @@ impl Health {
         self.change(|r| r.objects = reason);
     }
 
+    /// Takes note of whether the database of the index answers.
+    pub(crate) fn index_answers(&self, answer: Result<(), DbError>) {
+        let known = self.lock().away.is_some();
+        match answer {
+            Ok(()) if known => {
+                tracing::info!("the database of the index answers again");
+                self.change(|r| r.away = None);
+            }
+            Err(error) if !known => {
+                tracing::error!(%error, "stores are refused until the database of the index answers");
+                self.change(|r| r.away = Some("the database of the index is away".into()));
+            }
+            _ => {}
+        }
+    }
+
     /// Takes note of the free space: `available` of `total` bytes.
     pub(crate) fn space(&self, available: u64, total: u64, limits: &StoreLimits) {
         let share = total / 100 * u64::from(limits.min_free_percent);
@@ -113,8 +131,8 @@ impl Health {
         let mut reasons = self.lock();
         change(&mut reasons);
         let r = &*reasons;
-        let any =
-            r.stopping || r.disk.is_some() || r.index.is_some() || r.space.is_some() || r.objects.is_some();
+        let any = [&r.disk, &r.index, &r.away, &r.space, &r.objects].iter().any(|reason| reason.is_some())
+            || r.stopping;
         self.refusing.store(any, Ordering::Release);
     }
 

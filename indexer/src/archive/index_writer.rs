@@ -10,6 +10,7 @@ use storage_config::ContentHash;
 use super::Shared;
 use super::error::StoreError;
 use super::job::{Done, Outcome, Stored};
+use super::recovery;
 use crate::db::{Applied, Batch, Db, DbError};
 
 /// Entries after which a transaction ends even if more waits.
@@ -192,6 +193,9 @@ fn next_turn(orders: &mut VecDeque<Order>) -> Vec<Order> {
 /// The thread: works until the queue is stopped.
 pub(crate) fn run(shared: &Arc<Shared>) {
     while let Some(turn) = shared.index.take() {
+        if let Err(error) = recovery::catch_up(shared) {
+            tracing::warn!(%error, "the index is not known to have all that was committed to it");
+        }
         let mut commits = Vec::new();
         for order in turn {
             match order {
@@ -211,10 +215,14 @@ fn apply(shared: &Arc<Shared>, mut commits: Vec<Committed>) {
         let batches: Vec<&Batch> = commits.iter().map(|c| &c.batch).collect();
         let durable = || commits.iter().all(|c| c.synced.wait().is_ok());
         let begun = Instant::now();
-        let applied = shared.db.apply_when_durable(&batches, durable);
+        let applied = shared.db.apply_at(shared.marks.epoch(), &batches, durable);
         metrics::histogram!("archive_rows_seconds").record(begun.elapsed().as_secs_f64());
         match applied {
-            Ok(applied) => return answer_all(shared, commits, &applied),
+            Ok(applied) => {
+                shared.marks.advance(batches.iter().flat_map(|batch| batch.checkpoints.iter().copied()));
+                return answer_all(shared, commits, &applied);
+            }
+            Err(DbError::Reconnected) if recovery::catch_up(shared).is_ok() => {}
             Err(DbError::NotDurable) => commits = refuse_unsynced(shared, commits),
             Err(error) => {
                 tracing::error!(%error, "the index failed; stores are refused until it takes the rows");
@@ -283,8 +291,10 @@ fn repair(shared: &Arc<Shared>, mut commits: Vec<Committed>, error: &DbError) {
     }
     let batches: Vec<&Batch> = commits.iter().map(|c| &c.batch).collect();
     while !shared.wait_for_stop(RETRY) {
-        match shared.db.apply_when_durable(&batches, || true) {
+        let caught_up = recovery::catch_up(shared);
+        match caught_up.and_then(|()| shared.db.apply_at(shared.marks.epoch(), &batches, || true)) {
             Ok(_) => {
+                shared.marks.advance(batches.iter().flat_map(|batch| batch.checkpoints.iter().copied()));
                 shared.health.index_works();
                 break;
             }

@@ -88,7 +88,7 @@ use health::Health;
 use in_flight::InFlight;
 use index_writer::IndexQueue;
 use manifests::Manifests;
-use packs::{PackNames, Readers};
+use packs::{Marks, PackNames, Readers};
 use pool::ChunkPool;
 use remote::Uploads;
 use stating::Turns;
@@ -110,6 +110,8 @@ pub struct ArchiveOptions {
     pub cache_dir: Option<PathBuf>,
     /// Folder with copies of packs, from which damaged records are repaired.
     pub replica: Option<PathBuf>,
+    /// The number of this process's server among those that share the index or the bucket.
+    pub writer: u32,
     /// Limits of data sets.
     pub scan: ScanLimits,
     /// Limits of the store.
@@ -140,6 +142,7 @@ pub(crate) struct Shared {
     index: IndexQueue,
     health: Health,
     names: PackNames,
+    marks: Marks,
     readers: Readers,
     making_pack: Mutex<()>,
     records: Records,
@@ -195,6 +198,7 @@ impl Archive {
             index: IndexQueue::default(),
             health: Health::default(),
             names: PackNames::default(),
+            marks: Marks::default(),
             readers: Readers::default(),
             making_pack: Mutex::new(()),
             records: Records::default(),
@@ -208,6 +212,7 @@ impl Archive {
             stopped: Condvar::new(),
         });
         let recovered = recovery::start(&shared)?;
+        shared.marks.hold_for(shared.db.epoch()?);
         shared.look_at_space();
         shared.look_at_backlog();
         let mut threads = Vec::new();
@@ -351,6 +356,7 @@ impl Shared {
             self.look_at_space();
             self.look_at_backlog();
             self.seal_idle_lanes();
+            self.health.index_answers(self.db.ping());
             if let Err(error) = self.db.checkpoint(WalLimits::default()) {
                 tracing::warn!(%error, "the index was not checkpointed");
             }

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Instant;
 
 use storage_config::ContentHash;
+use storage_config::config::Ack;
 use storage_config::disk::SyncPoint;
 use storage_config::pack::{Identity, PackError, PackName, PackReader, PackWriter, SealedLedger};
 
@@ -15,41 +16,78 @@ use super::{ArchiveOptions, Shared};
 use crate::db::{Job, PackId, Place};
 use crate::ledger::chain::Head;
 
+/// How far each pack of this process was indexed for good, and over which connection of the index.
+#[derive(Default)]
+pub(crate) struct Marks(Mutex<(HashMap<PackId, u64>, Option<u64>)>);
+
+impl Marks {
+    /// Takes note of marks that were committed.
+    pub(crate) fn advance(&self, marks: impl IntoIterator<Item = (PackId, u64)>) {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for (pack, mark) in marks {
+            let known = state.0.entry(pack).or_default();
+            *known = mark.max(*known);
+        }
+    }
+
+    /// All of them.
+    pub(crate) fn all(&self) -> Vec<(PackId, u64)> {
+        let state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        state.0.iter().map(|(pack, mark)| (*pack, *mark)).collect()
+    }
+
+    /// The connection that is known to have them all.
+    pub(crate) fn epoch(&self) -> Option<u64> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).1
+    }
+
+    /// A connection has them all.
+    pub(crate) fn hold_for(&self, epoch: u64) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).1 = Some(epoch);
+    }
+}
+
 /// Open readers kept at most; each is one file descriptor.
 const OPEN_READERS: usize = 128;
-/// The number of the node; an archive of one node has this one.
-const WRITER: u32 = 1;
 
 /// Who writes packs in this process: one more than the epoch of any pack that is here.
 pub(crate) fn next_identity(options: &ArchiveOptions) -> std::io::Result<Identity> {
     let names = options.disk.list(&options.packs_dir)?;
     let epochs = names.iter().filter_map(|n| PackName::of_path(Path::new(n)).ok()).map(|n| n.identity.epoch);
-    Ok(Identity { writer: WRITER, epoch: epochs.max().unwrap_or(0).saturating_add(1) })
+    Ok(Identity { writer: options.writer, epoch: epochs.max().unwrap_or(0).saturating_add(1) })
 }
 
-/// The names of all packs of the index.
+/// The names of packs of the index, and whether each is one of this server: on its disk, or its own in a bucket.
 #[derive(Default)]
-pub(crate) struct PackNames(RwLock<HashMap<PackId, PackName>>);
+pub(crate) struct PackNames(RwLock<HashMap<PackId, (PackName, bool)>>);
 
 impl PackNames {
-    /// Takes note of a pack.
+    /// Takes note of a pack of this server.
     pub(crate) fn add(&self, pack: PackId, name: PackName) {
-        self.0.write().unwrap_or_else(PoisonError::into_inner).insert(pack, name);
+        self.0.write().unwrap_or_else(PoisonError::into_inner).insert(pack, (name, true));
     }
 
-    /// The name of a pack; of one that another node made, from the index.
+    /// The name of a pack; of one that another server made, from the index.
     pub(crate) fn get(&self, shared: &Shared, pack: PackId) -> Result<PackName, ReadError> {
-        let known =
-            |names: &PackNames| names.0.read().unwrap_or_else(PoisonError::into_inner).get(&pack).copied();
-        if let Some(name) = known(self) {
+        if let Some(name) = self.known(pack) {
             return Ok(name);
         }
         for row in shared.db.packs()? {
             if let Ok(name) = row.name.parse() {
-                self.add(row.id, name);
+                self.0.write().unwrap_or_else(PoisonError::into_inner).entry(row.id).or_insert((name, false));
             }
         }
-        known(self).ok_or_else(|| ReadError::Missing(format!("pack {pack:?}")))
+        self.known(pack).ok_or_else(|| ReadError::Missing(format!("pack {pack:?}")))
+    }
+
+    /// The name of a pack, if it is known without the index.
+    pub(crate) fn known(&self, pack: PackId) -> Option<PackName> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).get(&pack).map(|(name, _)| *name)
+    }
+
+    /// Whether a pack is one of this server.
+    fn is_here(&self, pack: PackId) -> bool {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).get(&pack).is_some_and(|(_, here)| *here)
     }
 }
 
@@ -202,8 +240,16 @@ impl Shared {
         });
     }
 
-    /// Whether a copy of a bulk value that is not known to be damaged is in a pack.
+    /// Whether what a pack holds is as safe as an answer of this server promises: it is on this disk or in the bucket.
+    /// Where answers wait for the bucket, rows of another server's pack stand for bytes in it.
+    pub(crate) fn is_here(&self, pack: PackId) -> bool {
+        let waits = self.uploads.as_ref().is_some_and(|uploads| uploads.remote.ack == Ack::Remote);
+        waits || self.names.is_here(pack)
+    }
+
+    /// Whether a copy of a bulk value that is not known to be damaged is in a pack of this server.
     pub(crate) fn has_good_bulk(&self, hash: &ContentHash) -> Result<bool, StoreError> {
-        Ok(self.db.bulk_locations(hash)?.iter().any(|location| location.may_be_counted_on()))
+        let good = self.db.bulk_locations(hash)?;
+        Ok(good.iter().any(|location| location.may_be_counted_on() && self.is_here(location.place.pack)))
     }
 }

@@ -59,8 +59,9 @@ enum Pass {
 
 /// Indexes what the index lacks of the packs on disk and in the bucket.
 pub(crate) fn start(shared: &Shared) -> Result<Recovered, OpenError> {
-    let rows = known_packs(shared)?;
+    let rows = rows_by_name(shared)?;
     let sources = Sources::find(shared, !rows.is_empty())?;
+    know_names(shared, &rows, &sources);
     let recovered = index_open(shared, &rows, &sources)?;
     sources.tell(shared)?;
     Ok(recovered)
@@ -73,8 +74,9 @@ fn index_open(
 ) -> Result<Recovered, OpenError> {
     let mut recovered = Recovered::default();
     let uploaded: HashSet<PackId> = shared.db.pack_objects()?.iter().map(|object| object.pack).collect();
+    // Of a shared index they may be on the disk of another server.
     let gone = |(name, row): &(&PackName, &PackRow)| {
-        !sources.packs.contains_key(name) && !uploaded.contains(&row.id) && is_own(shared, name)
+        !shared.db.is_shared() && !sources.packs.contains_key(name) && !uploaded.contains(&row.id)
     };
     for (name, _) in rows.iter().filter(gone) {
         tracing::error!(pack = %name, "a pack of the index is not on the disk");
@@ -99,7 +101,8 @@ fn index_open(
     }
     for pass in [Pass::Bulk, Pass::All] {
         for (name, at) in &open {
-            replay(shared, &at.open(shared, name)?, checkpoint(name), pass, &mut recovered)?;
+            let stretch = (checkpoint(name), u64::MAX);
+            replay(shared, &at.open(shared, name)?, stretch, pass, &mut recovered)?;
         }
     }
     shared.db.decide_statements()?;
@@ -124,17 +127,21 @@ pub(crate) fn rebuild(shared: &Shared, progress: &mut dyn FnMut(u64, u64)) -> Re
     let uploads = shared.uploads.clone();
     let _turn = uploads.as_ref().map(|uploads| uploads.turn.lock().unwrap_or_else(PoisonError::into_inner));
     let sources = Sources::find(shared, false)?;
+    let others = rows_by_name(shared)?.into_keys().filter(|name| !sources.packs.contains_key(name)).count();
+    if shared.db.is_shared() && others > 0 {
+        return Err(DbError::OthersPacks(others).into());
+    }
     shared.db.wipe()?;
     shared.readers.clear();
     shared.records.clear();
     let total = sources.packs.len() as u64;
     for (n, (name, at)) in sources.packs.iter().enumerate() {
         progress(n as u64, 2 * total);
-        replay(shared, &at.open(shared, name)?, 0, Pass::Bulk, &mut recovered)?;
+        replay(shared, &at.open(shared, name)?, (0, u64::MAX), Pass::Bulk, &mut recovered)?;
     }
     for (n, (name, at)) in sources.packs.iter().enumerate() {
         progress(total + n as u64, 2 * total);
-        replay(shared, &at.open(shared, name)?, 0, Pass::All, &mut recovered)?;
+        replay(shared, &at.open(shared, name)?, (0, u64::MAX), Pass::All, &mut recovered)?;
         at.note(shared, name)?;
     }
     shared.db.decide_statements()?;
@@ -144,15 +151,18 @@ pub(crate) fn rebuild(shared: &Shared, progress: &mut dyn FnMut(u64, u64)) -> Re
 }
 
 /// The packs of the index by name.
-fn known_packs(shared: &Shared) -> Result<HashMap<PackName, PackRow>, OpenError> {
-    let mut known = HashMap::new();
-    for row in shared.db.packs()? {
-        if let Ok(name) = row.name.parse::<PackName>() {
-            shared.names.add(row.id, name);
-            known.insert(name, row);
+fn rows_by_name(shared: &Shared) -> Result<HashMap<PackName, PackRow>, OpenError> {
+    let rows = shared.db.packs()?.into_iter();
+    Ok(rows.filter_map(|row| Some((row.name.parse().ok()?, row))).collect())
+}
+
+/// Takes note of the packs of this server: of an index that is shared, those that are on its disk or whole in the bucket.
+fn know_names(shared: &Shared, rows: &HashMap<PackName, PackRow>, sources: &Sources) {
+    for (name, row) in rows {
+        if !shared.db.is_shared() || matches!(sources.packs.get(name), Some(At::File | At::Object(_))) {
+            shared.names.add(row.id, *name);
         }
     }
-    Ok(known)
 }
 
 /// Seals a pack whose writer died, as it is.
@@ -194,11 +204,45 @@ fn listed(reader: &PackReader) -> Result<Option<SealIndex>, PackError> {
     }
 }
 
-/// Scans a pack from `checkpoint` and applies its records.
+/// Makes sure that the index has all that was committed to it, after the connection to it became another one: a server
+/// that was restored, or took over from another, may have lost the last transactions.
+pub(crate) fn catch_up(shared: &Shared) -> Result<(), DbError> {
+    let epoch = shared.db.epoch()?;
+    if shared.marks.epoch() == Some(epoch) {
+        return Ok(());
+    }
+    let rows: HashMap<PackId, PackRow> = shared.db.packs()?.into_iter().map(|row| (row.id, row)).collect();
+    let mut behind = Vec::new();
+    for (pack, mark) in shared.marks.all() {
+        let name = shared.names.known(pack).ok_or(DbError::Lost)?;
+        let row = rows.get(&pack).filter(|row| row.name == name.to_string()).ok_or(DbError::Lost)?;
+        if row.checkpoint < mark {
+            tracing::error!(pack = %name, from = row.checkpoint, to = mark, "the index lost rows; they are made again");
+            behind.push((pack, name, (row.checkpoint, mark)));
+        }
+    }
+    let mut recovered = Recovered::default();
+    for pass in [Pass::Bulk, Pass::All] {
+        for (pack, name, stretch) in &behind {
+            let reader = shared.open_pack(*pack, name).map_err(|error| DbError::Away(error.to_string()))?;
+            replay(shared, &reader, *stretch, pass, &mut recovered).map_err(|error| match error {
+                OpenError::Index(error) => error,
+                error => DbError::Away(error.to_string()),
+            })?;
+        }
+    }
+    if !behind.is_empty() {
+        shared.db.decide_statements()?;
+    }
+    shared.marks.hold_for(epoch);
+    Ok(())
+}
+
+/// Scans a stretch of a pack and applies its records.
 fn replay(
     shared: &Shared,
     reader: &PackReader,
-    checkpoint: u64,
+    (checkpoint, upto): (u64, u64),
     pass: Pass,
     recovered: &mut Recovered,
 ) -> Result<(), OpenError> {
@@ -214,6 +258,9 @@ fn replay(
     }
     for scanned in scan(reader, end, verification(reader)?) {
         match scanned {
+            // What is behind may not be synced yet.
+            Ok(Scanned::Record(record)) if record.end() > upto => break,
+            Ok(Scanned::Gap { to, .. }) if to > upto => break,
             Ok(Scanned::Record(record)) => {
                 end = record.end();
                 replay.take(&record, end)?;
@@ -233,7 +280,11 @@ fn replay(
             }
         }
     }
-    Ok(replay.flush(end)?)
+    replay.flush(end)?;
+    if pass == Pass::All {
+        shared.marks.advance([(pack, end)]);
+    }
+    Ok(())
 }
 
 struct Replay<'a> {

@@ -1,5 +1,7 @@
 //! Applies a batch of records in one transaction, in append order, each in a way that may be repeated.
 
+use std::collections::HashSet;
+
 use super::bulk;
 use super::conflict;
 use super::entry::{Applied, Batch, Entry};
@@ -70,6 +72,7 @@ pub(super) fn apply(
 ) -> Result<Vec<Applied>, DbError> {
     let mut touched = Touched::default();
     let mut applied = Vec::with_capacity(batches.iter().map(|batch| batch.entries.len()).sum());
+    look_ahead(session, batches)?;
     for entry in batches.iter().flat_map(|batch| &batch.entries) {
         applied.push(apply_one(session, entry, utc_offset_minutes, &mut touched)?);
     }
@@ -85,6 +88,23 @@ pub(super) fn apply(
         pack::advance(session, *pack, 0, added)?;
     }
     Ok(applied)
+}
+
+/// Looks up at once what is asked of each new instance and bulk value of the batches. An instance for which a holding
+/// comes in the same batches is left out: the holding may have to wait for it.
+fn look_ahead(session: &Session<'_>, batches: &[&Batch]) -> Result<(), DbError> {
+    let (mut instances, mut copies, mut held) = (Vec::new(), Vec::new(), HashSet::new());
+    for entry in batches.iter().flat_map(|batch| &batch.entries) {
+        match entry {
+            Entry::Instance(entry) => instances.push(&**entry),
+            Entry::Bulk { hash, place } => copies.push((hash, *place)),
+            Entry::Holding { digest, .. } => drop(held.insert(digest)),
+            Entry::Statement { .. } | Entry::Unindexable { .. } => {}
+        }
+    }
+    instances.retain(|entry| !held.contains(&entry.digest));
+    bulk::look_ahead(session, &copies)?;
+    if instances.is_empty() { Ok(()) } else { instance::look_ahead(session, &instances) }
 }
 
 fn apply_one(
@@ -136,7 +156,7 @@ fn settle(session: &Session<'_>, touched: &mut Touched) -> Result<(), DbError> {
 pub(super) fn wipe(session: &Session<'_>) -> Result<(), DbError> {
     verified::forget_found(session)?;
     for table in DERIVED {
-        session.execute(&format!("DELETE FROM {table}"), [])?;
+        session.empty(table)?;
     }
     Ok(())
 }

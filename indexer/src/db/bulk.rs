@@ -1,6 +1,6 @@
 //! Bulk values: which packs hold a copy, by hash. One value may have several copies (repack, repair).
 
-use crate::db::sql::params;
+use crate::db::sql::{ToValue, Value, params};
 use storage_config::ContentHash;
 
 use super::entry::{PackId, Place};
@@ -40,6 +40,7 @@ pub struct DamagedCopy {
 
 const INSERT: &str = "INSERT INTO bulk_location (hash, pack_id, record_at, body_length) VALUES (?1, ?2, ?3, ?4) \
      ON CONFLICT (hash, pack_id, record_at) DO NOTHING";
+const LOOK_UP: &str = "SELECT 1 FROM bulk_location WHERE hash = ?1 AND pack_id = ?2 AND record_at = ?3";
 const DAMAGED: &str =
     "UPDATE bulk_location SET damaged = 1 WHERE hash = ?1 AND pack_id = ?2 AND record_at = ?3";
 const LOCATIONS: &str = "SELECT pack_id, record_at, body_length, damaged, condemned FROM bulk_location WHERE hash = ?1 \
@@ -51,7 +52,7 @@ const COUNT_DAMAGED: &str =
     "SELECT count(*) FROM bulk_location INDEXED BY bulk_location_damaged WHERE damaged <> 0";
 
 #[cfg(test)]
-pub(super) const HOT: &[&str] = &[DAMAGED, LOCATIONS];
+pub(super) const HOT: &[&str] = &[LOOK_UP, DAMAGED, LOCATIONS];
 
 pub(super) fn add(
     session: &Session<'_>,
@@ -61,13 +62,24 @@ pub(super) fn add(
 ) -> Result<(), DbError> {
     let at = signed(place.offset, "record position")?;
     let length = signed(place.length, "body length")?;
-    if session.execute(INSERT, params![&hash.0[..], place.pack.0, at, length])? > 0 {
+    let (key, row) = (params![hash.0, place.pack.0, at], params![hash.0, place.pack.0, at, length]);
+    if session.add_new((LOOK_UP, key), INSERT, row)? {
         let added = touched.added(place.pack);
         added.bulk_copies += 1;
         added.bulk_bytes += length;
         verified::healed(session, hash)?;
     }
     Ok(())
+}
+
+/// Looks up many copies at once before they are added.
+pub(super) fn look_ahead(session: &Session<'_>, copies: &[(&ContentHash, Place)]) -> Result<(), DbError> {
+    let mut keys = Vec::with_capacity(copies.len());
+    for (hash, place) in copies {
+        let at = signed(place.offset, "record position")?;
+        keys.push(vec![hash.0.to_value(), Value::Integer(place.pack.0), Value::Integer(at)]);
+    }
+    session.look_ahead(LOOK_UP, &keys)
 }
 
 pub(super) fn mark_damaged(session: &Session<'_>, hash: &ContentHash, place: Place) -> Result<(), DbError> {

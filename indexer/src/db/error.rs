@@ -19,6 +19,26 @@ pub enum DbError {
     /// A statement failed.
     #[error("the index failed: {0}")]
     Statement(#[source] rusqlite::Error),
+    /// The server refused a statement.
+    #[error("the index failed: {message} (SQLSTATE {code})")]
+    Server {
+        /// What went wrong, by the standard's code.
+        code: String,
+        /// The same in the server's words.
+        message: String,
+    },
+    /// The server cannot be reached, or the connection to it was lost.
+    #[error("the database of the index is away: {0}")]
+    Away(String),
+    /// The connection is another one than before: what was committed over the last one must be looked up first.
+    #[error("the database of the index was connected to again")]
+    Reconnected,
+    /// The database lost packs that were committed to it; a start of this server registers them again.
+    #[error("the index has lost packs that were in it; start the server again")]
+    Lost,
+    /// The index has rows of packs that are not on this disk; making it again from this disk would lose them.
+    #[error("the index has rows of {0} packs that are not on this disk")]
+    OthersPacks(usize),
     /// A commit reported a failure; whether the rows are there must be looked up (the pack's checkpoint tells).
     #[error("the index failed while committing: {0}")]
     OutcomeUnknown(String),
@@ -74,6 +94,16 @@ impl DbError {
                 ) => DbErrorKind::Unavailable,
                 _ => DbErrorKind::Internal,
             },
+            DbError::Server { code, .. } if code == "53100" => DbErrorKind::Full,
+            DbError::Server { code, .. } if code.starts_with("XX00") => DbErrorKind::Damaged,
+            DbError::Server { code, .. } => {
+                // Connection, read-only server, resources, rolled back, in use, operator, system: may pass.
+                let passing = ["08", "25", "53", "40", "55", "57", "58"];
+                let passes = passing.iter().any(|class| code.starts_with(class));
+                if passes { DbErrorKind::Unavailable } else { DbErrorKind::Internal }
+            }
+            DbError::Away(_) | DbError::Reconnected | DbError::Lost => DbErrorKind::Unavailable,
+            DbError::OthersPacks(_) => DbErrorKind::Schema,
             DbError::Injected | DbError::NotDurable | DbError::NoReader(_) | DbError::OutcomeUnknown(_) => {
                 DbErrorKind::Unavailable
             }

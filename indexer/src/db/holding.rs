@@ -1,6 +1,6 @@
 //! Holdings: which facility has an instance, from whom and when. The first arrival counts.
 
-use crate::db::sql::params;
+use crate::db::sql::{Value, params};
 use storage_config::ContentHash;
 
 use super::entry::{Applied, FacilityId, PackId};
@@ -79,7 +79,12 @@ pub(super) fn note(session: &Session<'_>, instance: i64, came: Came<'_>) -> Resu
 /// Notes the first holding of an instance, or of a facility.
 pub(super) fn first(session: &Session<'_>, instance: i64, came: Came<'_>) -> Result<(), DbError> {
     let params = params![instance, came.facility.0, came.received_ms, came.source, came.received_ms];
-    session.execute(INSERT, params).map(drop)
+    session.add(INSERT, params)
+}
+
+/// Looks up at once whether holdings wait for any of many instances.
+pub(super) fn look_ahead(session: &Session<'_>, digests: &[Vec<Value<'_>>]) -> Result<(), DbError> {
+    session.look_ahead(DEFERRED, digests)
 }
 
 /// Applies a holding record. Where its instance is not indexed yet, the holding waits for it.

@@ -1,6 +1,6 @@
 //! Instances: one row for each digest, whoever sent it how often.
 
-use crate::db::sql::{Row, params};
+use crate::db::sql::{Row, ToValue, params};
 use storage_config::{ContentHash, Hasher};
 
 use super::entry::{Applied, InstanceEntry, Place};
@@ -45,6 +45,17 @@ struct KnownRow {
     sop_uid: String,
     /// Its record is damaged or about to be removed: the one that comes takes its place.
     to_be_replaced: bool,
+}
+
+/// Looks up at once what is asked of each of many instances before they are applied, and gets ready for their rows.
+pub(super) fn look_ahead(session: &Session<'_>, entries: &[&InstanceEntry]) -> Result<(), DbError> {
+    let digests: Vec<_> = entries.iter().map(|entry| vec![entry.digest.0.to_value()]).collect();
+    session.look_ahead(KNOWN, &digests)?;
+    holding::look_ahead(session, &digests)?;
+    statement::look_ahead(session, &digests)?;
+    let uids: Vec<_> = entries.iter().map(|e| vec![e.attributes.sop_instance.as_str().to_value()]).collect();
+    version::look_ahead(session, &uids)?;
+    session.expect_rows("instance", entries.len())
 }
 
 /// Applies an instance record.
@@ -139,10 +150,10 @@ fn insert<'e>(
         entry.notes.join("\n"),
         json(&attributes.instance_json)?,
     ];
-    let instance = session.insert(INSERT, params)?;
+    let instance = session.insert_one_of_many("instance", INSERT, params)?;
     if let Some(frames) = &entry.frames {
         let pixels = entry.pixels.as_ref().map_or(&[][..], |hash| &hash.0[..]);
-        session.execute(INSERT_FRAMES, params![instance, frames, pixels])?;
+        session.add(INSERT_FRAMES, params![instance, frames, pixels])?;
     }
     let new = Placed { instance, study, series, study_variant, series_variant, precedence };
     Ok(Versions { sop_uid, new, other })

@@ -9,6 +9,7 @@ mod bulk;
 mod coding;
 mod conflict;
 mod content;
+mod dialect;
 mod entry;
 mod error;
 mod evidence;
@@ -25,7 +26,9 @@ mod patient;
 mod peer;
 #[cfg(test)]
 mod plans;
+mod postgres;
 mod prior;
+mod readers;
 mod retrieve;
 mod row;
 mod series;
@@ -65,6 +68,7 @@ pub use object::PackObject;
 pub use pack::PackRow;
 pub use patient::GROUP_PATIENTS_MAX;
 pub use peer::{PeerRow, UnknownPeer};
+pub use postgres::PostgresDb;
 pub use prior::{HolderRow, PatientRow, PriorSeries, PriorStudy};
 pub use retrieve::{FrameSource, InstanceAfter, InstanceRow, Known, Scope, VersionRow};
 pub use series::SeriesRow;
@@ -81,6 +85,8 @@ use session::Session;
 pub enum Db {
     /// One file beside the packs.
     Sqlite(SqliteDb),
+    /// A server, which several archives may share.
+    Postgres(PostgresDb),
 }
 
 impl Db {
@@ -90,6 +96,62 @@ impl Db {
     /// When the file cannot be opened, is damaged, or was written by a later version.
     pub fn open(path: &Path, options: DbOptions) -> Result<Db, DbError> {
         SqliteDb::open(path, options).map(Db::Sqlite)
+    }
+
+    /// Opens a PostgreSQL database by its URL (`postgres://user:password@host:port/name`) and makes its tables where
+    /// they are missing. Waits a while for a server that is starting.
+    ///
+    /// # Errors
+    /// When the URL is none, the server cannot be reached or refuses, or the tables are of a later version.
+    pub fn open_postgres(url: &str, options: DbOptions) -> Result<Db, DbError> {
+        PostgresDb::open(url, options).map(Db::Postgres)
+    }
+
+    /// Which database it is, for people: without user and password.
+    #[must_use]
+    pub fn name(&self) -> String {
+        match self {
+            Db::Sqlite(db) => format!("sqlite {}", db.path().display()),
+            Db::Postgres(db) => db.name().to_owned(),
+        }
+    }
+
+    /// Which kind of database it is.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Db::Sqlite(_) => "sqlite",
+            Db::Postgres(_) => "postgres",
+        }
+    }
+
+    /// Whether several archives may have rows in it.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        matches!(self, Db::Postgres(_))
+    }
+
+    /// Whether it answers.
+    ///
+    /// # Errors
+    /// When it is away.
+    pub fn ping(&self) -> Result<(), DbError> {
+        match self {
+            Db::Sqlite(_) => Ok(()),
+            Db::Postgres(db) => db.ping(),
+        }
+    }
+
+    /// Counts the connections over which was written; a lost one is opened again. After it changed, what was committed
+    /// before must be looked up: a database that was restored or failed over may have lost it.
+    ///
+    /// # Errors
+    /// When the database is away.
+    pub fn epoch(&self) -> Result<u64, DbError> {
+        match self {
+            Db::Sqlite(_) => Ok(0),
+            Db::Postgres(db) => db.epoch(),
+        }
     }
 
     /// Applies a batch: all of it, durable after the next sync of the database, or nothing.
@@ -111,8 +173,21 @@ impl Db {
         batches: &[&Batch],
         durable: impl FnOnce() -> bool,
     ) -> Result<Vec<Applied>, DbError> {
+        self.apply_at(None, batches, durable)
+    }
+
+    /// The same over the connection of one [`Db::epoch`] alone.
+    ///
+    /// # Errors
+    /// [`DbError::Reconnected`] when it is another one, and as [`Db::apply_when_durable`]; nothing is applied then.
+    pub fn apply_at(
+        &self,
+        epoch: Option<u64>,
+        batches: &[&Batch],
+        durable: impl FnOnce() -> bool,
+    ) -> Result<Vec<Applied>, DbError> {
         let offset = self.options().utc_offset_minutes;
-        self.write(|session| {
+        self.write_at(epoch, |session| {
             let applied = apply::apply(session, batches, offset)?;
             if durable() { Ok(applied) } else { Err(DbError::NotDurable) }
         })
@@ -190,6 +265,8 @@ impl Db {
                 let all = WalLimits { move_from_bytes: 0, empty_from_bytes: u64::MAX };
                 Ok(db.checkpoint(all)?.is_some_and(|done| !done.busy && done.moved == done.pages))
             }
+            // A commit is answered after its log is synced.
+            Db::Postgres(_) => Ok(true),
         }
     }
 
@@ -397,6 +474,7 @@ impl Db {
     pub fn checkpoint(&self, limits: WalLimits) -> Result<Option<Checkpointed>, DbError> {
         match self {
             Db::Sqlite(db) => db.checkpoint(limits),
+            Db::Postgres(_) => Ok(None),
         }
     }
 
@@ -405,30 +483,43 @@ impl Db {
     pub fn wal_bytes(&self) -> u64 {
         match self {
             Db::Sqlite(db) => db.wal_bytes(),
+            Db::Postgres(_) => 0,
         }
     }
 
     fn options(&self) -> &DbOptions {
         match self {
             Db::Sqlite(db) => db.options(),
+            Db::Postgres(db) => db.options(),
         }
     }
 
     fn write<T>(&self, work: impl FnOnce(&Session<'_>) -> Result<T, DbError>) -> Result<T, DbError> {
+        self.write_at(None, work)
+    }
+
+    fn write_at<T>(
+        &self,
+        epoch: Option<u64>,
+        work: impl FnOnce(&Session<'_>) -> Result<T, DbError>,
+    ) -> Result<T, DbError> {
         match self {
             Db::Sqlite(db) => db.write(work),
+            Db::Postgres(db) => db.write(epoch, work),
         }
     }
 
     fn read<T>(&self, work: impl FnOnce(&Session<'_>) -> Result<T, DbError>) -> Result<T, DbError> {
         match self {
             Db::Sqlite(db) => db.read(work),
+            Db::Postgres(db) => db.read(work),
         }
     }
 
     fn read_snapshot<T>(&self, work: impl FnOnce(&Session<'_>) -> Result<T, DbError>) -> Result<T, DbError> {
         match self {
             Db::Sqlite(db) => db.read_snapshot(work),
+            Db::Postgres(db) => db.read_snapshot(work),
         }
     }
 }

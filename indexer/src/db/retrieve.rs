@@ -91,8 +91,10 @@ pub struct VersionRow {
 /// What is known of an arriving instance.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Known {
-    /// Whether the instance is here.
+    /// Whether the instance is known.
     pub instance: bool,
+    /// Where its record is.
+    pub place: Option<Place>,
     /// Whether this facility is known to hold it: it was not withdrawn, or it came again after it was.
     pub held: bool,
     /// Through which time this facility's holding was withdrawn, in milliseconds since 1970-01-01 UTC: a holding that
@@ -137,9 +139,10 @@ const SERIES: &str = "SELECT r.id, r.series_number, r.series_uid FROM study s JO
 const VERSION: &str = "SELECT c.kind, i.notes FROM instance i LEFT JOIN conflict c ON c.study_row = i.study_row \
      AND c.kind IN (1, 2, 3) AND c.series_row = i.series_row AND c.sop_uid = i.sop_uid AND c.digest = i.digest \
      WHERE i.id = ?1";
-/// The second: the record of the instance is damaged or about to be removed, so that it has to be written again.
-const HELD: &str = "SELECT (SELECT h.last_ms FROM holding h WHERE h.instance_id = i.id AND h.facility_id = ?2), \
-     i.damaged <> 0 OR i.condemned <> 0 FROM instance i WHERE i.digest = ?1";
+/// The last: the record of the instance is damaged or about to be removed, so that it has to be written again.
+const HELD: &str = "SELECT i.pack_id, i.record_at, i.body_length, \
+     (SELECT h.last_ms FROM holding h WHERE h.instance_id = i.id AND h.facility_id = ?2), \
+     CASE WHEN i.damaged <> 0 OR i.condemned <> 0 THEN 1 ELSE 0 END FROM instance i WHERE i.digest = ?1";
 const WITHDRAWN: &str = "SELECT max(through_ms), max(safety) FROM withdrawn \
      WHERE digest = ?1 AND facility_id IN (-1, ?2)";
 const FRAMES: &str = "SELECT bytes, pixels FROM frame_table WHERE instance_id = ?1";
@@ -217,7 +220,11 @@ pub(super) fn known(
     hashes: &[ContentHash],
 ) -> Result<Known, DbError> {
     let asked = params![&digest.0[..], facility.0];
-    let held: Option<(Option<i64>, bool)> = session.row(HELD, asked, |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let held = session.row(HELD, asked, |row| {
+        let pack = PackId(row.get(0)?);
+        let place = Place { pack, offset: unsigned(row, 1)?, length: unsigned(row, 2)? };
+        Ok((place, row.get::<_, Option<i64>>(3)?, row.get::<_, bool>(4)?))
+    })?;
     let (through, rejected) = match held {
         Some(_) => session
             .row(WITHDRAWN, asked, |row| {
@@ -231,10 +238,11 @@ pub(super) fn known(
         let good = bulk::locations(session, hash)?.into_iter().find(|location| location.may_be_counted_on());
         places.push(good.map(|location| location.place));
     }
-    let good = held.filter(|(_, to_be_replaced)| !to_be_replaced);
-    let last_ms = good.and_then(|(last_ms, _)| last_ms);
+    let good = held.filter(|(_, _, to_be_replaced)| !to_be_replaced);
+    let last_ms = good.and_then(|(_, last_ms, _)| last_ms);
     Ok(Known {
         instance: good.is_some(),
+        place: good.map(|(place, ..)| place),
         held: last_ms.is_some_and(|last_ms| through.is_none_or(|through| last_ms > through)),
         withdrawn_through_ms: through,
         rejected,

@@ -4,7 +4,8 @@
 
 use super::error::DbError;
 use super::faults::{DbCall, DbFaults};
-use super::sql::{Params, Row, Value};
+use super::postgres;
+use super::sql::{Params, Row, ToValue, Value};
 
 /// A connection inside a transaction.
 pub(super) struct Session<'c> {
@@ -18,6 +19,8 @@ pub(super) struct Session<'c> {
 pub(super) enum Link<'c> {
     /// To a SQLite file.
     Sqlite(&'c rusqlite::Connection),
+    /// To a PostgreSQL server.
+    Postgres(&'c postgres::Connection),
 }
 
 impl<'c> Session<'c> {
@@ -37,6 +40,10 @@ impl<'c> Session<'c> {
                 bind(&mut statement, &params.values())?;
                 statement.raw_execute().map_err(DbError::Statement)
             }
+            Link::Postgres(connection) => {
+                let changed = connection.execute(sql, &params.values())?;
+                usize::try_from(changed).map_err(|_| DbError::Range("rows"))
+            }
         })
     }
 
@@ -54,6 +61,10 @@ impl<'c> Session<'c> {
                 let mut rows = statement.raw_query();
                 let row = rows.next().map_err(DbError::Statement)?;
                 row.map(|row| read(&Row::Sqlite(row))).transpose()
+            }
+            Link::Postgres(connection) => {
+                let rows = connection.query(sql, &params.values())?;
+                rows.first().map(|row| read(&Row::Postgres(row))).transpose()
             }
         })
     }
@@ -75,6 +86,10 @@ impl<'c> Session<'c> {
                 }
                 Ok(all)
             }
+            Link::Postgres(connection) => {
+                let rows = connection.query(sql, &params.values())?;
+                rows.iter().map(|row| read(&Row::Postgres(row))).collect()
+            }
         })
     }
 
@@ -86,6 +101,71 @@ impl<'c> Session<'c> {
                 self.execute(sql, params)?;
                 Ok(connection.last_insert_rowid())
             }
+            Link::Postgres(connection) => self.call(|| connection.insert(sql, &params.values())),
+        }
+    }
+
+    /// The same for a row of `table` that is one of many; it may reach the database together with the next statement.
+    pub(super) fn insert_one_of_many(
+        &self,
+        table: &'static str,
+        sql: &str,
+        params: impl Params,
+    ) -> Result<i64, DbError> {
+        match self.link {
+            Link::Sqlite(_) => self.insert(sql, params),
+            Link::Postgres(connection) => self.call(|| connection.insert_later(table, sql, &params.values())),
+        }
+    }
+
+    /// Runs an `INSERT` whose outcome nobody asks for; it may reach the database together with the next statement.
+    pub(super) fn add(&self, sql: &str, params: impl Params) -> Result<(), DbError> {
+        match self.link {
+            Link::Sqlite(_) => self.execute(sql, params).map(drop),
+            Link::Postgres(connection) => self.call(|| {
+                connection.later(sql, &params.values());
+                Ok(())
+            }),
+        }
+    }
+
+    /// Runs an `INSERT` that does nothing where the row is there, which `look_up` would find; whether it was not.
+    pub(super) fn add_new(
+        &self,
+        (look_up, key): (&'static str, &[&dyn ToValue]),
+        sql: &str,
+        params: &[&dyn ToValue],
+    ) -> Result<bool, DbError> {
+        match self.link {
+            Link::Postgres(connection) if connection.was_absent(look_up, &key.values()) => {
+                self.add(sql, params).map(|()| true)
+            }
+            _ => Ok(self.execute(sql, params)? > 0),
+        }
+    }
+
+    /// Looks up many keys at once where a look-up costs a way to a server: those that are not there are known for one
+    /// look-up each. What is looked up must not be put there but after its look-up.
+    pub(super) fn look_ahead(&self, sql: &'static str, keys: &[Vec<Value<'_>>]) -> Result<(), DbError> {
+        match self.link {
+            Link::Sqlite(_) => Ok(()),
+            Link::Postgres(connection) => self.call(|| connection.look_ahead(sql, keys)),
+        }
+    }
+
+    /// Says that so many rows of `table` will be inserted as one of many.
+    pub(super) fn expect_rows(&self, table: &'static str, count: usize) -> Result<(), DbError> {
+        match self.link {
+            Link::Sqlite(_) => Ok(()),
+            Link::Postgres(connection) => self.call(|| connection.draw_ids(table, count)),
+        }
+    }
+
+    /// Removes all rows of a table.
+    pub(super) fn empty(&self, table: &str) -> Result<(), DbError> {
+        match self.link {
+            Link::Sqlite(_) => self.execute(&format!("DELETE FROM {table}"), []).map(drop),
+            Link::Postgres(_) => self.execute(&format!("TRUNCATE {table}"), []).map(drop),
         }
     }
 

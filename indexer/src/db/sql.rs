@@ -255,6 +255,8 @@ impl Column for usize {
 pub(super) enum Row<'r> {
     /// Of SQLite.
     Sqlite(&'r rusqlite::Row<'r>),
+    /// Of PostgreSQL.
+    Postgres(&'r tokio_postgres::Row),
 }
 
 impl Row<'_> {
@@ -270,6 +272,7 @@ impl Row<'_> {
     pub(super) fn columns(&self) -> usize {
         match self {
             Row::Sqlite(row) => row.as_ref().column_count(),
+            Row::Postgres(row) => row.len(),
         }
     }
 
@@ -289,6 +292,7 @@ impl Row<'_> {
                 }
                 ValueRef::Blob(bytes) => Cell::Blob(bytes),
             }),
+            Row::Postgres(row) => super::postgres::cell(row, column),
         }
     }
 }

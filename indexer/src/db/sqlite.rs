@@ -4,18 +4,19 @@
 //! replayed, so that a commit costs no sync (docs/ARCHITECTURE.md). Knows connections, not what the rows mean.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use super::error::DbError;
 use super::faults::{DbCall, DbFaults};
+use super::readers::{Reader, Readers, Reusable};
 use super::session::{Link, Session};
 
 /// Schema versions in order; a file's `user_version` counts those it has.
-const MIGRATIONS: &[&str] = &[
+pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0001_initial.sql"),
     include_str!("migrations/0002_reading.sql"),
     include_str!("migrations/0003_statements.sql"),
@@ -34,8 +35,6 @@ const WRITER_CACHE_KIB: i64 = 16 * 1024;
 const READER_CACHE_KIB: i64 = 2 * 1024;
 /// Prepared statements kept per connection.
 const STATEMENTS: usize = 160;
-/// How long a read waits for a connection.
-const READER_WAIT: Duration = Duration::from_secs(10);
 /// How long a write waits for the one other writer there can be: a checkpoint that empties the log.
 const BUSY: Duration = Duration::from_secs(10);
 
@@ -95,7 +94,7 @@ pub struct SqliteDb {
     /// None after a failure that left the connection in doubt; the next write opens it again.
     writer: Mutex<Option<Connection>>,
     checkpointer: Mutex<Connection>,
-    readers: Readers,
+    readers: Readers<Connection>,
 }
 
 impl SqliteDb {
@@ -107,14 +106,14 @@ impl SqliteDb {
         let mut writer = connect(path, Use::Write)?;
         migrate(&mut writer)?;
         let checkpointer = connect(path, Use::Checkpoint)?;
-        let readers = Readers {
-            path: path.to_owned(),
-            most: options.readers.max(1),
-            state: Mutex::new(Free { idle: Vec::new(), open: 0 }),
-            freed: Condvar::new(),
-        };
+        let readers = Readers::new(options.readers);
         let (writer, checkpointer) = (Mutex::new(Some(writer)), Mutex::new(checkpointer));
         Ok(SqliteDb { path: path.to_owned(), options, writer, checkpointer, readers })
+    }
+
+    /// The file.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// The options it was opened with.
@@ -152,7 +151,7 @@ impl SqliteDb {
         &self,
         work: impl FnOnce(&Session<'_>) -> Result<T, DbError>,
     ) -> Result<T, DbError> {
-        let reader = self.readers.take()?;
+        let reader = self.reader()?;
         work(&Session::reading(Link::Sqlite(reader.connection()?)))
     }
 
@@ -161,10 +160,14 @@ impl SqliteDb {
         &self,
         work: impl FnOnce(&Session<'_>) -> Result<T, DbError>,
     ) -> Result<T, DbError> {
-        let reader = self.readers.take()?;
+        let reader = self.reader()?;
         let connection = reader.connection()?;
         let transaction = connection.unchecked_transaction().map_err(DbError::Statement)?;
         work(&Session::reading(Link::Sqlite(&transaction)))
+    }
+
+    fn reader(&self) -> Result<Reader<'_, Connection>, DbError> {
+        self.readers.take(|| connect(&self.path, Use::Read))
     }
 
     /// Bytes of the write-ahead log file. It is reused from its start once all of it was moved, so that this is
@@ -193,6 +196,12 @@ impl SqliteDb {
             done = run_checkpoint(&connection, "PRAGMA wal_checkpoint(TRUNCATE)", before)?;
         }
         Ok(Some(Checkpointed { wal_bytes: self.wal_bytes(), ..done }))
+    }
+}
+
+impl Reusable for Connection {
+    fn is_reusable(&self) -> bool {
+        self.is_autocommit()
     }
 }
 
@@ -260,66 +269,6 @@ fn migrate(connection: &mut Connection) -> Result<(), DbError> {
         transaction.commit().map_err(DbError::Open)?;
     }
     Ok(())
-}
-
-/// Connections that read: opened when first needed, handed out one at a time.
-struct Readers {
-    path: PathBuf,
-    most: usize,
-    state: Mutex<Free>,
-    freed: Condvar,
-}
-
-struct Free {
-    idle: Vec<Connection>,
-    open: usize,
-}
-
-impl Readers {
-    fn take(&self) -> Result<Reader<'_>, DbError> {
-        let deadline = Instant::now() + READER_WAIT;
-        let mut state = lock(&self.state);
-        loop {
-            if let Some(connection) = state.idle.pop() {
-                return Ok(Reader { readers: self, connection: Some(connection) });
-            }
-            if state.open < self.most {
-                state.open += 1;
-                drop(state);
-                let mut reader = Reader { readers: self, connection: None };
-                reader.connection = Some(connect(&self.path, Use::Read)?);
-                return Ok(reader);
-            }
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Err(DbError::NoReader(READER_WAIT));
-            }
-            state = self.freed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
-        }
-    }
-}
-
-/// A connection on loan; goes back when dropped.
-struct Reader<'a> {
-    readers: &'a Readers,
-    connection: Option<Connection>,
-}
-
-impl Reader<'_> {
-    fn connection(&self) -> Result<&Connection, DbError> {
-        self.connection.as_ref().ok_or(DbError::Invalid("reader"))
-    }
-}
-
-impl Drop for Reader<'_> {
-    fn drop(&mut self) {
-        let mut state = lock(&self.readers.state);
-        match self.connection.take().filter(Connection::is_autocommit) {
-            Some(connection) => state.idle.push(connection),
-            None => state.open -= 1,
-        }
-        self.readers.freed.notify_one();
-    }
 }
 
 /// A panic elsewhere must not stop the archive: what a mutex here guards is whole between statements.

@@ -4,7 +4,7 @@
 //! Which one, and what the others are against it, depends on the instances and on what was stated of them alone: by
 //! receive time, then digest, of those that are visible.
 
-use crate::db::sql::{Row, params};
+use crate::db::sql::{Row, Value, params};
 
 use super::conflict;
 use super::entry::Applied;
@@ -41,6 +41,11 @@ const SERVE: &str = "UPDATE instance SET version = 0 WHERE id = ?1";
 
 #[cfg(test)]
 pub(super) const HOT: &[&str] = &[FIRST, ELSEWHERE, SERVED, BEST, IS_CHOSEN, STEP_DOWN, SERVE];
+
+/// Looks up at once which of many SOP Instance UIDs are new.
+pub(super) fn look_ahead(session: &Session<'_>, uids: &[Vec<Value<'_>>]) -> Result<(), DbError> {
+    session.look_ahead(FIRST, uids)
+}
 
 /// What is known of a SOP Instance UID.
 pub(super) fn others(session: &Session<'_>, sop_uid: &str, series: i64) -> Result<Others, DbError> {

@@ -33,6 +33,8 @@ pub struct World {
     pub limits: StoreLimits,
     /// Where sealed packs go besides the disk.
     pub remote: Option<Remote>,
+    /// Of a database that it shares with others.
+    pub url: Option<String>,
     /// Whether no fault of the disk was asked for.
     pub faultless: bool,
     generation: u32,
@@ -67,6 +69,7 @@ impl World {
             acknowledged: Acknowledged::default(),
             limits: small_limits(),
             remote: None,
+            url: None,
             faultless: true,
             generation: 0,
         }
@@ -79,12 +82,17 @@ impl World {
     /// Starts the process. Fails where a start may fail: the disk or the database says no.
     pub fn start(&mut self) -> Result<&Archive, String> {
         let options = DbOptions { faults: self.faults.clone(), ..DbOptions::default() };
-        let db = Db::open(&self.index(), options).map_err(|e| e.to_string())?;
+        let db = match &self.url {
+            Some(url) => Db::open_postgres(url, options),
+            None => crate::test_database::open(&self.index(), options),
+        };
+        let db = db.map_err(|e| e.to_string())?;
         let options = ArchiveOptions {
             disk: self.disk.disk(),
             packs_dir: PACKS.into(),
             cache_dir: Some(self.dir.path().join("cache")),
             replica: None,
+            writer: 1,
             scan: ScanLimits::default(),
             store: self.limits,
             now_ms,
@@ -118,18 +126,22 @@ impl World {
     /// The power goes: the index loses its last transactions, the disk what was not synced.
     pub fn power_loss(&mut self, rng: &mut Rng) {
         // The index is copied first: its rows must never be younger than the bytes that survive.
-        let old = self.index();
-        self.generation += 1;
-        copy_index(&old, &self.index(), Some(rng));
+        if !crate::test_database::is_postgres() {
+            let old = self.index();
+            self.generation += 1;
+            copy_index(&old, &self.index(), Some(rng));
+        }
         let survivor = self.disk.power_loss(rng.next_u64());
         self.next_process(survivor);
     }
 
     /// The process is killed: what it wrote stays in the page cache.
     pub fn kill(&mut self) {
-        let old = self.index();
-        self.generation += 1;
-        copy_index(&old, &self.index(), None);
+        if !crate::test_database::is_postgres() {
+            let old = self.index();
+            self.generation += 1;
+            copy_index(&old, &self.index(), None);
+        }
         let survivor = self.disk.process_kill();
         self.next_process(survivor);
     }

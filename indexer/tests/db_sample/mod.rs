@@ -207,7 +207,7 @@ impl Fresh {
 
     pub fn with(options: DbOptions) -> Fresh {
         let folder = tempfile::tempdir().unwrap();
-        let db = Db::open(&folder.path().join("index.sqlite"), options).unwrap();
+        let db = crate::test_database::open(&folder.path().join("index.sqlite"), options).unwrap();
         Fresh { db, folder }
     }
 
@@ -233,7 +233,7 @@ impl Fresh {
 }
 
 pub fn open(path: &Path) -> Db {
-    Db::open(path, DbOptions::default()).unwrap()
+    crate::test_database::open(path, DbOptions::default()).unwrap()
 }
 
 /// All rows of a query with keys given as a peer gives them.

@@ -67,6 +67,7 @@ impl Jobs {
             Request::Status => value(&Status {
                 pid: std::process::id(),
                 version: env!("CARGO_PKG_VERSION").to_owned(),
+                index: self.archive.db().name(),
                 jobs: talk.jobs().to_vec(),
                 refuses: self.archive.refuses().map(|error| error.to_string()),
             }),

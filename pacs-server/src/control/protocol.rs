@@ -129,6 +129,9 @@ pub struct Status {
     pub pid: u32,
     /// Its version.
     pub version: String,
+    /// The database of its index, without user and password.
+    #[serde(default)]
+    pub index: String,
     /// Kinds of jobs that run.
     pub jobs: Vec<String>,
     /// Why it takes no instances at the moment, if it does not.

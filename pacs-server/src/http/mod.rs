@@ -61,7 +61,7 @@ pub(crate) fn router(
 /// 200 when stores are taken, else 503 with the reason.
 async fn ready(State(operation): State<Operation>) -> Response {
     match operation.archive.refuses() {
-        None => "ready\n".into_response(),
+        None => format!("ready, index in {}\n", operation.archive.db().kind()).into_response(),
         Some(error) => (StatusCode::SERVICE_UNAVAILABLE, format!("{error}\n")).into_response(),
     }
 }

@@ -48,6 +48,7 @@ impl Bench {
             packs_dir: data.join("packs"),
             cache_dir: None,
             replica: None,
+            writer: 1,
             scan: config.scan,
             store,
             now_ms: || 1_700_000_000_000,

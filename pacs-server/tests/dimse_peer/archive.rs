@@ -16,6 +16,7 @@ pub fn open(folder: &Path) -> Arc<Archive> {
         packs_dir: folder.join("packs"),
         cache_dir: None,
         replica: None,
+        writer: 1,
         scan: ScanLimits::default(),
         // The tests' disk may be a small one.
         store: StoreLimits { min_free_bytes: 1 << 20, ..StoreLimits::default() },

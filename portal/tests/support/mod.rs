@@ -41,6 +41,7 @@ impl Rig {
             packs_dir: packs_dir.clone(),
             cache_dir: Some(dir.path().join("cache")),
             replica: None,
+            writer: 1,
             scan: ScanLimits::default(),
             store,
             now_ms: || NOW_MS.fetch_add(1, Ordering::SeqCst),

@@ -158,11 +158,40 @@ impl Default for Http {
 }
 
 /// The index.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Database {
-    /// `sqlite:FILE`, relative to the data folder.
+    /// `sqlite:FILE`, relative to the data folder, or `postgres://user:password@host:port/name`.
     pub url: String,
+}
+
+impl Database {
+    /// Whether the index is on a PostgreSQL server.
+    #[must_use]
+    pub fn is_postgres(&self) -> bool {
+        self.url.starts_with("postgres://") || self.url.starts_with("postgresql://")
+    }
+
+    /// The URL without a password, for people and logs.
+    #[must_use]
+    pub fn shown(&self) -> String {
+        let Some((scheme, rest)) = self.url.split_once("://") else { return self.url.clone() };
+        // A password may hold any letter, so that all before the last @ is of the user; parameters may repeat it.
+        let (place, _) = rest.split_once('?').unwrap_or((rest, ""));
+        match place.rsplit_once('@') {
+            Some((user, host)) => {
+                let user = user.split(':').next().unwrap_or_default();
+                format!("{scheme}://{user}@{host}")
+            }
+            None => format!("{scheme}://{place}"),
+        }
+    }
+}
+
+impl std::fmt::Debug for Database {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Database").field("url", &self.shown()).finish()
+    }
 }
 
 impl Default for Database {
@@ -179,6 +208,8 @@ pub struct Store {
     pub url: String,
     /// When a store is answered.
     pub ack: Ack,
+    /// The number of this server among those that share one index or bucket, each its own.
+    pub writer: u32,
     /// Bytes of packs that may wait for their upload; beyond it stores are refused for now.
     pub backlog_bytes: u64,
     /// Bytes of uploaded packs that stay on the disk to be read; the longest unused go first.
@@ -200,6 +231,7 @@ impl Default for Store {
         Store {
             url: "file:packs".into(),
             ack: Ack::Local,
+            writer: 1,
             backlog_bytes: 64 << 30,
             cache_bytes: 256 << 30,
             block_cache_bytes: 64 << 20,
@@ -393,8 +425,9 @@ impl Config {
     pub fn problems(&self) -> Vec<String> {
         let mut found = self.limit_problems();
         found.extend(self.sign_in_problems());
-        if !self.database.url.starts_with("sqlite:") {
-            found.push(format!("database.url = {:?}: only sqlite:FILE is known", self.database.url));
+        if !self.database.url.starts_with("sqlite:") && !self.database.is_postgres() {
+            let shown = self.database.shown();
+            found.push(format!("database.url = {shown:?}: only sqlite:FILE and postgres://... are known"));
         }
         found.extend(self.store_problems());
         let known =

@@ -138,7 +138,7 @@ impl Decoding<'_> {
 /// Bytes that are damaged or gone are frames that do not decode; an index that fails is tried again.
 fn unread(error: ReadError) -> Result<Came, ReadError> {
     match error {
-        ReadError::Index(_) | ReadError::Store(_) => Err(error),
+        ReadError::Index(_) | ReadError::Store(_) | ReadError::Away(_) => Err(error),
         ReadError::Damaged(_) | ReadError::Missing(_) | ReadError::DataSet(_) => Ok(Came::DoesNot),
     }
 }

@@ -44,7 +44,7 @@ pub use report::ReportsBy;
 pub(super) use report::{reports, versions};
 pub use unmet::StudyWithoutOrder;
 pub(super) use unmet::{orders as orders_without_images, studies as studies_without_order};
-pub(super) use withdrawal::{coverable, is_covered};
+pub(super) use withdrawal::{coverable, is_covered, look_ahead};
 
 const FIND: &str = "SELECT id FROM subject WHERE kind = ?1 AND key = ?2";
 const INSERT_SUBJECT: &str = "INSERT INTO subject (kind, key) VALUES (?1, ?2)";

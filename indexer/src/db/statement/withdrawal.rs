@@ -3,7 +3,7 @@
 //! A withdrawal covers a holding until the facility gets the instance again; one for patient safety covers all
 //! holdings for good.
 
-use crate::db::sql::{Row, params};
+use crate::db::sql::{Row, Value, params};
 use storage_config::{ContentHash, Uid};
 
 use crate::db::entry::FacilityId;
@@ -65,6 +65,11 @@ pub(super) fn apply(
         visible::look_again(session, digest, touched)?;
     }
     Ok(())
+}
+
+/// Looks up at once which of many instances no withdrawal names.
+pub(in crate::db) fn look_ahead(session: &Session<'_>, digests: &[Vec<Value<'_>>]) -> Result<(), DbError> {
+    session.look_ahead(IS_COVERED, digests)
 }
 
 /// Whether any withdrawal in force names an instance.
