@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use indexer::archive::Archive;
+use indexer::archive::{Archive, KeepVerified};
 use indexer::codes::Catalogue;
 use indexer::db::FacilityId;
 use indexer::picture::Pictures;
@@ -61,6 +61,7 @@ async fn serve(
 ) -> Result<()> {
     let facilities = Facilities::of(config, archive)?;
     code_studies(config, archive)?;
+    keep_verified(config, archive)?;
     let peer_log = Arc::new(PeerLog::default());
     let dimse = {
         let log = peer_log.clone();
@@ -98,6 +99,16 @@ async fn serve(
     control.stop();
     peer_log.flush(archive);
     Ok(())
+}
+
+/// Has what is stored read again from now on.
+fn keep_verified(config: &Config, archive: &Archive) -> Result<()> {
+    let how = KeepVerified {
+        bytes_per_second: config.verify.bytes_per_second,
+        every_days: config.verify.every_days,
+        quiet: Duration::from_secs(u64::from(config.study.quiet_seconds)),
+    };
+    archive.keep_verified(how).context("verification")
 }
 
 /// Has studies given their national codes from now on, by the built-in catalogue and the imported lists.

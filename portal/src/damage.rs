@@ -44,7 +44,8 @@ pub(crate) fn missing_packs(archive: &Archive, site: &Site) -> Result<u64, DbErr
     let names = files.filter_map(|file| file.ok()?.file_name().into_string().ok());
     let names: std::collections::HashSet<String> =
         names.filter_map(|name| Some(name.split_once('.')?.0.to_owned())).collect();
-    let missing = archive.db().packs()?.iter().filter(|pack| !names.contains(&pack.name)).count();
+    let missing =
+        archive.db().packs()?.iter().filter(|pack| !pack.removed && !names.contains(&pack.name)).count();
     Ok(missing as u64)
 }
 

@@ -11,6 +11,7 @@ mod budget;
 mod bulk;
 mod cache_files;
 mod coding;
+mod compact;
 mod documents;
 mod error;
 mod facts;
@@ -47,6 +48,7 @@ use storage_config::disk::{Disk, SyncPoint};
 use storage_config::pack::Identity;
 
 pub use coding::ChooseCodes;
+pub use compact::{CompactError, CompactJob, CompactReport, PackKept, WhyKept};
 pub use documents::BulkReader;
 pub use error::{OpenError, ReadError, StoreError, StoreErrorKind};
 pub use facts::SourcedFacts;
@@ -132,6 +134,8 @@ pub(crate) struct Shared {
     coder: OnceLock<Coder>,
     /// Held while a pack is read through.
     verifying: Mutex<()>,
+    /// Held while packs are compacted.
+    compacting: Mutex<()>,
     stop: Mutex<bool>,
     stopped: Condvar,
 }
@@ -168,6 +172,7 @@ impl Archive {
             turns: Turns::default(),
             coder: OnceLock::new(),
             verifying: Mutex::new(()),
+            compacting: Mutex::new(()),
             stop: Mutex::new(false),
             stopped: Condvar::new(),
         });
@@ -187,7 +192,10 @@ impl Archive {
     /// # Errors
     /// When a pack or the index fails.
     pub fn rebuild(&self, progress: &mut dyn FnMut(u64, u64)) -> Result<Recovered, OpenError> {
+        // Packs get new numbers.
         self.shared.manifests.clear();
+        self.shared.readers.clear();
+        self.shared.records.clear();
         recovery::rebuild(&self.shared, progress)
     }
 

@@ -7,6 +7,7 @@
 mod apply;
 mod bulk;
 mod coding;
+mod compacting;
 mod conflict;
 mod content;
 mod entry;
@@ -22,6 +23,7 @@ mod patient;
 mod peer;
 #[cfg(test)]
 mod plans;
+mod removal;
 mod retrieve;
 mod row;
 mod series;
@@ -58,6 +60,7 @@ pub use machine::MachineClock;
 pub use pack::PackRow;
 pub use patient::GROUP_PATIENTS_MAX;
 pub use peer::{PeerRow, UnknownPeer};
+pub use removal::{HiddenInstance, NamesBulk, PackReplaced};
 pub use retrieve::{FrameSource, InstanceAfter, InstanceRow, Known, Scope, VersionRow};
 pub use series::SeriesRow;
 pub use sqlite::{Checkpointed, DbOptions, SqliteDb, WalLimits};

@@ -93,7 +93,8 @@ const PACK_DONE: &str = "INSERT INTO verified_pack (name, at_ms, bytes, damaged)
      ON CONFLICT (name) DO UPDATE SET at_ms = excluded.at_ms, bytes = excluded.bytes, \
      damaged = excluded.damaged, place = 0, found = 0";
 const FORGET_PACK: &str = "DELETE FROM verified_pack WHERE name = ?1";
-const FORGET_FOUND: &str = "UPDATE verified_pack SET at_ms = 0, place = 0, found = 0 WHERE damaged > 0 OR found > 0";
+const FORGET_FOUND: &str =
+    "UPDATE verified_pack SET at_ms = 0, place = 0, found = 0 WHERE damaged > 0 OR found > 0";
 const RUN: &str = "SELECT begun_ms FROM verified_run WHERE one = 1";
 const SET_RUN: &str = "INSERT INTO verified_run (one, begun_ms) VALUES (1, ?1) \
      ON CONFLICT (one) DO UPDATE SET begun_ms = excluded.begun_ms";
@@ -111,7 +112,8 @@ const COUNT: &str = "SELECT count(*) FROM damaged_record WHERE kind <> 1 AND rep
 /// These two read whole tables; damage is rare.
 const QUARANTINE: &str = "UPDATE bulk_location SET damaged = 1 WHERE pack_id = ?1 AND record_at >= ?2 \
      AND record_at < ?3";
-const BREAK: &str = "UPDATE instance SET damaged = 1 WHERE pack_id = ?1 AND record_at >= ?2 AND record_at < ?3";
+const BREAK: &str =
+    "UPDATE instance SET damaged = 1 WHERE pack_id = ?1 AND record_at >= ?2 AND record_at < ?3";
 const BULK_IN: &str = "SELECT hash, record_at FROM bulk_location WHERE pack_id = ?1 AND record_at >= ?2 \
      AND record_at < ?3 ORDER BY record_at";
 const STATEMENTS: &str = "SELECT id, body FROM statement WHERE id > ?1 ORDER BY id LIMIT ?2";
@@ -144,8 +146,8 @@ pub(super) fn waiting(
     before_ms: i64,
     limit: u32,
 ) -> Result<Vec<SeriesToVerify>, DbError> {
-    let rows =
-        session.rows(WAITING, params![before_ms, limit], |row| Ok((row.get(0)?, row.get::<_, String>(1)?)))?;
+    let rows = session
+        .rows(WAITING, params![before_ms, limit], |row| Ok((row.get(0)?, row.get::<_, String>(1)?)))?;
     rows.into_iter()
         .map(|(id, uid)| {
             let study_uid = Uid::parse(&uid).map_err(|_| DbError::Invalid("study UID"))?;

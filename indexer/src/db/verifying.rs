@@ -58,13 +58,7 @@ impl Db {
     ///
     /// # Errors
     /// When the database fails.
-    pub fn set_pack_verified(
-        &self,
-        name: &str,
-        at_ms: i64,
-        bytes: u64,
-        damaged: u64,
-    ) -> Result<(), DbError> {
+    pub fn set_pack_verified(&self, name: &str, at_ms: i64, bytes: u64, damaged: u64) -> Result<(), DbError> {
         self.write(|session| verified::pack_done(session, name, at_ms, bytes, damaged))
     }
 

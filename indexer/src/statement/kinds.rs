@@ -42,6 +42,8 @@ pub enum State {
     Order(Box<Order>),
     /// What a reader found; the subject is [`Report::key`].
     Report(Box<Report>),
+    /// Instances whose bytes were removed; the subject is the removal.
+    Removal(Removal),
 }
 
 /// Names a kind of statement.
@@ -65,6 +67,8 @@ pub enum Kind {
     Order,
     /// [`State::Report`].
     Report,
+    /// [`State::Removal`].
+    Removal,
 }
 
 impl Kind {
@@ -80,6 +84,7 @@ impl Kind {
             Kind::CodeRule => 7,
             Kind::Order => 8,
             Kind::Report => 9,
+            Kind::Removal => 16,
         }
     }
 }
@@ -98,6 +103,7 @@ impl State {
             State::CodeRule(_) => Kind::CodeRule,
             State::Order(_) => Kind::Order,
             State::Report(_) => Kind::Report,
+            State::Removal(_) => Kind::Removal,
         }
     }
 
@@ -149,6 +155,10 @@ impl State {
             }
             State::Report(report) => {
                 report.check()?;
+                true
+            }
+            State::Removal(removal) => {
+                removal.check()?;
                 true
             }
         };
@@ -352,4 +362,18 @@ impl PatientLink {
 pub struct LegalHold {
     /// Whether it must.
     pub held: bool,
+}
+
+/// Instances whose bytes were removed: withdrawn before, long enough ago, and not to be kept any longer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Removal {
+    /// Their digests.
+    pub instances: Vec<ContentHash>,
+}
+
+impl Removal {
+    fn check(&self) -> Result<(), StatementError> {
+        let fits = (1..=INSTANCES_MAX).contains(&self.instances.len());
+        if fits { Ok(()) } else { Err(invalid("instances", format!("1 to {INSTANCES_MAX} instances"))) }
+    }
 }

@@ -78,7 +78,33 @@ impl Jobs {
                 }
                 Err(error) => Err(Failure::new(FailureKind::Job, error.to_string())),
             },
-            Request::Verify | Request::Rebuild => {
+            Request::Verify(job) => {
+                tracing::info!(?job, "a verification begins");
+                let stop = || talk.cancel().is_set();
+                let report = self.archive.verify(job, &stop, &mut |progress| talk.event(progress));
+                match report {
+                    Ok(report) => {
+                        tracing::info!(
+                            packs = report.packs,
+                            damaged = report.damaged,
+                            "a verification ended"
+                        );
+                        value(&report)
+                    }
+                    Err(error) => Err(Failure::new(FailureKind::Job, error.to_string())),
+                }
+            }
+            Request::Compact(job) => {
+                tracing::info!(?job, "a compaction begins");
+                match self.archive.compact(job, &|| talk.cancel().is_set()) {
+                    Ok(report) => {
+                        tracing::info!(?report, "a compaction ended");
+                        value(&report)
+                    }
+                    Err(error) => Err(Failure::new(FailureKind::Job, error.to_string())),
+                }
+            }
+            Request::Rebuild => {
                 let message = "the running server does not do that; stop it first";
                 Err(Failure::new(FailureKind::Unsupported, message))
             }

@@ -99,7 +99,8 @@ impl Verifier<'_> {
             return Ok(None);
         }
         let known = self.shared.db.packs_verified()?;
-        let of = |name: &str| known.binary_search_by(|one| one.name.as_str().cmp(name)).ok().map(|at| &known[at]);
+        let of =
+            |name: &str| known.binary_search_by(|one| one.name.as_str().cmp(name)).ok().map(|at| &known[at]);
         let before = now.saturating_sub(i64::from(how.every_days).saturating_mul(DAY_MS));
         let mut packs = self.shared.db.packs()?;
         packs.retain(|pack| pack.sealed && !pack.removed);

@@ -8,7 +8,7 @@ mod against;
 mod background;
 pub(crate) mod copy;
 mod job;
-mod pace;
+pub(crate) mod pace;
 mod pack;
 mod repair;
 mod series;
@@ -20,9 +20,7 @@ use std::time::{Duration, Instant};
 use storage_config::pack::{Kind, PackName};
 
 pub use background::KeepVerified;
-pub use job::{
-    BackupDiffers, Compared, DamageFound, VerifyError, VerifyJob, VerifyProgress, VerifyReport,
-};
+pub use job::{BackupDiffers, Compared, DamageFound, VerifyError, VerifyJob, VerifyProgress, VerifyReport};
 
 use super::{Archive, Shared};
 use crate::db::{DamagedRecord, DbError, PackId, PackRow, PackVerified};
@@ -147,7 +145,8 @@ impl Verifier<'_> {
             }
         }
         run.progress.all = packs.len() as u64;
-        let seed = self.shared.options.disk.random_id().map_or(1, |id| u64::from(id[0]) << 8 | u64::from(id[1]));
+        let seed =
+            self.shared.options.disk.random_id().map_or(1, |id| u64::from(id[0]) << 8 | u64::from(id[1]));
         for pack in &packs {
             let known = self.known(&pack.name)?;
             let done = begun_ms.is_some_and(|begun_ms| pack.sealed && known.at_ms >= begun_ms);
@@ -189,18 +188,25 @@ impl Verifier<'_> {
             Ok(reader) => reader,
             Err(error) => {
                 tracing::error!(%error, "a pack cannot be opened");
-                let lost = Finding { from: 0, to: length, kind: None, hash: None, what: "the file cannot be opened" };
+                let lost = Finding {
+                    from: 0,
+                    to: length,
+                    kind: None,
+                    hash: None,
+                    what: "the file cannot be opened",
+                };
                 self.take(row.id, &name, vec![lost], run, pace);
                 return Ok(());
             }
         };
         let (mut findings, begun) = (Vec::new(), pace.bytes);
         let keeps = row.sealed && percent == 100;
-        let passed = Pass { reader: &reader, length, from, percent, seed }.run(pace, &mut |told| match told {
-            Told::Found(finding) => findings.push(finding),
-            Told::Keep(place) if keeps => self.keep(&row.name, place, findings.len() as u64),
-            Told::Keep(_) => {}
-        });
+        let passed =
+            Pass { reader: &reader, length, from, percent, seed }.run(pace, &mut |told| match told {
+                Told::Found(finding) => findings.push(finding),
+                Told::Keep(place) if keeps => self.keep(&row.name, place, findings.len() as u64),
+                Told::Keep(_) => {}
+            });
         let Passed { place, records } = passed;
         run.report.records += records;
         let found = findings.len() as u64;
@@ -209,7 +215,8 @@ impl Verifier<'_> {
             Some(place) if keeps => self.keep(&row.name, place, found),
             None if keeps => {
                 run.report.packs += 1;
-                let (pack, now, bytes) = (row.name.clone(), (self.shared.options.now_ms)(), pace.bytes - begun);
+                let (pack, now, bytes) =
+                    (row.name.clone(), (self.shared.options.now_ms)(), pace.bytes - begun);
                 self.archive().in_index(move |db| db.set_pack_verified(&pack, now, bytes, found))?;
             }
             _ => run.report.packs += u64::from(place.is_none()),

@@ -163,7 +163,13 @@ impl SealList {
             tell(Told::Found(Finding { from, to, kind, hash, what: "the frame of a record" }));
         }
         if !any {
-            tell(Told::Found(Finding { from, to, kind: None, hash: None, what: "no record can be read there" }));
+            tell(Told::Found(Finding {
+                from,
+                to,
+                kind: None,
+                hash: None,
+                what: "no record can be read there",
+            }));
         }
     }
 }

@@ -5,8 +5,8 @@ use storage_config::pack::{Kind, PackName, PackReader, Record, Scanned, Verify, 
 
 use super::Verifier;
 use super::copy::{CopyError, CopyLane};
-use super::pack::Finding;
 use super::pace::Pace;
+use super::pack::Finding;
 use crate::db::{Entry, PackId, Place};
 use crate::record::{read_statement, write_statement};
 use crate::statement::Statement;
@@ -16,7 +16,12 @@ const STATEMENTS: u32 = 1000;
 
 impl Verifier<'_> {
     /// Repairs what it can of the findings in a pack; which of them are whole again, in their order.
-    pub(super) fn repair(&self, pack: (PackId, &PackName), findings: &[Finding], pace: &mut Pace<'_>) -> Vec<bool> {
+    pub(super) fn repair(
+        &self,
+        pack: (PackId, &PackName),
+        findings: &[Finding],
+        pace: &mut Pace<'_>,
+    ) -> Vec<bool> {
         let mut whole = vec![false; findings.len()];
         let wanted = |finding: &Finding| !matches!(finding.kind, Some(Kind::Seal)) && finding.from > 0;
         if !findings.iter().any(wanted) {
@@ -40,6 +45,10 @@ impl Verifier<'_> {
             for (n, finding) in findings.iter().enumerate().filter(|(_, finding)| wanted(finding)) {
                 if pace.stopped() || (finding.kind == Some(Kind::Bulk)) != bulk {
                     continue;
+                }
+                if let Err(error) = lane.roll() {
+                    tracing::warn!(%error, "no more is repaired now");
+                    break;
                 }
                 let repaired = self.repair_one(&mut lane, replica.as_ref(), finding, pace);
                 whole[n] = repaired.unwrap_or_else(|error| {
@@ -152,16 +161,14 @@ fn copy_stretch(
         return Ok(false);
     }
     for record in &records {
+        // An instance becomes rows only when the bulk values it names are here.
+        if finding.kind.is_none() && record.kind != Kind::Bulk {
+            lane.commit()?;
+        }
         let at = lane.append(replica, record, &mut |bytes| pace.took(bytes))?;
         match record.kind {
             Kind::Bulk => lane.note_bulk(record, at),
-            _ => {
-                // An instance becomes rows only when the bulk values it names are here.
-                if finding.kind.is_none() {
-                    lane.commit()?;
-                }
-                lane.note(replica, record, at)?;
-            }
+            _ => lane.note(replica, record, at)?,
         }
     }
     Ok(true)

@@ -115,8 +115,11 @@ impl Verifier<'_> {
             hash: None,
             what,
         };
-        let reader =
-            self.shared.readers.get(self.shared, place.pack).map_err(|_| finding("its pack cannot be read"))?;
+        let reader = self
+            .shared
+            .readers
+            .get(self.shared, place.pack)
+            .map_err(|_| finding("its pack cannot be read"))?;
         let record = reader.record(place.offset).map_err(|_| finding("the frame of a record"))?;
         match read(&reader, &record, pace) {
             Body::Whole => {}

@@ -8,6 +8,7 @@ mod legal_hold;
 mod link;
 mod list;
 mod order;
+mod removal;
 mod report;
 mod served;
 mod unmet;
@@ -60,6 +61,7 @@ pub(super) fn hot() -> Vec<&'static str> {
         link::HOT,
         legal_hold::HOT,
         order::HOT,
+        removal::HOT,
         report::HOT,
         unmet::HOT,
     ]
@@ -154,5 +156,6 @@ fn apply(
         State::CodeRule(state) => code::rule(session, subject, statement, state),
         State::Order(state) => order::apply(session, subject, statement.time, state),
         State::Report(state) => report::apply(session, subject, statement.time, state),
+        State::Removal(state) => removal::apply(session, subject, state),
     }
 }
