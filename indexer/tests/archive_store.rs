@@ -331,7 +331,7 @@ fn wait_until(mut holds: impl FnMut() -> bool) {
 /// What later versions of the schema added, taken away again, the latest first.
 const OLDER: [&str; 7] = [
     "DROP TABLE verified_pack; DROP TABLE verified_run; DROP TABLE series_pack; DROP TABLE damaged_record; \
-     DROP TABLE removed; DROP INDEX series_to_verify; ALTER TABLE series DROP COLUMN verified_generation; \
+     DROP TABLE removed; DROP INDEX series_to_verify; DROP INDEX instance_condemned; DROP INDEX bulk_location_condemned; ALTER TABLE series DROP COLUMN verified_generation; \
      ALTER TABLE series DROP COLUMN verified_ms; ALTER TABLE series DROP COLUMN verified_damaged; \
      ALTER TABLE instance DROP COLUMN damaged; ALTER TABLE instance DROP COLUMN condemned; \
      ALTER TABLE bulk_location DROP COLUMN condemned; ALTER TABLE pack DROP COLUMN removed; \

@@ -18,7 +18,8 @@ use crate::account::{self, Account};
 use crate::import::ImportJob;
 use crate::withdrawal::{RestoreJob, WithdrawJob, Withdrawn};
 use crate::{
-    catalogue, codes, control, decode_worker, http, import, serve, setup, status, telemetry, withdrawal,
+    catalogue, codes, compact, control, decode_worker, http, import, serve, setup, status, telemetry, verify,
+    withdrawal,
 };
 
 /// DICOM imaging store and reuse archive.
@@ -66,6 +67,11 @@ enum Command {
     /// Decode frames for the server that started this process.
     #[command(name = decode_worker::COMMAND, hide = true)]
     DecodeWorker,
+    /// Read again what is stored and hash it. Exit code 0: all of it is whole; 2: something is damaged, missing or differs
+    /// from the backup; 3: it was stopped before its end; 1: it could not be done.
+    Verify(verify::Verify),
+    /// Give back the room of what need not be kept: withdrawn long enough ago, stored twice, damaged with a good copy.
+    Compact(compact::Compact),
     /// Show a study no more; it stays stored.
     Withdraw(Withdraw),
     /// Show again what was withdrawn.
@@ -185,6 +191,14 @@ fn run(cli: Cli) -> Result<ExitCode> {
             state(&config, &control::Request::Restore(job.clone()), "given back", |archive| {
                 withdrawal::restore(archive, &job)
             })
+        }
+        Command::Verify(what) => {
+            telemetry::log_to_stderr("warn");
+            verify::run(&config, what)
+        }
+        Command::Compact(what) => {
+            telemetry::log_to_stderr("warn");
+            compact::run(&config, what)
         }
         Command::Account(what) => {
             telemetry::log_to_stderr("warn");

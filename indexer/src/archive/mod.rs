@@ -11,6 +11,7 @@ mod budget;
 mod bulk;
 mod cache_files;
 mod coding;
+mod compact;
 mod documents;
 mod error;
 mod examining;
@@ -50,6 +51,7 @@ use storage_config::disk::{Disk, SyncPoint};
 use storage_config::pack::Identity;
 
 pub use coding::ChooseCodes;
+pub use compact::{CompactError, CompactJob, CompactReport, PackKept, WhyKept};
 pub use documents::BulkReader;
 pub use error::{OpenError, ReadError, StoreError, StoreErrorKind};
 pub use facts::SourcedFacts;
@@ -139,6 +141,8 @@ pub(crate) struct Shared {
     wanted: examining::Wanted,
     /// Held while a pack is read through.
     verifying: Mutex<()>,
+    /// Held while packs are compacted.
+    compacting: Mutex<()>,
     stop: Mutex<bool>,
     stopped: Condvar,
 }
@@ -177,6 +181,7 @@ impl Archive {
             reuse_site: OnceLock::new(),
             wanted: examining::Wanted::default(),
             verifying: Mutex::new(()),
+            compacting: Mutex::new(()),
             stop: Mutex::new(false),
             stopped: Condvar::new(),
         });
@@ -196,7 +201,10 @@ impl Archive {
     /// # Errors
     /// When a pack or the index fails.
     pub fn rebuild(&self, progress: &mut dyn FnMut(u64, u64)) -> Result<Recovered, OpenError> {
+        // Packs get new numbers.
         self.shared.manifests.clear();
+        self.shared.readers.clear();
+        self.shared.records.clear();
         recovery::rebuild(&self.shared, progress)
     }
 

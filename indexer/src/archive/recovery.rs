@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 
+use storage_config::ContentHash;
 use storage_config::disk::SyncPoint;
 use storage_config::pack::{
     FILE_HEADER_LENGTH, Kind, PackError, PackErrorKind, PackName, PackReader, Record, Scanned, SealedBy,
@@ -51,10 +52,10 @@ enum Pass {
 
 /// Indexes what the index lacks of the packs on disk.
 pub(crate) fn start(shared: &Shared) -> Result<Recovered, OpenError> {
-    let mut recovered = Recovered::default();
+    let (mut recovered, mut orphans) = (Recovered::default(), Orphans::new());
     let rows = known_packs(shared)?;
     let files = pack_files(shared)?;
-    for (name, _) in rows.iter().filter(|(name, _)| !files.contains(name)) {
+    for (name, _) in rows.iter().filter(|(name, row)| !row.removed && !files.contains(name)) {
         tracing::error!(pack = %name, "a pack of the index is not on the disk");
         recovered.missing += 1;
     }
@@ -74,10 +75,11 @@ pub(crate) fn start(shared: &Shared) -> Result<Recovered, OpenError> {
     }
     for pass in [Pass::Bulk, Pass::All] {
         for name in &open {
-            replay(shared, name, checkpoint(name), pass, &mut recovered)?;
+            replay(shared, name, checkpoint(name), pass, (&mut recovered, &mut orphans))?;
         }
     }
     shared.db.decide_statements()?;
+    forgive(shared, &orphans, &mut recovered)?;
     for name in open {
         seal(shared, name, checkpoint(name))?;
     }
@@ -86,24 +88,39 @@ pub(crate) fn start(shared: &Shared) -> Result<Recovered, OpenError> {
 
 /// Makes all rows again from the packs; the index is emptied before.
 pub(crate) fn rebuild(shared: &Shared, progress: &mut dyn FnMut(u64, u64)) -> Result<Recovered, OpenError> {
-    let mut recovered = Recovered::default();
+    let (mut recovered, mut orphans) = (Recovered::default(), Orphans::new());
     shared.db.wipe()?;
     let files = pack_files(shared)?;
     let total = files.len() as u64;
     for (n, name) in files.iter().enumerate() {
         progress(n as u64, 2 * total);
-        replay(shared, name, 0, Pass::Bulk, &mut recovered)?;
+        replay(shared, name, 0, Pass::Bulk, (&mut recovered, &mut orphans))?;
     }
     for (n, name) in files.iter().enumerate() {
         progress(total + n as u64, 2 * total);
-        replay(shared, name, 0, Pass::All, &mut recovered)?;
+        replay(shared, name, 0, Pass::All, (&mut recovered, &mut orphans))?;
         let pack = shared.db.pack_id(&name.to_string())?;
         let length = shared.open_pack(name).ok().and_then(|reader| reader.len().ok()).unwrap_or(0);
         shared.db.background(&Job::PackSealed { pack, length })?;
     }
     shared.db.decide_statements()?;
+    forgive(shared, &orphans, &mut recovered)?;
     progress(2 * total, 2 * total);
     Ok(recovered)
+}
+
+/// Instances that lack bulk values, and the places of their records.
+type Orphans = Vec<(Place, ContentHash)>;
+
+/// Takes from the list of losses what a statement says was removed.
+fn forgive(shared: &Shared, orphans: &Orphans, recovered: &mut Recovered) -> Result<(), OpenError> {
+    for (place, digest) in orphans {
+        if shared.db.is_removed(digest)? {
+            shared.db.forgive_unindexable(*place)?;
+            recovered.unindexable = recovered.unindexable.saturating_sub(1);
+        }
+    }
+    Ok(())
 }
 
 /// The packs of the index by name.
@@ -155,7 +172,7 @@ fn replay(
     name: &PackName,
     checkpoint: u64,
     pass: Pass,
-    recovered: &mut Recovered,
+    (recovered, orphans): (&mut Recovered, &mut Orphans),
 ) -> Result<(), OpenError> {
     let reader =
         PackReader::open_lenient(&shared.options.disk, &shared.options.packs_dir.join(name.file_name()))?;
@@ -163,7 +180,8 @@ fn replay(
     let pack = shared.db.pack_id(&name.to_string())?;
     shared.names.add(pack, *name);
     let mut end = checkpoint.max(FILE_HEADER_LENGTH);
-    let mut replay = Replay { shared, reader: &reader, pack, pass, batch: Batch::default(), recovered };
+    let mut replay =
+        Replay { shared, reader: &reader, pack, pass, batch: Batch::default(), recovered, orphans };
     for scanned in scan(&reader, end, verification(&reader)?) {
         match scanned {
             Ok(Scanned::Record(record)) => {
@@ -193,14 +211,15 @@ struct Replay<'a> {
     pass: Pass,
     batch: Batch,
     recovered: &'a mut Recovered,
+    orphans: &'a mut Orphans,
 }
 
-/// Why a record did not become an entry.
-struct Failure(String);
+/// Why a record did not become an entry; of an instance whose bulk values are gone, its digest.
+struct Failure(String, Option<ContentHash>);
 
 impl Failure {
     fn never(error: impl std::fmt::Display) -> Failure {
-        Failure(error.to_string())
+        Failure(error.to_string(), None)
     }
 }
 
@@ -209,13 +228,18 @@ impl Replay<'_> {
         if self.pass == Pass::Bulk && record.kind != Kind::Bulk {
             return Ok(());
         }
-        match self.entry(record) {
+        let at = place(self.pack, &record.extent());
+        match (Made { shared: self.shared, reader: self.reader, place: at }).entry(record) {
             Ok(None) => {}
             Ok(Some(entry)) => {
                 self.recovered.records += u64::from(self.pass == Pass::All);
                 self.batch.entries.push(entry);
             }
-            Err(Failure(reason)) => self.list(record, reason),
+            Err(Failure(reason, orphan)) => {
+                let at = place(self.pack, &record.extent());
+                self.orphans.extend(orphan.map(|digest| (at, digest)));
+                self.list(record, reason);
+            }
         }
         if self.batch.entries.len() >= BATCH { self.flush(end) } else { Ok(()) }
     }
@@ -242,10 +266,6 @@ impl Replay<'_> {
         }
         self.shared.db.apply(&batch).map(drop)
     }
-
-    fn entry(&self, record: &Record) -> Result<Option<Entry>, Failure> {
-        entry_of(self.shared, self.reader, record, place(self.pack, &record.extent())).map_err(Failure)
-    }
 }
 
 /// What a record of `reader` is in the index once it stands at `place`; none for a seal.
@@ -258,7 +278,7 @@ pub(crate) fn entry_of(
     record: &Record,
     place: Place,
 ) -> Result<Option<Entry>, String> {
-    Made { shared, reader, place }.entry(record).map_err(|Failure(reason)| reason)
+    Made { shared, reader, place }.entry(record).map_err(|Failure(reason, _)| reason)
 }
 
 /// A record on its way to a row.
@@ -291,7 +311,7 @@ impl Made<'_> {
 
     fn body(&self, record: &Record) -> Result<Vec<u8>, Failure> {
         if record.raw_length > BODY_MAX {
-            return Err(Failure(format!("a body of {} bytes", record.raw_length)));
+            return Err(Failure(format!("a body of {} bytes", record.raw_length), None));
         }
         self.reader.read_body(record).map_err(Failure::never)
     }
@@ -299,12 +319,12 @@ impl Made<'_> {
     fn instance(&self, record: &Record) -> Result<Entry, Failure> {
         let (body, digest) = InstanceBody::read(&self.body(record)?).map_err(Failure::never)?;
         if body.digest() != digest {
-            return Err(Failure("the digest does not match the record".into()));
+            return Err(Failure("the digest does not match the record".into(), None));
         }
         // A record that was never synced may outlive the bulk values it names.
         for bulk in &body.bulk {
             if self.shared.db.bulk_locations(&bulk.hash).map_err(Failure::never)?.is_empty() {
-                return Err(Failure(format!("bulk value {} is in no pack", bulk.hash)));
+                return Err(Failure(format!("bulk value {} is in no pack", bulk.hash), Some(digest)));
             }
         }
         let skeleton = reader::skeleton_of(self.shared, &body).map_err(Failure::never)?;

@@ -281,7 +281,11 @@ fn check(db: &Db, statement: &Statement) -> Result<(), StateError> {
             }
             Ok(())
         }
-        State::Withdrawal(_) | State::CodeRule(_) | State::Order(_) | State::Report(_) => Ok(()),
+        State::Withdrawal(_)
+        | State::CodeRule(_)
+        | State::Order(_)
+        | State::Report(_)
+        | State::Removal(_) => Ok(()),
         State::ServedVersion(chosen) => check_versions(db, &statement.subject.key, chosen),
         State::PatientLink(link) => {
             for (field, key) in [("a", &link.a), ("b", &link.b)] {

@@ -7,6 +7,7 @@
 mod apply;
 mod bulk;
 mod coding;
+mod compacting;
 mod conflict;
 mod content;
 mod entry;
@@ -24,6 +25,7 @@ mod peer;
 #[cfg(test)]
 mod plans;
 mod prior;
+mod removal;
 mod retrieve;
 mod row;
 mod series;
@@ -62,6 +64,7 @@ pub use pack::PackRow;
 pub use patient::GROUP_PATIENTS_MAX;
 pub use peer::{PeerRow, UnknownPeer};
 pub use prior::{HolderRow, PatientRow, PriorSeries, PriorStudy};
+pub use removal::{HiddenInstance, NamesBulk, PackReplaced};
 pub use retrieve::{FrameSource, InstanceAfter, InstanceRow, Known, Scope, VersionRow};
 pub use series::SeriesRow;
 pub use sqlite::{Checkpointed, DbOptions, SqliteDb, WalLimits};

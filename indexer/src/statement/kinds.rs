@@ -45,6 +45,8 @@ pub enum State {
     Report(Box<Report>),
     /// What a reader says the pictures of a study are worth; the subject is its Study Instance UID.
     QualityMark(QualityMark),
+    /// Instances whose bytes were removed; the subject is the removal.
+    Removal(Removal),
 }
 
 /// Names a kind of statement.
@@ -70,6 +72,8 @@ pub enum Kind {
     Report,
     /// [`State::QualityMark`].
     QualityMark,
+    /// [`State::Removal`].
+    Removal,
 }
 
 impl Kind {
@@ -86,6 +90,7 @@ impl Kind {
             Kind::Order => 8,
             Kind::Report => 9,
             Kind::QualityMark => 10,
+            Kind::Removal => 16,
         }
     }
 }
@@ -105,6 +110,7 @@ impl State {
             State::Order(_) => Kind::Order,
             State::Report(_) => Kind::Report,
             State::QualityMark(_) => Kind::QualityMark,
+            State::Removal(_) => Kind::Removal,
         }
     }
 
@@ -161,6 +167,10 @@ impl State {
             State::QualityMark(mark) => {
                 mark.check()?;
                 is_uid(key)
+            }
+            State::Removal(removal) => {
+                removal.check()?;
+                true
             }
         };
         if fits { Ok(()) } else { Err(invalid("subject", "does not fit the state")) }
@@ -363,4 +373,18 @@ impl PatientLink {
 pub struct LegalHold {
     /// Whether it must.
     pub held: bool,
+}
+
+/// Instances whose bytes were removed: withdrawn before, long enough ago, and not to be kept any longer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Removal {
+    /// Their digests.
+    pub instances: Vec<ContentHash>,
+}
+
+impl Removal {
+    fn check(&self) -> Result<(), StatementError> {
+        let fits = (1..=INSTANCES_MAX).contains(&self.instances.len());
+        if fits { Ok(()) } else { Err(invalid("instances", format!("1 to {INSTANCES_MAX} instances"))) }
+    }
 }

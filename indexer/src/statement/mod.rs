@@ -17,8 +17,8 @@ use storage_config::ContentHash;
 
 pub use codes::{CodeRule, StudyCode, Verdict};
 pub use kinds::{
-    DatedCode, Facility, INSTANCES_MAX, Kind, LegalHold, PatientLink, Reason, Resolution, ServedVersion,
-    State, VERSIONS_MAX, Withdrawal, sop_key,
+    DatedCode, Facility, INSTANCES_MAX, Kind, LegalHold, PatientLink, Reason, Removal, Resolution,
+    ServedVersion, State, VERSIONS_MAX, Withdrawal, sop_key,
 };
 pub use order::{
     IDENTIFIERS_MAX, ORDERED_EXAMS_MAX, Order, OrderStatus, OrderedFor, OrderedIdentifier, OrderedItem,

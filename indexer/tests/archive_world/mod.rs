@@ -33,6 +33,8 @@ pub struct World {
     pub limits: StoreLimits,
     /// Whether no fault of the disk was asked for.
     pub faultless: bool,
+    /// Folder of the simulated disk with copies of packs.
+    pub replica: Option<PathBuf>,
     generation: u32,
 }
 
@@ -65,6 +67,7 @@ impl World {
             acknowledged: Acknowledged::default(),
             limits: small_limits(),
             faultless: true,
+            replica: None,
             generation: 0,
         }
     }
@@ -81,7 +84,7 @@ impl World {
             disk: self.disk.disk(),
             packs_dir: PACKS.into(),
             cache_dir: Some(self.dir.path().join("cache")),
-            replica: None,
+            replica: self.replica.clone(),
             scan: ScanLimits::default(),
             store: self.limits,
             now_ms,

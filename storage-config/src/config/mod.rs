@@ -4,10 +4,12 @@
 //! its default and is tested against this module. Unknown keys are errors. This module reads text and checks it;
 //! it opens no socket and touches no data folder.
 
+mod keeping;
 mod limits;
 mod load;
 mod sign_in;
 
+pub use keeping::{Retention, Verify};
 pub use limits::{DecodeLimits, DimseLimits, HttpLimits, ScanLimits, StoreLimits, UploadLimits};
 pub use load::{ConfigError, load};
 pub use sign_in::{SignIn, SignInRequired};
@@ -41,6 +43,10 @@ pub struct Config {
     pub decode: DecodeLimits,
     /// When a study counts as received.
     pub study: Study,
+    /// Reading again what is stored.
+    pub verify: Verify,
+    /// What may be removed, and when.
+    pub retention: Retention,
     /// Files that come in over the pages.
     pub upload: UploadLimits,
     /// Known application entities: sources and destinations.
@@ -63,6 +69,8 @@ impl Default for Config {
             scan: ScanLimits::default(),
             decode: DecodeLimits::default(),
             study: Study::default(),
+            verify: Verify::default(),
+            retention: Retention::default(),
             upload: UploadLimits::default(),
             peer: Vec::new(),
             facility: Vec::new(),
@@ -177,13 +185,21 @@ pub struct Store {
     pub url: String,
     /// When a store is answered.
     pub ack: Ack,
+    /// Folder with copies of the packs, such as a nightly rsync keeps, from which damaged records are repaired; empty:
+    /// none.
+    pub replica: PathBuf,
     /// Bounds in size, number and time.
     pub limits: StoreLimits,
 }
 
 impl Default for Store {
     fn default() -> Self {
-        Store { url: "file:packs".into(), ack: Ack::Local, limits: StoreLimits::default() }
+        Store {
+            url: "file:packs".into(),
+            ack: Ack::Local,
+            replica: PathBuf::new(),
+            limits: StoreLimits::default(),
+        }
     }
 }
 
@@ -372,6 +388,12 @@ impl Config {
         }
         if self.store.url != "file:packs" {
             found.push(format!("store.url = {:?}: only file:packs is known", self.store.url));
+        }
+        if self.retention.compact_percent == 0 || self.retention.compact_percent > 100 {
+            found.push("retention.compact_percent is not 1 to 100".to_owned());
+        }
+        if self.verify.bytes_per_second == 0 {
+            found.push("verify.bytes_per_second is 0: nothing could ever be verified".to_owned());
         }
         let known =
             |code: &Option<String>| code.as_ref().is_none_or(|c| self.facility.iter().any(|f| &f.code == c));

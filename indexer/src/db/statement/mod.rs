@@ -8,6 +8,7 @@ mod legal_hold;
 mod link;
 mod list;
 mod order;
+mod removal;
 mod report;
 mod served;
 mod unmet;
@@ -61,6 +62,7 @@ pub(super) fn hot() -> Vec<&'static str> {
         link::HOT,
         legal_hold::HOT,
         order::HOT,
+        removal::HOT,
         report::HOT,
         unmet::HOT,
     ]
@@ -157,5 +159,6 @@ fn apply(
         State::Report(state) => report::apply(session, subject, statement.time, state),
         // The subject is the study: its current statement is all there is to look up.
         State::QualityMark(_) => Ok(()),
+        State::Removal(state) => removal::apply(session, subject, state),
     }
 }
