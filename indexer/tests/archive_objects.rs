@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "tests")]
 
 mod archive_world;
+mod test_database;
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -333,7 +333,7 @@ const OLDER: &[&str] = &[
     "DROP INDEX study_code_proposed; ALTER TABLE study_code DROP COLUMN proposed;",
     "DROP TABLE pack_object;",
     "DROP TABLE verified_pack; DROP TABLE verified_run; DROP TABLE series_pack; DROP TABLE damaged_record; \
-     DROP TABLE removed; DROP INDEX series_to_verify; ALTER TABLE series DROP COLUMN verified_generation; \
+     DROP TABLE removed; DROP INDEX series_to_verify; DROP INDEX instance_condemned; DROP INDEX bulk_location_condemned; ALTER TABLE series DROP COLUMN verified_generation; \
      ALTER TABLE series DROP COLUMN verified_ms; ALTER TABLE series DROP COLUMN verified_damaged; \
      ALTER TABLE instance DROP COLUMN damaged; ALTER TABLE instance DROP COLUMN condemned; \
      ALTER TABLE bulk_location DROP COLUMN condemned; ALTER TABLE pack DROP COLUMN removed;",

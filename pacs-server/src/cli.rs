@@ -18,7 +18,8 @@ use crate::account::{self, Account};
 use crate::import::ImportJob;
 use crate::withdrawal::{RestoreJob, WithdrawJob, Withdrawn};
 use crate::{
-    catalogue, codes, control, decode_worker, http, import, ledger, serve, setup, status, telemetry,
+    catalogue, codes, compact, control, decode_worker, http, import, ledger, serve, setup, status, telemetry,
+    verify,
     withdrawal,
 };
 
@@ -70,6 +71,11 @@ enum Command {
     /// The ledger of avoided exams.
     #[command(subcommand)]
     Ledger(ledger::Command),
+    /// Read again what is stored and hash it. Exit code 0: all of it is whole; 2: something is damaged, missing or differs
+    /// from the backup; 3: it was stopped before its end; 1: it could not be done.
+    Verify(verify::Verify),
+    /// Give back the room of what need not be kept: withdrawn long enough ago, stored twice, damaged with a good copy.
+    Compact(compact::Compact),
     /// Show a study no more; it stays stored.
     Withdraw(Withdraw),
     /// Show again what was withdrawn.
@@ -193,6 +199,14 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Command::Ledger(command) => {
             telemetry::log_to_stderr("warn");
             ledger::run(&config, command)
+        }
+        Command::Verify(what) => {
+            telemetry::log_to_stderr("warn");
+            verify::run(&config, what)
+        }
+        Command::Compact(what) => {
+            telemetry::log_to_stderr("warn");
+            compact::run(&config, what)
         }
         Command::Account(what) => {
             telemetry::log_to_stderr("warn");

@@ -16,7 +16,9 @@ pub mod serve;
 pub mod withdrawal;
 
 mod account;
+mod compact;
 mod peer_log;
 mod setup;
 mod status;
 mod telemetry;
+mod verify;

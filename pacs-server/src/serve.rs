@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use codecs::worker::Pool;
-use indexer::archive::{Archive, ReuseSite, SiteLicence};
+use indexer::archive::{Archive, KeepVerified, ReuseSite, SiteLicence};
 use indexer::codes::Catalogue;
 use indexer::db::FacilityId;
 use indexer::picture::Pictures;
@@ -67,6 +67,7 @@ async fn serve(
     let pool = Arc::new(decode_worker::pool(&config.decode));
     answer_reuse(config, archive, pool.clone())?;
     archive.keep_ledger().context("the ledger")?;
+    keep_verified(config, archive)?;
     let peer_log = Arc::new(PeerLog::default());
     let dimse = {
         let log = peer_log.clone();
@@ -106,6 +107,16 @@ async fn serve(
     control.stop();
     peer_log.flush(archive);
     Ok(())
+}
+
+/// Has what is stored read again from now on.
+fn keep_verified(config: &Config, archive: &Archive) -> Result<()> {
+    let how = KeepVerified {
+        bytes_per_second: config.verify.bytes_per_second,
+        every_days: config.verify.every_days,
+        quiet: Duration::from_secs(u64::from(config.study.quiet_seconds)),
+    };
+    archive.keep_verified(how).context("verification")
 }
 
 /// Has studies given their national codes from now on, by the built-in catalogue and the imported lists.

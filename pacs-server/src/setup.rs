@@ -88,7 +88,7 @@ pub(crate) fn open_archive(config: &Config) -> Result<(Archive, DirLock)> {
         disk: Disk::Real,
         packs_dir: config.packs_dir(),
         cache_dir: Some(data.join("cache")),
-        replica: None,
+        replica: Some(config.store.replica.clone()).filter(|folder| !folder.as_os_str().is_empty()),
         writer: config.store.writer,
         scan: config.scan,
         store: config.store.limits,

@@ -50,6 +50,15 @@ pub(crate) fn metrics() -> PrometheusHandle {
         metrics::Unit::Seconds,
         "Making the rows of a batch, the wait for its sync included"
     );
+    metrics::describe_gauge!("archive_damaged", "What is damaged and not repaired, by kind");
+    metrics::describe_gauge!(
+        "archive_conflicts",
+        "Conflicts that nobody has resolved; identity: of patients"
+    );
+    metrics::describe_counter!("archive_verified_bytes_total", "Bytes read again and hashed");
+    metrics::describe_counter!("archive_damage_found_total", "Damaged stretches that verification met");
+    metrics::describe_counter!("archive_repaired_total", "Damaged stretches that were repaired");
+    metrics::describe_counter!("archive_compacted_bytes_total", "Bytes that compaction gave back");
     metrics::describe_counter!("archive_refused_total", "Stores that were refused, by kind");
     handle
 }

@@ -28,13 +28,15 @@ pub(crate) struct Damage {
     pub copies: u64,
     /// Records that could not become rows, damaged stretches among them.
     pub unindexable: u64,
+    /// Other stretches of packs that are not what was written.
+    pub records: u64,
     /// Packs that the index knows and the disk has not.
     pub missing_packs: u64,
 }
 
 impl Damage {
     pub(crate) fn all(self) -> u64 {
-        self.copies + self.unindexable + self.missing_packs
+        self.copies + self.unindexable + self.records + self.missing_packs
     }
 }
 
@@ -44,7 +46,8 @@ pub(crate) fn missing_packs(archive: &Archive, site: &Site) -> Result<u64, DbErr
     let names = files.filter_map(|file| file.ok()?.file_name().into_string().ok());
     let names: std::collections::HashSet<String> =
         names.filter_map(|name| Some(name.split_once('.')?.0.to_owned())).collect();
-    let missing = archive.db().packs()?.iter().filter(|pack| !names.contains(&pack.name)).count();
+    let missing =
+        archive.db().packs()?.iter().filter(|pack| !pack.removed && !names.contains(&pack.name)).count();
     Ok(missing as u64)
 }
 
@@ -55,9 +58,10 @@ pub(crate) async fn list(
 ) -> Result<Json<Value>, Problem> {
     let (limit, offset) = stretch.bounds();
     let site = portal.site.clone();
-    let (copies, totals, missing) = ask(&portal.archive, move |archive| {
+    let (copies, records, totals, missing) = ask(&portal.archive, move |archive| {
         let db = archive.db();
-        Ok((db.damaged_copies(limit, offset)?, db.totals()?, missing_packs(archive, &site)?))
+        let records = db.damaged_records(limit, offset)?;
+        Ok((db.damaged_copies(limit, offset)?, records, db.totals()?, missing_packs(archive, &site)?))
     })
     .await?;
     // Packs go by their number here: the random part of a name protects its records against forgery.
@@ -67,19 +71,29 @@ pub(crate) async fn list(
             "bytes": copy.place.length, "other_copy": copy.other_copy,
         })
     });
+    let records = records.into_iter().map(|record| {
+        json!({
+            "pack": record.place.pack.0, "offset": record.place.offset, "bytes": record.place.length,
+            "what": record.what, "repaired": record.repaired,
+        })
+    });
     Ok(Json(json!({
         "copies": totals.damaged_copies, "unindexable": totals.unindexable, "missing_packs": missing,
         "damaged": rows.collect::<Vec<_>>(),
+        "records": totals.damaged_records, "damaged_records": records.collect::<Vec<_>>(),
     })))
 }
 
 /// `/damaged`: the list.
 pub(crate) async fn page(State(portal): State<Portal>, language: Language) -> Result<Response, Failure> {
     let site = portal.site.clone();
-    let (copies, unindexable, totals, missing) = ask(&portal.archive, move |archive| {
+    let (copies, mut unindexable, totals, missing) = ask(&portal.archive, move |archive| {
         let db = archive.db();
         let missing = missing_packs(archive, &site)?;
-        Ok((db.damaged_copies(ROWS, 0)?, db.unindexable(ROWS, 0)?, db.totals()?, missing))
+        let mut unreadable = db.unindexable(ROWS, 0)?;
+        let records = db.damaged_records(ROWS, 0)?.into_iter().filter(|record| !record.repaired);
+        unreadable.extend(records.map(|record| Unindexable { place: record.place, reason: record.what }));
+        Ok((db.damaged_copies(ROWS, 0)?, unreadable, db.totals()?, missing))
     })
     .await
     .map_err(Failure::of(language))?;
@@ -97,7 +111,8 @@ pub(crate) async fn page(State(portal): State<Portal>, language: Language) -> Re
         out.put(format_args!("<p class=\"banner good\">✓ {}</p>", words.nothing_damaged));
     }
     quarantined(&mut out, language, &copies, totals.damaged_copies);
-    stretches(&mut out, language, &unindexable, totals.unindexable);
+    unindexable.truncate(ROWS as usize);
+    stretches(&mut out, language, &unindexable, totals.unindexable + totals.damaged_records);
     Ok(Frame::new(&portal, language, Place::Inside, words.damaged, "/damaged").around(&out))
 }
 

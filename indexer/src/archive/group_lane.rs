@@ -3,6 +3,7 @@
 //! There is no linger: the next sync starts when the last one ends, with all that waits by then (STORE.md rule 8).
 
 use std::collections::{HashSet, VecDeque};
+use std::sync::mpsc::Sender;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -36,6 +37,8 @@ pub(crate) struct Queue {
 struct Waiting {
     jobs: VecDeque<Job>,
     statements: VecDeque<Saying>,
+    /// Who waits for all that is here to be indexed.
+    barriers: Vec<Sender<()>>,
     stop: bool,
 }
 
@@ -70,6 +73,17 @@ impl Queue {
         self.more.notify_one();
     }
 
+    /// Has `indexed` told once all that the lane has decided by then is indexed: what it decides later, it decides by what
+    /// the index says now. After the stop nobody is told.
+    pub(crate) fn barrier(&self, indexed: Sender<()>) {
+        let mut waiting = self.lock();
+        if !waiting.stop {
+            waiting.barriers.push(indexed);
+        }
+        drop(waiting);
+        self.more.notify_one();
+    }
+
     /// Ends the thread after what waits.
     pub(crate) fn stop(&self) {
         self.lock().stop = true;
@@ -81,8 +95,10 @@ impl Queue {
     }
 
     /// The next group, empty if none comes within `limit`; none after the stop.
-    fn take(&self, limit: Duration) -> Option<(Vec<Job>, Vec<Saying>)> {
-        let idle = |w: &mut Waiting| w.jobs.is_empty() && w.statements.is_empty() && !w.stop;
+    fn take(&self, limit: Duration) -> Option<Group> {
+        let idle = |w: &mut Waiting| {
+            w.jobs.is_empty() && w.statements.is_empty() && w.barriers.is_empty() && !w.stop
+        };
         let (mut waiting, _) =
             self.more.wait_timeout_while(self.lock(), limit, idle).unwrap_or_else(PoisonError::into_inner);
         if waiting.stop && waiting.jobs.is_empty() && waiting.statements.is_empty() {
@@ -96,8 +112,16 @@ impl Queue {
                 break;
             }
         }
-        Some((jobs, waiting.statements.drain(..).collect()))
+        let barriers = std::mem::take(&mut waiting.barriers);
+        Some(Group { jobs, statements: waiting.statements.drain(..).collect(), barriers })
     }
+}
+
+/// What the lane does in one go.
+struct Group {
+    jobs: Vec<Job>,
+    statements: Vec<Saying>,
+    barriers: Vec<Sender<()>>,
 }
 
 /// A job of the group under way whose records are appended.
@@ -128,7 +152,7 @@ impl GroupLane {
     pub(crate) fn run(mut self) {
         loop {
             let ailing = self.shared.health.disk_failed();
-            let Some((jobs, statements)) = self.shared.group.take(SELF_TEST) else { break };
+            let Some(Group { jobs, statements, barriers }) = self.shared.group.take(SELF_TEST) else { break };
             if ailing {
                 self.self_test();
             }
@@ -141,6 +165,12 @@ impl GroupLane {
                 self.commit_if_full();
             }
             self.commit();
+            for indexed in barriers {
+                // One who gave up waiting is told nothing.
+                self.shared.index.in_order(move |_| {
+                    let _ = indexed.send(());
+                });
+            }
             if self.pack.as_ref().is_some_and(|(_, pack)| self.shared.seal_is_due(*pack)) {
                 self.seal();
             }

@@ -11,6 +11,7 @@ mod budget;
 mod bulk;
 mod cache_files;
 mod coding;
+mod compact;
 mod deciding;
 mod documents;
 mod error;
@@ -57,6 +58,7 @@ use storage_config::disk::{Disk, SyncPoint};
 use storage_config::pack::Identity;
 
 pub use coding::ChooseCodes;
+pub use compact::{CompactError, CompactJob, CompactReport, PackKept, WhyKept};
 pub use deciding::{Decide, Shown, answer_name};
 pub use documents::BulkReader;
 pub use error::{OpenError, ReadError, StoreError, StoreErrorKind};
@@ -155,6 +157,8 @@ pub(crate) struct Shared {
     wanted: examining::Wanted,
     /// Held while a pack is read through.
     verifying: Mutex<()>,
+    /// Held while packs are compacted.
+    compacting: Mutex<()>,
     stop: Mutex<bool>,
     stopped: Condvar,
 }
@@ -208,6 +212,7 @@ impl Archive {
             reuse_site: OnceLock::new(),
             wanted: examining::Wanted::default(),
             verifying: Mutex::new(()),
+            compacting: Mutex::new(()),
             stop: Mutex::new(false),
             stopped: Condvar::new(),
         });
@@ -232,7 +237,10 @@ impl Archive {
     /// # Errors
     /// When a pack or the index fails.
     pub fn rebuild(&self, progress: &mut dyn FnMut(u64, u64)) -> Result<Recovered, OpenError> {
+        // Packs get new numbers.
         self.shared.manifests.clear();
+        self.shared.readers.clear();
+        self.shared.records.clear();
         recovery::rebuild(&self.shared, progress)
     }
 

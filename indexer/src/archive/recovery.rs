@@ -7,6 +7,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::PoisonError;
 
+use storage_config::ContentHash;
 use storage_config::disk::SyncPoint;
 use storage_config::pack::{
     FILE_HEADER_LENGTH, Kind, PackError, PackErrorKind, PackName, PackReader, Record, Scanned, SealEntry,
@@ -72,11 +73,12 @@ fn index_open(
     rows: &HashMap<PackName, PackRow>,
     sources: &Sources,
 ) -> Result<Recovered, OpenError> {
-    let mut recovered = Recovered::default();
+    let (mut recovered, mut orphans) = (Recovered::default(), Orphans::new());
     let uploaded: HashSet<PackId> = shared.db.pack_objects()?.iter().map(|object| object.pack).collect();
     // Of a shared index they may be on the disk of another server.
     let gone = |(name, row): &(&PackName, &PackRow)| {
-        !shared.db.is_shared() && !sources.packs.contains_key(name) && !uploaded.contains(&row.id)
+        let missing = !shared.db.is_shared() && !row.removed;
+        missing && !sources.packs.contains_key(name) && !uploaded.contains(&row.id)
     };
     for (name, _) in rows.iter().filter(gone) {
         tracing::error!(pack = %name, "a pack of the index is not on the disk");
@@ -102,10 +104,11 @@ fn index_open(
     for pass in [Pass::Bulk, Pass::All] {
         for (name, at) in &open {
             let stretch = (checkpoint(name), u64::MAX);
-            replay(shared, &at.open(shared, name)?, stretch, pass, &mut recovered)?;
+            replay(shared, &at.open(shared, name)?, stretch, pass, (&mut recovered, &mut orphans))?;
         }
     }
     shared.db.decide_statements()?;
+    forgive(shared, &orphans, &mut recovered)?;
     for (name, at) in open {
         match at {
             At::File => seal(shared, name, checkpoint(name))?,
@@ -122,7 +125,7 @@ fn is_own(shared: &Shared, name: &PackName) -> bool {
 
 /// Makes all rows again from the packs; the index is emptied before.
 pub(crate) fn rebuild(shared: &Shared, progress: &mut dyn FnMut(u64, u64)) -> Result<Recovered, OpenError> {
-    let mut recovered = Recovered::default();
+    let (mut recovered, mut orphans) = (Recovered::default(), Orphans::new());
     // No pack is uploaded and no file removed while their rows are made again.
     let uploads = shared.uploads.clone();
     let _turn = uploads.as_ref().map(|uploads| uploads.turn.lock().unwrap_or_else(PoisonError::into_inner));
@@ -137,17 +140,32 @@ pub(crate) fn rebuild(shared: &Shared, progress: &mut dyn FnMut(u64, u64)) -> Re
     let total = sources.packs.len() as u64;
     for (n, (name, at)) in sources.packs.iter().enumerate() {
         progress(n as u64, 2 * total);
-        replay(shared, &at.open(shared, name)?, (0, u64::MAX), Pass::Bulk, &mut recovered)?;
+        replay(shared, &at.open(shared, name)?, (0, u64::MAX), Pass::Bulk, (&mut recovered, &mut orphans))?;
     }
     for (n, (name, at)) in sources.packs.iter().enumerate() {
         progress(total + n as u64, 2 * total);
-        replay(shared, &at.open(shared, name)?, (0, u64::MAX), Pass::All, &mut recovered)?;
+        replay(shared, &at.open(shared, name)?, (0, u64::MAX), Pass::All, (&mut recovered, &mut orphans))?;
         at.note(shared, name)?;
     }
     shared.db.decide_statements()?;
+    forgive(shared, &orphans, &mut recovered)?;
     sources.tell(shared)?;
     progress(2 * total, 2 * total);
     Ok(recovered)
+}
+
+/// Instances that lack bulk values, and the places of their records.
+type Orphans = Vec<(Place, ContentHash)>;
+
+/// Takes from the list of losses what a statement says was removed.
+fn forgive(shared: &Shared, orphans: &Orphans, recovered: &mut Recovered) -> Result<(), OpenError> {
+    for (place, digest) in orphans {
+        if shared.db.is_removed(digest)? {
+            shared.db.forgive_unindexable(*place)?;
+            recovered.unindexable = recovered.unindexable.saturating_sub(1);
+        }
+    }
+    Ok(())
 }
 
 /// The packs of the index by name.
@@ -221,11 +239,11 @@ pub(crate) fn catch_up(shared: &Shared) -> Result<(), DbError> {
             behind.push((pack, name, (row.checkpoint, mark)));
         }
     }
-    let mut recovered = Recovered::default();
+    let (mut recovered, mut orphans) = (Recovered::default(), Orphans::new());
     for pass in [Pass::Bulk, Pass::All] {
         for (pack, name, stretch) in &behind {
             let reader = shared.open_pack(*pack, name).map_err(|error| DbError::Away(error.to_string()))?;
-            replay(shared, &reader, *stretch, pass, &mut recovered).map_err(|error| match error {
+            replay(shared, &reader, *stretch, pass, (&mut recovered, &mut orphans)).map_err(|error| match error {
                 OpenError::Index(error) => error,
                 error => DbError::Away(error.to_string()),
             })?;
@@ -244,14 +262,14 @@ fn replay(
     reader: &PackReader,
     (checkpoint, upto): (u64, u64),
     pass: Pass,
-    recovered: &mut Recovered,
+    (recovered, orphans): (&mut Recovered, &mut Orphans),
 ) -> Result<(), OpenError> {
     let name = reader.name();
     recovered.packs += u64::from(pass == Pass::All);
     let pack = shared.db.pack_id(&name.to_string())?;
     shared.names.add(pack, *name);
     let mut end = checkpoint.max(FILE_HEADER_LENGTH);
-    let mut replay = Replay { shared, reader, pack, pass, batch: Batch::default(), recovered };
+    let mut replay = Replay { shared, reader, pack, pass, batch: Batch::default(), recovered, orphans };
     if let Some(index) = listed(reader)? {
         end = replay.take_listed(&index, end)?;
         return Ok(replay.flush(end)?);
@@ -294,14 +312,15 @@ struct Replay<'a> {
     pass: Pass,
     batch: Batch,
     recovered: &'a mut Recovered,
+    orphans: &'a mut Orphans,
 }
 
-/// Why a record did not become an entry.
-struct Failure(String);
+/// Why a record did not become an entry; of an instance whose bulk values are gone, its digest.
+struct Failure(String, Option<ContentHash>);
 
 impl Failure {
     fn never(error: impl std::fmt::Display) -> Failure {
-        Failure(error.to_string())
+        Failure(error.to_string(), None)
     }
 }
 
@@ -361,13 +380,18 @@ impl Replay<'_> {
         if self.pass == Pass::Bulk && record.kind != Kind::Bulk {
             return Ok(());
         }
-        match self.entry(record) {
+        let at = place(self.pack, &record.extent());
+        match (Made { shared: self.shared, reader: self.reader, place: at }).entry(record) {
             Ok(None) => {}
             Ok(Some(entry)) => {
                 self.recovered.records += u64::from(self.pass == Pass::All);
                 self.batch.entries.push(entry);
             }
-            Err(Failure(reason)) => self.list(record, reason),
+            Err(Failure(reason, orphan)) => {
+                let at = place(self.pack, &record.extent());
+                self.orphans.extend(orphan.map(|digest| (at, digest)));
+                self.list(record, reason);
+            }
         }
         if self.batch.entries.len() >= BATCH { self.flush(end) } else { Ok(()) }
     }
@@ -394,10 +418,6 @@ impl Replay<'_> {
         }
         self.shared.db.apply(&batch).map(drop)
     }
-
-    fn entry(&self, record: &Record) -> Result<Option<Entry>, Failure> {
-        entry_of(self.shared, self.reader, record, place(self.pack, &record.extent())).map_err(Failure)
-    }
 }
 
 /// What a record of `reader` is in the index once it stands at `place`; none for a seal.
@@ -410,7 +430,7 @@ pub(crate) fn entry_of(
     record: &Record,
     place: Place,
 ) -> Result<Option<Entry>, String> {
-    Made { shared, reader, place }.entry(record).map_err(|Failure(reason)| reason)
+    Made { shared, reader, place }.entry(record).map_err(|Failure(reason, _)| reason)
 }
 
 /// A record on its way to a row.
@@ -443,7 +463,7 @@ impl Made<'_> {
 
     fn body(&self, record: &Record) -> Result<Vec<u8>, Failure> {
         if record.raw_length > BODY_MAX {
-            return Err(Failure(format!("a body of {} bytes", record.raw_length)));
+            return Err(Failure(format!("a body of {} bytes", record.raw_length), None));
         }
         self.reader.read_body(record).map_err(Failure::never)
     }
@@ -451,12 +471,12 @@ impl Made<'_> {
     fn instance(&self, record: &Record) -> Result<Entry, Failure> {
         let (body, digest) = InstanceBody::read(&self.body(record)?).map_err(Failure::never)?;
         if body.digest() != digest {
-            return Err(Failure("the digest does not match the record".into()));
+            return Err(Failure("the digest does not match the record".into(), None));
         }
         // A record that was never synced may outlive the bulk values it names.
         for bulk in &body.bulk {
             if self.shared.db.bulk_locations(&bulk.hash).map_err(Failure::never)?.is_empty() {
-                return Err(Failure(format!("bulk value {} is in no pack", bulk.hash)));
+                return Err(Failure(format!("bulk value {} is in no pack", bulk.hash), Some(digest)));
             }
         }
         let skeleton = reader::skeleton_of(self.shared, &body).map_err(Failure::never)?;

@@ -295,7 +295,8 @@ fn check(db: &Db, statement: &Statement) -> Result<(), StateError> {
         | State::Report(_)
         | State::ReuseDecision(_)
         | State::Delivery(_)
-        | State::LedgerEntry(_) => Ok(()),
+        | State::LedgerEntry(_)
+        | State::Removal(_) => Ok(()),
         State::ServedVersion(chosen) => check_versions(db, &statement.subject.key, chosen),
         State::PatientLink(link) => {
             for (field, key) in [("a", &link.a), ("b", &link.b)] {

@@ -106,10 +106,11 @@ impl Shared {
 
     /// Whether all uploads that were recorded stay recorded, whatever happens to the power.
     fn is_surely_recorded(&self) -> bool {
-        self.db.make_durable().unwrap_or_else(|error| {
+        let durable = self.db.make_durable();
+        if let Err(error) = &durable {
             tracing::warn!(%error, "the index could not be made durable; nothing is removed");
-            false
-        })
+        }
+        durable.is_ok()
     }
 
     /// Removes the file of a pack if it is no more than a copy of the bucket's object, surely recorded; whether it did.

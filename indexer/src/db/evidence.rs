@@ -62,7 +62,7 @@ pub struct ExaminedInstance {
     pub received_ms: i64,
     /// Instance Number (0020,0013).
     pub number: Option<i64>,
-    /// Number of its frames; none where it has no pixel data.
+    /// Number of Frames (0028,0008), where its header names one.
     pub frames: Option<u32>,
     /// What it says of itself.
     pub attributes: Map<String, Value>,

@@ -7,6 +7,7 @@
 mod apply;
 mod bulk;
 mod coding;
+mod compacting;
 mod conflict;
 mod content;
 mod dialect;
@@ -29,6 +30,7 @@ mod plans;
 mod postgres;
 mod prior;
 mod readers;
+mod removal;
 mod retrieve;
 mod row;
 mod series;
@@ -70,6 +72,7 @@ pub use patient::GROUP_PATIENTS_MAX;
 pub use peer::{PeerRow, UnknownPeer};
 pub use postgres::PostgresDb;
 pub use prior::{HolderRow, PatientRow, PriorSeries, PriorStudy};
+pub use removal::{HiddenInstance, NamesBulk, PackReplaced};
 pub use retrieve::{FrameSource, InstanceAfter, InstanceRow, Known, Scope, VersionRow};
 pub use series::SeriesRow;
 pub use sqlite::{Checkpointed, DbOptions, SqliteDb, WalLimits};
@@ -252,22 +255,6 @@ impl Db {
     /// When the database fails.
     pub fn pack_object(&self, pack: PackId) -> Result<Option<PackObject>, DbError> {
         self.read(|session| object::find(session, pack))
-    }
-
-    /// Makes all that was committed before surely durable, so that bytes may be destroyed which it says are elsewhere
-    /// too. Whether that was achieved; if not, it is worth trying again.
-    ///
-    /// # Errors
-    /// When the disk fails.
-    pub fn make_durable(&self) -> Result<bool, DbError> {
-        match self {
-            Db::Sqlite(db) => {
-                let all = WalLimits { move_from_bytes: 0, empty_from_bytes: u64::MAX };
-                Ok(db.checkpoint(all)?.is_some_and(|done| !done.busy && done.moved == done.pages))
-            }
-            // A commit is answered after its log is synced.
-            Db::Postgres(_) => Ok(true),
-        }
     }
 
     /// How far a pack is indexed, in bytes.

@@ -29,7 +29,7 @@ const INSERT: &str = "INSERT INTO pack (name) VALUES (?1)";
 const ADVANCE: &str = "UPDATE pack SET checkpoint = CASE WHEN checkpoint < ?2 THEN ?2 ELSE checkpoint END, instances = instances + ?3, \
      data_set_bytes = data_set_bytes + ?4, holdings = holdings + ?5, bulk_copies = bulk_copies + ?6, \
      bulk_bytes = bulk_bytes + ?7 WHERE id = ?1";
-const SEAL: &str = "UPDATE pack SET sealed = 1, length = ?2 WHERE id = ?1";
+const SEAL: &str = "UPDATE pack SET sealed = 1, removed = 0, length = ?2 WHERE id = ?1";
 const ALL: &str = "SELECT id, name, sealed, length, checkpoint, removed FROM pack ORDER BY id";
 const CHECKPOINT: &str = "SELECT checkpoint FROM pack WHERE id = ?1";
 

@@ -4,8 +4,8 @@
 use super::session::Session;
 use super::sqlite::{DbOptions, SqliteDb};
 use super::{
-    bulk, coding, conflict, content, evidence, find, holding, instance, pack, patient, prior, retrieve,
-    series, show, statement,
+    bulk, coding, conflict, content, evidence, find, holding, instance, pack, patient, prior, removal,
+    retrieve, series, show, statement,
 };
 use super::{study, verified, version, visible, word};
 use crate::query::{Level, Query};
@@ -48,6 +48,7 @@ fn statements_of_storing_and_retrieving_use_indexes() {
             pack::HOT,
             patient::HOT,
             &prior::hot(),
+            removal::HOT,
             retrieve::HOT,
             series::HOT,
             show::HOT,

@@ -120,7 +120,8 @@ fn look(stack: &mut Stack) -> (u32, u32) {
     }
     let mut apart: Vec<f64> = places.windows(2).map(|pair| pair[1].0 - pair[0].0).collect();
     apart.sort_by(f64::total_cmp);
-    let median = apart.get(apart.len() / 2).copied().unwrap_or(0.0);
+    // Of two the lesser, so that a gap among few slices is none of the spacing.
+    let median = apart.get((apart.len() - 1) / 2).copied().unwrap_or(0.0);
     // Where every second slice is missing, only the header tells it.
     let told = stack.spacing.map(f64::abs).filter(|told| *told > SAME_MM && *told < median);
     let spacing = told.unwrap_or(median);

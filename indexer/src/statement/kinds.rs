@@ -51,6 +51,8 @@ pub enum State {
     Delivery(Box<Delivery>),
     /// An entry of the ledger; the subject is [`LedgerEntry::key`].
     LedgerEntry(Box<LedgerEntry>),
+    /// Instances whose bytes were removed; the subject is the removal.
+    Removal(Removal),
 }
 
 /// Names a kind of statement.
@@ -82,6 +84,8 @@ pub enum Kind {
     Delivery,
     /// [`State::LedgerEntry`].
     LedgerEntry,
+    /// [`State::Removal`].
+    Removal,
 }
 
 impl Kind {
@@ -101,6 +105,7 @@ impl Kind {
             Kind::ReuseDecision => 11,
             Kind::Delivery => 12,
             Kind::LedgerEntry => 13,
+            Kind::Removal => 16,
         }
     }
 }
@@ -123,6 +128,7 @@ impl State {
             State::ReuseDecision(_) => Kind::ReuseDecision,
             State::Delivery(_) => Kind::Delivery,
             State::LedgerEntry(_) => Kind::LedgerEntry,
+            State::Removal(_) => Kind::Removal,
         }
     }
 
@@ -194,6 +200,10 @@ impl State {
             State::LedgerEntry(entry) => {
                 entry.check()?;
                 key == entry.key()
+            }
+            State::Removal(removal) => {
+                removal.check()?;
+                true
             }
         };
         if fits { Ok(()) } else { Err(invalid("subject", "does not fit the state")) }
@@ -396,4 +406,18 @@ impl PatientLink {
 pub struct LegalHold {
     /// Whether it must.
     pub held: bool,
+}
+
+/// Instances whose bytes were removed: withdrawn before, long enough ago, and not to be kept any longer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Removal {
+    /// Their digests.
+    pub instances: Vec<ContentHash>,
+}
+
+impl Removal {
+    fn check(&self) -> Result<(), StatementError> {
+        let fits = (1..=INSTANCES_MAX).contains(&self.instances.len());
+        if fits { Ok(()) } else { Err(invalid("instances", format!("1 to {INSTANCES_MAX} instances"))) }
+    }
 }

@@ -22,8 +22,8 @@ pub use codes::{CodeRule, StudyCode, Verdict};
 pub use decision::{DECIDED_STUDIES_MAX, Decision, DecisionReason, ReportRelied, ReuseChoice, Seen};
 pub use delivery::{BilledPrice, Delivery, DeliveryMode};
 pub use kinds::{
-    DatedCode, Facility, INSTANCES_MAX, Kind, LegalHold, PatientLink, Reason, Resolution, ServedVersion,
-    State, VERSIONS_MAX, Withdrawal, sop_key,
+    DatedCode, Facility, INSTANCES_MAX, Kind, LegalHold, PatientLink, Reason, Removal, Resolution,
+    ServedVersion, State, VERSIONS_MAX, Withdrawal, sop_key,
 };
 pub use ledger::{Dose, LedgerEntry, LedgerEvent, LedgerLine, NO_ENTRY, Payers, Reversal};
 pub use order::{

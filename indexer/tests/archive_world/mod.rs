@@ -37,6 +37,8 @@ pub struct World {
     pub url: Option<String>,
     /// Whether no fault of the disk was asked for.
     pub faultless: bool,
+    /// Folder of the simulated disk with copies of packs.
+    pub replica: Option<PathBuf>,
     generation: u32,
 }
 
@@ -71,6 +73,7 @@ impl World {
             remote: None,
             url: None,
             faultless: true,
+            replica: None,
             generation: 0,
         }
     }
@@ -91,7 +94,7 @@ impl World {
             disk: self.disk.disk(),
             packs_dir: PACKS.into(),
             cache_dir: Some(self.dir.path().join("cache")),
-            replica: None,
+            replica: self.replica.clone(),
             writer: 1,
             scan: ScanLimits::default(),
             store: self.limits,

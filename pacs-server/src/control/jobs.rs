@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use indexer::archive::{Archive, StateError, StateErrorKind};
+use indexer::archive::{Archive, CompactJob, StateError, StateErrorKind, VerifyJob};
 use indexer::codes::Catalogue;
 use portal::sign_in::Gate;
 use serde_json::Value;
@@ -85,10 +85,35 @@ impl Jobs {
                 }
                 Err(error) => Err(Failure::new(FailureKind::Job, error.to_string())),
             },
-            Request::Verify | Request::Rebuild => {
+            Request::Verify(job) => self.verify(job, talk),
+            Request::Compact(job) => self.compact(job, talk),
+            Request::Rebuild => {
                 let message = "the running server does not do that; stop it first";
                 Err(Failure::new(FailureKind::Unsupported, message))
             }
+        }
+    }
+
+    fn verify(&self, job: &VerifyJob, talk: &Talk) -> Result<Value, Failure> {
+        tracing::info!(?job, "a verification begins");
+        let stop = || talk.cancel().is_set();
+        match self.archive.verify(job, &stop, &mut |progress| talk.event(progress)) {
+            Ok(report) => {
+                tracing::info!(packs = report.packs, damaged = report.damaged, "a verification ended");
+                value(&report)
+            }
+            Err(error) => Err(Failure::new(FailureKind::Job, error.to_string())),
+        }
+    }
+
+    fn compact(&self, job: &CompactJob, talk: &Talk) -> Result<Value, Failure> {
+        tracing::info!(?job, "a compaction begins");
+        match self.archive.compact(job, &|| talk.cancel().is_set()) {
+            Ok(report) => {
+                tracing::info!(?report, "a compaction ended");
+                value(&report)
+            }
+            Err(error) => Err(Failure::new(FailureKind::Job, error.to_string())),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What is said over the control socket, a line of JSON each.
 
+use indexer::archive::{CompactJob, VerifyJob};
 use portal::accounts::AccountJob;
 use serde::{Deserialize, Serialize};
 use storage_config::ContentHash;
@@ -18,8 +19,10 @@ pub(super) const REPLY_BYTES: usize = 16 << 20;
 pub enum Request {
     /// Import files.
     Import(ImportJob),
-    /// Hash all that is stored again.
-    Verify,
+    /// Read again and hash what is stored.
+    Verify(VerifyJob),
+    /// Remove what need not be kept.
+    Compact(CompactJob),
     /// Make the index again from the packs.
     Rebuild,
     /// Withdraw a study.
@@ -50,7 +53,8 @@ impl Request {
     pub fn exclusive(&self) -> Option<&'static str> {
         match self {
             Request::Import(_) => Some("import"),
-            Request::Verify => Some("verify"),
+            Request::Verify(_) => Some("verify"),
+            Request::Compact(_) => Some("compact"),
             Request::Rebuild => Some("rebuild"),
             Request::Withdraw(_) | Request::Restore(_) | Request::BackupNoted { .. } => None,
             Request::Status | Request::CatalogueChanged | Request::Account(_) => None,

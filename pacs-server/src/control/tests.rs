@@ -1,5 +1,6 @@
 //! Clients and servers over real sockets in temporary folders.
 
+use indexer::archive::VerifyJob;
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
@@ -99,7 +100,7 @@ fn hanging_up_stops_nothing_and_a_cancel_does() {
     let may_go_on = Mutex::new(may_go_on);
     let _server = server(dir.path(), move |request, talk| {
         began.send(()).unwrap();
-        if matches!(request, Request::Verify) {
+        if matches!(request, Request::Verify(_)) {
             until_cancelled(talk);
         } else {
             may_go_on.lock().unwrap().recv().unwrap();
@@ -117,7 +118,9 @@ fn hanging_up_stops_nothing_and_a_cancel_does() {
 
     let cancel = Cancel::new();
     let (client, wanted) = (connect(dir.path()).unwrap(), cancel.clone());
-    let asking = std::thread::spawn(move || client.run(&Request::Verify, &wanted, &mut |_: Value| {}));
+    let asking = std::thread::spawn(move || {
+        client.run(&Request::Verify(VerifyJob::default()), &wanted, &mut |_: Value| {})
+    });
     begun.recv_timeout(PATIENCE).unwrap();
     cancel.set();
     assert!(end.recv_timeout(PATIENCE).unwrap());
@@ -141,7 +144,11 @@ fn one_job_of_a_kind_at_a_time() {
     begun.recv_timeout(PATIENCE).unwrap();
     let busy = ask(dir.path(), &job()).unwrap_err();
     assert!(matches!(&busy, ControlError::Failed(f) if f.kind == FailureKind::Busy), "{busy}");
-    assert_eq!(ask(dir.path(), &Request::Verify).unwrap(), json!(["import"]), "another kind may run");
+    assert_eq!(
+        ask(dir.path(), &Request::Verify(VerifyJob::default())).unwrap(),
+        json!(["import"]),
+        "another kind may run"
+    );
     assert_eq!(ask(dir.path(), &Request::Status).unwrap(), json!(["import"]));
     server.stop();
     assert_eq!(asking.join().unwrap().unwrap(), json!([]), "stopping the server stops the job politely");

@@ -76,6 +76,17 @@ async fn show_metrics(State(operation): State<Operation>) -> Response {
         {
             metrics::gauge!("archive_holds", "level" => level).set(n as f64);
         }
+        for (kind, n) in [
+            ("bulk", totals.damaged_copies),
+            ("record", totals.damaged_records),
+            ("unindexable", totals.unindexable),
+        ] {
+            metrics::gauge!("archive_damaged", "kind" => kind).set(n as f64);
+        }
+        let further = totals.conflicts.saturating_sub(totals.identity_conflicts);
+        for (kind, n) in [("identity", totals.identity_conflicts), ("other", further)] {
+            metrics::gauge!("archive_conflicts", "kind" => kind).set(n as f64);
+        }
     }
     let text = metrics.render();
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()

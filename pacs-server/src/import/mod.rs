@@ -37,6 +37,7 @@ pub use job::{ImportJob, JobError};
 pub use patience::Patience;
 pub use progress::Bar;
 pub use report::{EXIT_COMPLETE, EXIT_INCOMPLETE, Ending, ImportReport, Refusal};
+pub(crate) use terminal::cancel_on_interrupt;
 pub use terminal::{hand_over, run_in_terminal};
 
 use queue::Queue;

@@ -58,7 +58,7 @@ fn print(report: &ImportReport) -> io::Result<()> {
 }
 
 /// The first interrupt asks for the end, a second one does not wait for it. The thread ends with the process.
-fn cancel_on_interrupt(cancel: &Cancel) {
+pub(crate) fn cancel_on_interrupt(cancel: &Cancel) {
     let cancel = cancel.clone();
     let watch = move || -> io::Result<()> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -72,7 +72,7 @@ fn cancel_on_interrupt(cancel: &Cancel) {
                 }
                 if first {
                     cancel.set();
-                    say("stopping after the files under way; once more to stop at once");
+                    say("stopping after what is under way; once more to stop at once");
                 }
             }
             std::process::exit(EXIT_INTERRUPTED)

@@ -90,7 +90,7 @@ pub(super) fn conflicts(out: &mut Html, language: Language, seen: &Seen) {
 /// What is damaged, in numbers, and the way to the list.
 pub(super) fn damage(out: &mut Html, language: Language, seen: &Seen) {
     let (words, damage) = (language.words(), seen.damage);
-    if damage.copies + damage.missing_packs == 0 {
+    if damage.copies + damage.records + damage.missing_packs == 0 {
         return;
     }
     out.put(format_args!("<section class=\"attention\"><h2>{}</h2>", words.damaged));

@@ -95,6 +95,7 @@ impl Seen {
         peers.sort_by_key(|peer| (Condition::of(peer, now_ms), peer.ae_title.clone()));
         let totals = db.totals()?;
         let (copies, unindexable) = (totals.damaged_copies, totals.unindexable);
+        let records = totals.damaged_records;
         // Who would be taken now waits for nothing.
         let mut unknown = db.unknown_peers()?;
         unknown.retain(|one| !doors.is_known(&one.ae_title, &one.address) || !doors.is_ours(&one.called));
@@ -106,7 +107,7 @@ impl Seen {
             room: Room::look(site, now_ms),
             peers,
             unknown,
-            damage: Damage { copies, unindexable, missing_packs: missing_packs(archive, site)? },
+            damage: Damage { copies, unindexable, records, missing_packs: missing_packs(archive, site)? },
             doors,
             facilities,
             backup: site.backups.as_ref().map(|backups| {
@@ -183,7 +184,7 @@ pub(crate) async fn told(State(portal): State<Portal>) -> Result<Json<Value>, Pr
         "patients": t.patients, "studies": t.studies, "series": t.series, "instances": t.instances,
         "conflicts": t.conflicts, "identity_conflicts": t.identity_conflicts, "unindexable": t.unindexable,
         "withdrawn": t.withdrawn, "sent_after_rejection": t.sent_after_rejection,
-        "damaged_copies": t.damaged_copies, "missing_packs": seen.damage.missing_packs,
+        "damaged_copies": t.damaged_copies, "damaged_records": t.damaged_records, "missing_packs": seen.damage.missing_packs,
         "unknown_machines": seen.unknown.len(), "silent_machines": seen.silent(),
         "last_backup_ms": seen.backup.as_ref().and_then(|last| Some(last.as_ref()?.at_ms)),
         "disk_free_bytes": room.map(|room| room.space.available),

@@ -4,11 +4,13 @@
 //! its default and is tested against this module. Unknown keys are errors. This module reads text and checks it;
 //! it opens no socket and touches no data folder.
 
+mod keeping;
 mod limits;
 mod load;
 mod objects;
 mod sign_in;
 
+pub use keeping::{Retention, Verify};
 pub use limits::{DecodeLimits, DimseLimits, HttpLimits, ScanLimits, StoreLimits, UploadLimits};
 pub use load::{ConfigError, load};
 pub use objects::{Bucket, S3, Secret};
@@ -43,6 +45,10 @@ pub struct Config {
     pub decode: DecodeLimits,
     /// When a study counts as received.
     pub study: Study,
+    /// Reading again what is stored.
+    pub verify: Verify,
+    /// What may be removed, and when.
+    pub retention: Retention,
     /// Files that come in over the pages.
     pub upload: UploadLimits,
     /// Known application entities: sources and destinations.
@@ -65,6 +71,8 @@ impl Default for Config {
             scan: ScanLimits::default(),
             decode: DecodeLimits::default(),
             study: Study::default(),
+            verify: Verify::default(),
+            retention: Retention::default(),
             upload: UploadLimits::default(),
             peer: Vec::new(),
             facility: Vec::new(),
@@ -208,6 +216,9 @@ pub struct Store {
     pub url: String,
     /// When a store is answered.
     pub ack: Ack,
+    /// Folder with copies of the packs, such as a nightly rsync keeps, from which damaged records are repaired; empty:
+    /// none.
+    pub replica: PathBuf,
     /// The number of this server among those that share one index or bucket, each its own.
     pub writer: u32,
     /// Bytes of packs that may wait for their upload; beyond it stores are refused for now.
@@ -231,6 +242,7 @@ impl Default for Store {
         Store {
             url: "file:packs".into(),
             ack: Ack::Local,
+            replica: PathBuf::new(),
             writer: 1,
             backlog_bytes: 64 << 30,
             cache_bytes: 256 << 30,
@@ -430,6 +442,12 @@ impl Config {
             found.push(format!("database.url = {shown:?}: only sqlite:FILE and postgres://... are known"));
         }
         found.extend(self.store_problems());
+        if self.retention.compact_percent == 0 || self.retention.compact_percent > 100 {
+            found.push("retention.compact_percent is not 1 to 100".to_owned());
+        }
+        if self.verify.bytes_per_second == 0 {
+            found.push("verify.bytes_per_second is 0: nothing could ever be verified".to_owned());
+        }
         let known =
             |code: &Option<String>| code.as_ref().is_none_or(|c| self.facility.iter().any(|f| &f.code == c));
         for peer in self.peer.iter().filter(|p| !known(&p.facility)) {

@@ -13,7 +13,7 @@ use codecs::worker::{Pool, WorkerError};
 use storage_config::Uid;
 
 use crate::archive::{Archive, Frames, ReadError, frame_syntax};
-use crate::db::{ExaminedSeries, ExaminedStudy, Scope};
+use crate::db::{ExaminedInstance, ExaminedSeries, ExaminedStudy, Scope};
 use crate::picture::{PictureError, pixel_attributes};
 
 /// Frames of a study that are all decoded; of a larger one about so many are.
@@ -52,7 +52,7 @@ impl Decoding<'_> {
     /// Decodes frames of a study.
     ///
     /// # Errors
-    /// When the index cannot be read, or no frame can be decoded at the moment: it is tried again later.
+    /// When the index or the disk cannot be read.
     pub(super) fn of(&self, source: &ExaminedStudy) -> Result<Decoded, ReadError> {
         let pictures: Vec<&ExaminedSeries> =
             source.series.iter().filter(|series| series.instances.iter().any(|it| it.is_picture)).collect();
@@ -64,7 +64,7 @@ impl Decoding<'_> {
             let mut wanted = wanted(frames_of(series), all);
             let mut before = 0u32;
             for instance in series.instances.iter().filter(|instance| instance.is_picture) {
-                let count = instance.frames.unwrap_or(0);
+                let count = frames_in(instance);
                 let own: Vec<u32> = wanted.range(before..before.saturating_add(count)).copied().collect();
                 wanted = wanted.split_off(&before.saturating_add(count));
                 if !own.is_empty() && Instant::now() < until {
@@ -126,11 +126,9 @@ impl Decoding<'_> {
                 RenderError::Decode(DecodeError::Damaged(_) | DecodeError::Mismatch(_)) => Came::DoesNot,
                 _ => Came::Untold,
             }),
-            Err(WorkerError::Busy | WorkerError::Start(_)) => {
-                Err(ReadError::Missing("no process decodes at the moment".into()))
-            }
             Err(WorkerError::Died | WorkerError::TimedOut) => Ok(Came::DoesNot),
-            Err(WorkerError::TooLarge { .. }) => Ok(Came::Untold),
+            // Also where no process decodes at the moment: the next answer asks for another look.
+            Err(WorkerError::TooLarge { .. } | WorkerError::Busy | WorkerError::Start(_)) => Ok(Came::Untold),
         }
     }
 }
@@ -145,7 +143,12 @@ fn unread(error: ReadError) -> Result<Came, ReadError> {
 
 fn frames_of(series: &ExaminedSeries) -> u32 {
     let pictures = series.instances.iter().filter(|instance| instance.is_picture);
-    pictures.map(|instance| instance.frames.unwrap_or(0)).fold(0, u32::saturating_add)
+    pictures.map(frames_in).fold(0, u32::saturating_add)
+}
+
+/// Frames of a picture: one where its header names no number (PS3.3 C.7.6.6).
+fn frames_in(instance: &ExaminedInstance) -> u32 {
+    instance.frames.unwrap_or(1)
 }
 
 /// Which frames of a series of `count` are decoded, by their place: its share of what is decoded of the study's `all`,

@@ -95,7 +95,8 @@ impl Gathering<'_> {
         let unverified = integrity.series.iter().any(|series| {
             series.verification.as_ref().is_none_or(|made| made.generation != series.generation)
         });
-        if study.instances > 0 && (found.is_none() || unverified) {
+        let decoded = found.as_ref().is_some_and(|found| found.evidence.undecodable_frames.is_some());
+        if study.instances > 0 && (unverified || !decoded) {
             self.archive.shared.wanted.add(&uid);
         }
         let mut reports = reports;

@@ -171,6 +171,9 @@ impl Archive {
         let gathering = gather::Gathering { archive: self, facilities, group };
         let mut priors: Vec<(Prior, StudySeen)> = Vec::new();
         for one in related {
+            if priors.len() >= PRIORS_MAX {
+                break;
+            }
             gathering.of_patient(one, &mut priors)?;
         }
         if person.patient_id_is == PatientIdIs::Patient && !person.temporary {
@@ -182,6 +185,8 @@ impl Archive {
     }
 }
 
+/// Studies from which on no further patient is looked at.
+const PRIORS_MAX: usize = 500;
 /// Minutes from UTC to the time of Vietnam, in which days are counted.
 const UTC_OFFSET_MINUTES: i64 = 7 * 60;
 

@@ -52,6 +52,15 @@ impl<'a> CopyLane<'a> {
         Ok(CopyLane { shared, writer, pack, entries: Vec::new() })
     }
 
+    /// A reader of another pack.
+    ///
+    /// # Errors
+    /// [`CopyError::Store`] when it cannot be opened.
+    pub(crate) fn reader_of(&self, pack: PackId) -> Result<Arc<PackReader>, CopyError> {
+        let reader = self.shared.readers.get(self.shared, pack);
+        reader.map_err(|error| StoreError::Unavailable(error.to_string()).into())
+    }
+
     /// Bytes of the pack so far.
     pub(crate) fn len(&self) -> u64 {
         self.writer.len()
@@ -153,6 +162,19 @@ impl<'a> CopyLane<'a> {
         let (done, answer) = channel();
         self.shared.index.commit(Committed { batch, finishes: Vec::new(), stated: vec![done], synced });
         answer.recv().map_err(|_| stopping())?
+    }
+
+    /// Goes on in a new pack when this one is full.
+    ///
+    /// # Errors
+    /// As [`CopyLane::commit`] and [`CopyLane::open`].
+    pub(crate) fn roll(&mut self) -> Result<(), StoreError> {
+        if self.writer.should_seal(self.shared.options.store.pack_bytes) {
+            self.commit()?;
+            let full = std::mem::replace(self, CopyLane::open(self.shared)?);
+            full.seal();
+        }
+        Ok(())
     }
 
     /// Seals the pack.

@@ -8,7 +8,7 @@ mod against;
 mod background;
 pub(crate) mod copy;
 mod job;
-mod pace;
+pub(crate) mod pace;
 mod pack;
 mod repair;
 mod series;

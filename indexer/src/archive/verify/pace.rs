@@ -10,19 +10,19 @@ const SHORTEST: Duration = Duration::from_millis(20);
 const LOOK: Duration = Duration::from_millis(100);
 
 /// A bound on bytes read a second.
-pub(super) struct Pace<'a> {
+pub(crate) struct Pace<'a> {
     shared: &'a Shared,
     /// None: as fast as the disk gives.
     bytes_per_second: Option<u64>,
     owed: Duration,
     stop: &'a dyn Fn() -> bool,
     /// Bytes read so far.
-    pub(super) bytes: u64,
+    pub(crate) bytes: u64,
 }
 
 impl<'a> Pace<'a> {
     /// `stop` is asked now and then whether the reading is to end; it ends with the archive anyway.
-    pub(super) fn new(
+    pub(crate) fn new(
         shared: &'a Shared,
         bytes_per_second: Option<u64>,
         stop: &'a dyn Fn() -> bool,
@@ -31,7 +31,7 @@ impl<'a> Pace<'a> {
     }
 
     /// Takes note of bytes that were read, waits as long as they are worth, and says whether to go on.
-    pub(super) fn took(&mut self, bytes: u64) -> bool {
+    pub(crate) fn took(&mut self, bytes: u64) -> bool {
         self.bytes += bytes;
         metrics::counter!("archive_verified_bytes_total").increment(bytes);
         if let Some(rate) = self.bytes_per_second.filter(|rate| *rate > 0) {
@@ -46,7 +46,7 @@ impl<'a> Pace<'a> {
     }
 
     /// Whether the reading is to end.
-    pub(super) fn stopped(&self) -> bool {
+    pub(crate) fn stopped(&self) -> bool {
         (self.stop)() || self.shared.wait_for_stop(Duration::ZERO)
     }
 }

@@ -46,6 +46,10 @@ impl Verifier<'_> {
                 if pace.stopped() || (finding.kind == Some(Kind::Bulk)) != bulk {
                     continue;
                 }
+                if let Err(error) = lane.roll() {
+                    tracing::warn!(%error, "no more is repaired now");
+                    break;
+                }
                 let repaired = self.repair_one(&mut lane, replica.as_ref(), finding, pace);
                 whole[n] = repaired.unwrap_or_else(|error| {
                     tracing::warn!(%error, offset = finding.from, "a damaged record was not repaired");
@@ -157,16 +161,14 @@ fn copy_stretch(
         return Ok(false);
     }
     for record in &records {
+        // An instance becomes rows only when the bulk values it names are here.
+        if finding.kind.is_none() && record.kind != Kind::Bulk {
+            lane.commit()?;
+        }
         let at = lane.append(replica, record, &mut |bytes| pace.took(bytes))?;
         match record.kind {
             Kind::Bulk => lane.note_bulk(record, at),
-            _ => {
-                // An instance becomes rows only when the bulk values it names are here.
-                if finding.kind.is_none() {
-                    lane.commit()?;
-                }
-                lane.note(replica, record, at)?;
-            }
+            _ => lane.note(replica, record, at)?,
         }
     }
     Ok(true)

@@ -60,3 +60,5 @@ CREATE TABLE removed (
     subject_row INTEGER NOT NULL REFERENCES subject (id),
     PRIMARY KEY (digest, subject_row)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX instance_condemned ON instance (id) WHERE condemned <> 0;
+CREATE INDEX bulk_location_condemned ON bulk_location (pack_id, record_at) WHERE condemned <> 0;

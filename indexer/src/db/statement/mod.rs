@@ -11,6 +11,7 @@ mod legal_hold;
 mod link;
 mod list;
 mod order;
+mod removal;
 mod report;
 mod served;
 mod unmet;
@@ -76,6 +77,7 @@ pub(super) fn hot() -> Vec<&'static str> {
         link::HOT,
         legal_hold::HOT,
         order::HOT,
+        removal::HOT,
         report::HOT,
         unmet::HOT,
     ]
@@ -185,5 +187,6 @@ fn apply(
         State::LedgerEntry(state) => ledger::apply(session, subject, state),
         // The subject is the study: its current statement is all there is to look up.
         State::QualityMark(_) => Ok(()),
+        State::Removal(state) => removal::apply(session, subject, state),
     }
 }

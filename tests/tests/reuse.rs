@@ -1,0 +1,432 @@
+//! The reuse check through a running server: exams come by C-STORE, orders and reports by HTTP, and what is offered in
+//! place of an ordered exam is asked as a hospital's system asks it.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "tests")]
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context as _, Result, ensure};
+use fixtures::edited::replace;
+use fixtures::studies::{Date, Instance, Options, Scale, demo};
+use fixtures::writer::{Attribute, Vr, keyword as k};
+use serde_json::{Value, json};
+use tests::dimse::contexts_for;
+use tests::http::{Answer, Http};
+use tests::server::{Server, Setup};
+use tests::wait_for;
+
+const WHO: (&str, &str) = ("X-Claimed-User", "BS. Lê Thị Hạnh");
+const LIMIT: Duration = Duration::from_secs(60);
+const SITE: &str = r#"
+[dimse]
+accept = "anyone"
+[study]
+quiet_seconds = 1
+[[facility]]
+code = "01001"
+licensed = true
+[[facility]]
+code = "01002"
+licensed = true
+modalities = ["CT"]
+[[peer]]
+ae_title = "CT1"
+address = "127.0.0.1"
+facility = "01001"
+patient_id_is = "patient"
+[[peer]]
+ae_title = "CT2"
+address = "127.0.0.1"
+facility = "01002"
+patient_id_is = "patient"
+[[peer]]
+ae_title = "COUNTER"
+address = "127.0.0.1"
+facility = "01001"
+patient_id_is = "order"
+"#;
+
+/// The clock of this machine in days.
+fn today() -> Date {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    Date::new(1970, 1, 1).before(-i64::try_from((since.as_secs() + 7 * 3600) / 86_400).unwrap())
+}
+
+/// A study of the demo, `days` old and more, as a hospital sends it under an accession number.
+fn study(folder: &str, seed: u64, days: i64, changes: &[(Attribute, &str)]) -> Vec<Instance> {
+    let options = Options { today: today().before(days), ..Options::new(seed, Scale::Small) };
+    let name = format!("/{folder}/");
+    let all = demo(options).filter(|one| one.path.contains(&name));
+    let person =
+        [(k::PATIENT_NAME, "DANG THI DUNG"), (k::PATIENT_BIRTH_DATE, "19491120"), (k::PATIENT_SEX, "F")];
+    let defaults = person.iter().filter(|(of, _)| changes.iter().all(|(changed, _)| changed != of));
+    let changes: Vec<(Attribute, String)> =
+        defaults.chain(changes).map(|(attribute, value)| (*attribute, (*value).to_owned())).collect();
+    let edited = |mut one: Instance| {
+        one.data_set = replace(&one.data_set, one.syntax, &changes).unwrap();
+        one
+    };
+    let all: Vec<Instance> = all.map(edited).collect();
+    assert!(!all.is_empty(), "{folder}");
+    all
+}
+
+fn head_ct(seed: u64, days: i64, accession: &str) -> Vec<Instance> {
+    study("ct-so-nao", seed, days, &[(k::PATIENT_ID, "P-1"), (k::ACCESSION_NUMBER, accession)])
+}
+
+struct World {
+    server: Server,
+    web: Http,
+}
+
+impl World {
+    fn start(setup: &Setup) -> Result<World> {
+        let server = setup.start()?;
+        let web = server.web();
+        Ok(World { server, web })
+    }
+
+    fn c_store(&self, calling: &str, all: &[Instance]) -> Result<()> {
+        let contexts = contexts_for(all);
+        let mut association = self.server.associate(calling, &contexts)?;
+        for one in all {
+            ensure!(association.store(&contexts, one)?.status == 0, "not stored");
+        }
+        association.release()
+    }
+
+    fn say(&self, path: &str, body: &Value) -> Result<Value> {
+        good(&self.web.say("POST", path, &[WHO], body)?, 201)
+    }
+
+    fn check(&self, body: &Value) -> Result<Value> {
+        good(&self.web.say("POST", "/api/v1/reuse/check", &[], body)?, 200)
+    }
+
+    /// The answer as soon as `holds`: evidence is gathered behind it.
+    fn until(&self, body: &Value, what: &str, holds: impl Fn(&Value) -> bool) -> Result<Value> {
+        let mut last = Value::Null;
+        let answer = wait_for(what, LIMIT, || {
+            last = self.check(body)?;
+            Ok(holds(&last).then(|| last.clone()))
+        });
+        answer.with_context(|| format!("{last:#}"))
+    }
+
+    /// The answer once the first prior was examined and verified.
+    fn settled(&self, body: &Value, what: &str) -> Result<Value> {
+        self.until(body, what, |answer| {
+            let seen = answer["studies"].as_array().map(Vec::as_slice).unwrap_or_default();
+            !seen.is_empty()
+                && seen.iter().all(|one| one["examined_at"].is_string() && one["verified_at"].is_string())
+        })
+    }
+
+    fn report(&self, study: &str, status: &str) -> Result<Value> {
+        self.say(
+            "/api/v1/reports",
+            &json!({
+                "study": study, "facility": "01001", "status": status, "reader": "BS. Trần Văn Đọc",
+                "conclusion": "Không thấy xuất huyết.", "signed_at": "2026-01-02T10:00:00+07:00",
+            }),
+        )
+    }
+}
+
+fn good(answer: &Answer, status: u16) -> Result<Value> {
+    ensure!(answer.status == status, "{} {}", answer.status, String::from_utf8_lossy(&answer.body));
+    answer.json()
+}
+
+/// An order for the woman of the demo at a facility.
+fn order(facility: &str, code: &str, accession: &str) -> Value {
+    json!({
+        "ordering_facility": facility, "accession": accession,
+        "patient": { "patient_id": "P-1", "name": "Đặng Thị Dung", "birth_date": "19491120", "sex": "F" },
+        "exams": [{ "code": code }],
+    })
+}
+
+/// An unenhanced CT of the head.
+const HEAD_CT: &str = "18.0149.0040";
+
+fn verdict(answer: &Value) -> &str {
+    answer["decision"]["verdict"].as_str().unwrap_or_default()
+}
+
+fn reasons(answer: &Value) -> Vec<String> {
+    let reasons = answer["decision"]["priors"][0]["reasons"].as_array().cloned().unwrap_or_default();
+    reasons.iter().filter_map(|one| one["reason"].as_str().map(str::to_owned)).collect()
+}
+
+fn has(answer: &Value, reason: &str) -> Result<()> {
+    let text = answer["decision"]["priors"].to_string();
+    ensure!(text.contains(&format!("\"{reason}\"")), "{reason}: {answer:#}");
+    Ok(())
+}
+
+#[test]
+fn a_head_ct_is_offered_after_its_report_and_not_for_other_questions() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let world = World::start(&Setup::new(folder.path()).with_file(SITE)?)?;
+    let asked = order("01001", HEAD_CT, "A-2");
+    let nothing = world.check(&asked)?;
+    ensure!(
+        nothing["decision"]["found_nothing"] == true && nothing["decision"]["verdict"] == Value::Null,
+        "{nothing}"
+    );
+    ensure!(nothing["decision"]["archives"] == json!([{ "name": "PACS", "answered": true }]), "{nothing}");
+
+    world.say("/api/v1/orders", &order("01001", HEAD_CT, "A-1"))?;
+    let all = head_ct(21, 3, "A-1");
+    world.c_store("CT1", &all)?;
+    let unread = world.settled(&asked, "an examined study")?;
+    ensure!(verdict(&unread) == "review" && reasons(&unread)[0] == "report_none", "{unread:#}");
+    world.report(&all[0].study, "final")?;
+    let usable = world.check(&asked)?;
+    ensure!(verdict(&usable) == "usable", "{usable:#}");
+    for reason in [
+        "identity_hospital_number",
+        "covered_exactly",
+        "verified",
+        "original_series",
+        "frames_decode",
+        "not_lossy",
+        "no_gaps",
+        "report_signed_declared",
+        "licensed",
+        "no_window",
+    ] {
+        has(&usable, reason)?;
+    }
+    let first = &usable["decision"]["priors"][0];
+    ensure!(first["days_ago"] == 12 && first["pictures"] == true && first["exact"] == true, "{first:#}");
+    ensure!(usable["studies"][0]["reports"][0]["version"] == 1, "{usable:#}");
+
+    // The same order under its name, and with other questions.
+    let kept = world.say("/api/v1/orders", &asked)?;
+    let by_name = world.check(&json!({ "order": kept["order"] }))?;
+    ensure!(verdict(&by_name) == "usable" && by_name["order"]["version"] == 1, "{by_name:#}");
+    let with = |name: &str, value: Value| {
+        let mut asked = asked.clone();
+        asked[name] = value;
+        asked
+    };
+    let urgent = world.check(&with("urgency", json!("urgent")))?;
+    ensure!(urgent["decision"]["must_ask"] == "clinical_state_changed", "{urgent:#}");
+    let mut answered = with("urgency", json!("urgent"));
+    answered["clinical_state_changed"] = json!(true);
+    ensure!(verdict(&world.check(&answered)?) == "review", "a changed state");
+    let follow_up = world.check(&with("purpose", json!("follow_up")))?;
+    ensure!(verdict(&follow_up) == "not_applicable", "{follow_up:#}");
+    let enhanced = world.check(&with("exams", json!([{ "code": "18.150" }])))?;
+    ensure!(verdict(&enhanced) == "not_usable", "{enhanced:#}");
+    let chest = world.check(&with("exams", json!([{ "code": "18.119" }])))?;
+    ensure!(chest["decision"]["found_nothing"] == true, "{chest:#}");
+    ensure!(chest["decision"]["other_exams"][0]["study"] == all[0].study.as_str(), "{chest:#}");
+
+    mistakes(&world, &kept["order"])?;
+    amended_marked_withdrawn(&world, &asked, &all)?;
+    world.server.stop()
+}
+
+/// What is wrong with a question is named.
+fn mistakes(world: &World, kept: &Value) -> Result<()> {
+    for (body, field) in [
+        (json!({ "order": 7 }), "order"),
+        (json!({ "order": kept, "x": 1 }), "body"),
+        (json!({ "order": { "exams": [] } }), "exams"),
+        (json!({ "exams": [{ "code": "18.149", "side": "up" }] }), "exams.side"),
+    ] {
+        let refused = world.web.say("POST", "/api/v1/reuse/check", &[], &body)?;
+        ensure!(refused.status == 400 && refused.json()?["field"] == field, "{body}: {refused:?}");
+    }
+    ensure!(
+        world.web.say("POST", "/api/v1/reuse/check", &[], &json!({ "order": "no" }))?.status == 404,
+        "no order"
+    );
+    Ok(())
+}
+
+/// What people say later about the study changes the answer at once.
+fn amended_marked_withdrawn(world: &World, asked: &Value, all: &[Instance]) -> Result<()> {
+    let study = &all[0].study;
+    world.report(study, "amended")?;
+    let amended = world.check(asked)?;
+    ensure!(
+        verdict(&amended) == "usable" && amended["studies"][0]["reports"][0]["version"] == 2,
+        "{amended:#}"
+    );
+    let quality = format!("/api/v1/studies/{study}/quality");
+    for (mark, expected) in [("limited", "review"), ("non_diagnostic", "not_usable"), ("adequate", "usable")]
+    {
+        let said = world.say(&quality, &json!({ "mark": mark, "reader": "BS. Đọc" }))?;
+        ensure!(said["mark"] == mark, "{said}");
+        let answer = world.check(asked)?;
+        ensure!(verdict(&answer) == expected, "{mark}: {answer:#}");
+    }
+    let told = world.web.say("GET", &quality, &[], &Value::Null)?.json()?;
+    ensure!(
+        told["mark"]["mark"] == "adequate" && told["marks"].as_array().map(Vec::len) == Some(3),
+        "{told}"
+    );
+    let refused = world.web.say("POST", &quality, &[WHO], &json!({ "mark": "nice" }))?;
+    ensure!(refused.status == 400 && refused.json()?["field"] == "mark", "{refused:?}");
+    world.report(study, "cancelled")?;
+    let cancelled = world.check(asked)?;
+    ensure!(verdict(&cancelled) == "not_usable", "{cancelled:#}");
+    has(&cancelled, "report_cancelled")?;
+    world.say("/api/v1/withdrawals", &json!({ "study": study, "reason": "wrong_patient" }))?;
+    let withdrawn = world.check(asked)?;
+    let first = &withdrawn["decision"]["priors"][0];
+    ensure!(verdict(&withdrawn) == "not_usable" && first["pictures"] == false, "{withdrawn:#}");
+    ensure!(reasons(&withdrawn)[0] == "withdrawn", "{withdrawn:#}");
+    Ok(())
+}
+
+#[test]
+fn a_gap_an_old_exam_and_the_other_side_are_named() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let world = World::start(&Setup::new(folder.path()).with_file(SITE)?)?;
+    let of = |patient: &str, asked: Value| {
+        let mut asked = asked;
+        asked["patient"]["patient_id"] = json!(patient);
+        asked
+    };
+    let head = |patient: &str| of(patient, order("01001", HEAD_CT, ""));
+
+    let changes = |patient, accession| [(k::PATIENT_ID, patient), (k::ACCESSION_NUMBER, accession)];
+    let mut gap = study("ct-so-nao", 31, 3, &changes("P-GAP", "G-1"));
+    gap.remove(1);
+    let old = study("ct-so-nao", 32, 500, &changes("P-OLD", "O-1"));
+    let announced = Attribute::new(0x0020, 0x1208, Vr::Is);
+    let mut few = changes("P-FEW", "F-1").to_vec();
+    few.push((announced, "40"));
+    let few = study("ct-so-nao", 33, 3, &few);
+    let mut knee = changes("P-KNEE", "K-1").to_vec();
+    knee.extend([
+        (k::IMAGE_LATERALITY, "L"),
+        (k::BODY_PART_EXAMINED, "KNEE"),
+        (k::STUDY_DESCRIPTION, "XQ KHOP GOI TRAI"),
+    ]);
+    let knee = study("xq-nguc-truoc", 34, 3, &knee);
+    for (patient, code, accession, all) in [
+        ("P-GAP", HEAD_CT, "G-1", &gap),
+        ("P-OLD", HEAD_CT, "O-1", &old),
+        ("P-FEW", HEAD_CT, "F-1", &few),
+        ("P-KNEE", "18.112", "K-1", &knee),
+    ] {
+        world.say("/api/v1/orders", &of(patient, order("01001", code, accession)))?;
+        world.c_store("CT1", all)?;
+        world.report(&all[0].study, "final")?;
+    }
+    for (patient, reason, expected) in [
+        ("P-GAP", "slice_gaps", "review"),
+        ("P-OLD", "no_window_and_old", "review"),
+        ("P-FEW", "received_below_half", "not_usable"),
+    ] {
+        let answer = world.settled(&head(patient), patient)?;
+        ensure!(verdict(&answer) == expected, "{patient}: {answer:#}");
+        has(&answer, reason)?;
+    }
+    let knees = |side: &str| {
+        let mut asked = of("P-KNEE", order("01001", "18.112", ""));
+        asked["exams"][0]["side"] = json!(side);
+        asked
+    };
+    let other = world.settled(&knees("right"), "the knee")?;
+    ensure!(verdict(&other) == "not_usable", "{other:#}");
+    has(&other, "side_differs")?;
+    let same = world.check(&knees("left"))?;
+    ensure!(!same["decision"]["priors"].to_string().contains("side_differs"), "{same:#}");
+    world.server.stop()
+}
+
+#[test]
+fn a_stranger_is_not_listed_and_a_link_counts_until_it_is_taken_back() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let world = World::start(&Setup::new(folder.path()).with_file(SITE)?)?;
+    // A counter of orders that happens to say the same number, and the same number at another hospital.
+    let counted = study(
+        "ct-so-nao",
+        41,
+        3,
+        &[(k::PATIENT_ID, "P-1"), (k::ACCESSION_NUMBER, "C-1"), (k::PATIENT_NAME, "PHAM VAN DUC")],
+    );
+    world.c_store("COUNTER", &counted)?;
+    let elsewhere = study(
+        "ct-so-nao",
+        42,
+        3,
+        &[(k::PATIENT_ID, "E-7"), (k::ACCESSION_NUMBER, "E-1"), (k::PATIENT_NAME, "LE VAN AN")],
+    );
+    world.c_store("CT2", &elsewhere)?;
+    let asked = order("01001", HEAD_CT, "");
+    let nothing = world.check(&asked)?;
+    ensure!(nothing["decision"]["found_nothing"] == true, "{nothing:#}");
+
+    // A clash under one number: somebody has to look.
+    let clash = study(
+        "ct-so-nao",
+        43,
+        3,
+        &[(k::PATIENT_ID, "P-2"), (k::PATIENT_NAME, "TRAN VAN BINH"), (k::PATIENT_SEX, "M")],
+    );
+    world.c_store("CT1", &clash)?;
+    let mut other = asked.clone();
+    other["patient"]["patient_id"] = json!("P-2");
+    let collision = world.check(&other)?;
+    let first = &collision["decision"]["priors"][0];
+    ensure!(verdict(&collision) == "not_usable" && first["pictures"] == false, "{collision:#}");
+    has(&collision, "identity_collision")?;
+    ensure!(collision["studies"][0]["exam"] == "", "a stranger's exam is told: {collision:#}");
+
+    let own = head_ct(44, 3, "A-1");
+    world.c_store("CT1", &own)?;
+    let (a, b) = (&own[0].study, &elsewhere[0].study);
+    let linked = world.say("/api/v1/patients/links", &json!({ "a": a, "b": b, "why": "the same CCCD" }))?;
+    let both = world.check(&asked)?;
+    let names: Vec<&str> =
+        both["studies"].as_array().unwrap().iter().filter_map(|it| it["study"].as_str()).collect();
+    ensure!(names.contains(&a.as_str()) && names.contains(&b.as_str()), "{both:#}");
+    has(&both, "identity_confirmed")?;
+    world
+        .say("/api/v1/patients/unlinks", &json!({ "a": linked["a"], "b": linked["b"], "why": "mixed up" }))?;
+    let one = world.check(&asked)?;
+    ensure!(!one.to_string().contains(b.as_str()), "an unlinked person's study is listed: {one:#}");
+    world.server.stop()
+}
+
+#[test]
+fn a_damaged_study_is_not_usable() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let setup = Setup::new(folder.path()).with_file(SITE)?;
+    let world = World::start(&setup)?;
+    world.say("/api/v1/orders", &order("01001", HEAD_CT, "A-1"))?;
+    let all = head_ct(51, 3, "A-1");
+    world.c_store("CT1", &all)?;
+    world.report(&all[0].study, "final")?;
+    world.server.stop()?;
+    damage(&setup.data_dir().join("packs"), &all[1].data_set)?;
+    let world = World::start(&setup)?;
+    let asked = order("01001", HEAD_CT, "");
+    let answer = world.until(&asked, "a hash that does not agree", |answer| {
+        answer["decision"]["priors"].to_string().contains("hash_mismatch")
+    })?;
+    ensure!(verdict(&answer) == "not_usable", "{answer:#}");
+    world.server.stop()
+}
+
+/// Turns a byte of the last pixels of a data set where it stands in a pack.
+fn damage(packs: &std::path::Path, data_set: &[u8]) -> Result<()> {
+    let needle = &data_set[data_set.len() - 600..data_set.len() - 500];
+    for entry in std::fs::read_dir(packs)? {
+        let path = entry?.path();
+        let mut bytes = std::fs::read(&path)?;
+        if let Some(at) = bytes.windows(needle.len()).position(|window| window == needle) {
+            bytes[at + 50] ^= 0x55;
+            return Ok(std::fs::write(&path, bytes)?);
+        }
+    }
+    anyhow::bail!("the pixels are in no pack")
+}
