@@ -16,7 +16,7 @@ pub(super) struct Need {
 }
 
 /// Beginnings of paths, and what reading and changing below them needs; the first that fits counts.
-const TABLE: [(&str, Option<Action>, Option<Action>); 30] = [
+const TABLE: [(&str, Option<Action>, Option<Action>); 31] = [
     ("/sign-in", None, None),
     ("/sign-out", None, None),
     ("/language", None, None),
@@ -35,6 +35,7 @@ const TABLE: [(&str, Option<Action>, Option<Action>); 30] = [
     ("/api/v1/damaged", Some(Action::SeeState), Some(Action::AllowMachines)),
     ("/api/v1/backups", Some(Action::SeeState), Some(Action::AllowMachines)),
     ("/api/v1/unindexable", Some(Action::SeeState), Some(Action::AllowMachines)),
+    ("/conflicts", Some(Action::SeeState), Some(Action::Withdraw)),
     ("/api/v1/conflicts", Some(Action::SeeState), Some(Action::Withdraw)),
     ("/api/v1/withdrawals", Some(Action::SeeStudies), Some(Action::Withdraw)),
     ("/api/v1/patients", Some(Action::SeeStudies), Some(Action::Withdraw)),
