@@ -12,7 +12,7 @@ use fixtures::rng::Rng;
 use fixtures::studies::Instance;
 use indexer::archive::{Archive, Basis, CompactJob, CompactReport, Said, VerifyJob, Withdraw};
 use indexer::statement::{Kind, LegalHold, Reason, State, Who};
-use storage_config::disk::Fault;
+use storage_config::disk::{Fault, SyncPoint};
 use storage_config::{ContentHash, Uid};
 
 fn seed() -> u64 {
@@ -191,8 +191,19 @@ fn second_copies_go_and_an_only_copy_never_does() {
     check(archive, &sent, &[]);
 }
 
-/// One compaction whose n-th call to the disk fails, or at whose n-th call the power goes; whether it came so far.
-fn interrupted(seed: u64, n: u64, power: bool) -> bool {
+/// What meets a compaction.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Met {
+    /// A call to the disk fails.
+    Fault,
+    /// The same, and then the power goes.
+    PowerLoss,
+    /// The same, with copies that are not synced.
+    Unsynced,
+}
+
+/// One compaction whose n-th call to the disk fails, and what is there after a restart. How many calls it took.
+fn interrupted(seed: u64, n: u64, met: Met) -> u64 {
     let (mut world, sent, studies) = filled(seed);
     world.faultless = false;
     let mut rng = Rng::new(seed ^ n);
@@ -202,14 +213,17 @@ fn interrupted(seed: u64, n: u64, power: bool) -> bool {
     let gone = [&studies[0], &studies[1]];
     let before = world.disk.calls();
     world.disk.fail_call(before + 1 + n, Fault::Eio);
-    let done = archive.compact(&CompactJob { percent: 1, ..job() }, &|| false);
-    let reached = world.disk.calls() > before + n;
+    if met == Met::Unsynced {
+        world.disk.ignore_sync(SyncPoint::Copy);
+    }
+    let done = archive.compact(&job(), &|| false);
+    let calls = world.disk.calls() - before;
     drop(archive);
-    if power {
-        world.power_loss(&mut rng);
-    } else {
+    if met == Met::Fault {
         world.disk.clear_faults();
         world.stop();
+    } else {
+        world.power_loss(&mut rng);
     }
     world.start().unwrap();
     check(world.archive(), &sent, &gone);
@@ -221,17 +235,29 @@ fn interrupted(seed: u64, n: u64, power: bool) -> bool {
     world.archive().rebuild(&mut |_, _| {}).unwrap();
     check(world.archive(), &sent, &gone);
     assert!(done.is_ok() || again.rewritten > 0 || again.packs == 0, "{done:?} {again:?}");
-    reached
+    calls
 }
 
 #[test]
 fn nothing_that_stays_is_lost_whatever_call_fails_and_whenever_the_power_goes() {
     let seed = seed();
     println!("TEST_SEED={seed}");
-    let most = std::env::var("SOAK_COMPACTIONS").ok().and_then(|n| n.parse().ok()).unwrap_or(60);
-    for power in [false, true] {
-        let reached = (0..most).filter(|n| interrupted(seed.wrapping_add(*n), *n, power)).count();
-        println!("{reached} of {most} compactions were met by a fault");
-        assert!(reached > 0);
+    let most = std::env::var("SOAK_COMPACTIONS").ok().and_then(|n| n.parse().ok()).unwrap_or(120);
+    let calls = interrupted(seed, u64::MAX / 2, Met::Fault);
+    println!("a compaction calls the disk {calls} times; {most} of them are met by a fault");
+    let mut rng = Rng::new(seed);
+    for number in 0..most {
+        let (n, met) = (rng.below(calls), if number % 2 == 0 { Met::Fault } else { Met::PowerLoss });
+        let lived = std::panic::catch_unwind(|| interrupted(seed, n, met));
+        assert!(lived.is_ok(), "call {n}, {met:?}");
     }
+}
+
+#[test]
+fn copies_have_to_be_synced_before_the_old_pack_goes() {
+    let seed = 11;
+    let calls = interrupted(seed, u64::MAX / 2, Met::Fault);
+    let noticed =
+        (0..calls).any(|n| std::panic::catch_unwind(|| interrupted(seed, n, Met::Unsynced)).is_err());
+    assert!(noticed, "nothing notices that copies are not synced");
 }

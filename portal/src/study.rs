@@ -34,6 +34,8 @@ struct Study {
     /// The patient's other studies, newest first.
     others: Vec<QueryRow>,
     facts: Arc<Facts>,
+    /// Whether something of it is in conflict that nobody has resolved.
+    in_conflict: bool,
 }
 
 fn read(db: &Db, arrivals: &Arrivals, uid: &Uid) -> Result<Option<Study>, DbError> {
@@ -46,7 +48,14 @@ fn read(db: &Db, arrivals: &Arrivals, uid: &Uid) -> Result<Option<Study>, DbErro
     };
     let Some(row) = rows(Level::Study, 1)?.pop() else { return Ok(None) };
     let facts = arrivals.of(db, uid, counts(&row))?;
-    Ok(Some(Study { series: rows(Level::Series, SERIES_MAX)?, others: others(db, &row)?, row, facts }))
+    let in_conflict = !db.conflicts_of(uid, 1)?.is_empty();
+    Ok(Some(Study {
+        series: rows(Level::Series, SERIES_MAX)?,
+        others: others(db, &row)?,
+        row,
+        facts,
+        in_conflict,
+    }))
 }
 
 /// The other studies of the same person: by the index's word on who is one person, never by a number alone.
@@ -122,6 +131,12 @@ fn head(out: &mut Html, language: Language, quiet_seconds: u32, study: &Study) {
     ));
     if row.identity_conflict {
         out.put(format_args!("<p class=\"banner bad\" role=\"alert\">{}</p>", words.identity_conflict_why));
+    }
+    if study.in_conflict {
+        out.put(format_args!(
+            "<p class=\"banner\">{} <a href=\"/conflicts/{}\">{}</a></p>",
+            words.conflicts_here, row.study_uid, words.choose_version
+        ));
     }
 }
 

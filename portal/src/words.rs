@@ -162,6 +162,13 @@ words! {
     minutes: "{n} phút", "{n} min";
     hours: "{n} giờ", "{n} h";
     conflicts: "Xung đột dữ liệu", "Data conflicts";
+    no_conflicts: "Ca này không có xung đột nào chưa xử lý.", "Nothing of this study is in conflict.";
+    conflicts_here: "Ca này có ảnh gửi tới với nội dung khác nhau.", "Images of this study were sent with differing content.";
+    choose_version: "Xem và chọn bản dùng", "Compare and choose";
+    served_now: "Đang dùng", "Shown now";
+    serve_correction: "Dùng bản này: bản đã sửa", "Show this one: a correction";
+    serve_mix_up: "Dùng bản này: bản kia bị nhầm", "Show this one: the other is a mix-up";
+    your_name: "Tên của bạn", "Your name";
     conflicts_hint: "Không có gì bị ghi đè: mọi phiên bản đều được giữ.", "Nothing is overwritten: all versions are kept.";
     conflict_identity: "Cùng ảnh, khác người bệnh", "Same image, other patient";
     conflict_correction: "Gửi lại với thông tin đã sửa", "Sent again with a corrected header";

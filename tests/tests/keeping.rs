@@ -208,7 +208,7 @@ fn load(address: std::net::SocketAddr, over: &AtomicBool, acknowledged: &Mutex<V
 fn a_backup_made_under_load_holds_all_that_was_acknowledged_before_it() -> Result<()> {
     let folder = tempfile::tempdir()?;
     // Small packs, so that some are sealed and some are begun while the copy is made.
-    let setup = Setup::new(folder.path()).with("PACS_STORE__LIMITS__PACK_BYTES", "1000000");
+    let setup = Setup::new(folder.path()).with("PACS_STORE__LIMITS__PACK_BYTES", "1048576");
     let server = setup.start()?;
     let mut web = server.web();
     let withdrawn = study(3, 1, 3);

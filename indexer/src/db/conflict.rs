@@ -102,6 +102,10 @@ const LIST: &str = "SELECT c.kind, s.study_uid, r.series_uid, c.sop_uid, c.diges
      c.patient_differs, c.received_ms, c.resolved FROM conflict c JOIN study s ON s.id = c.study_row \
      LEFT JOIN series r ON r.id = c.series_row WHERE CASE WHEN c.resolved <> 0 THEN 1 ELSE 0 END = ?3 \
      ORDER BY s.study_uid, c.kind, r.series_uid, c.sop_uid, c.digest LIMIT ?1 OFFSET ?2";
+const OF_STUDY: &str = "SELECT c.kind, s.study_uid, r.series_uid, c.sop_uid, c.digest, c.served_digest, \
+     c.patient_differs, c.received_ms, c.resolved FROM study s JOIN conflict c ON c.study_row = s.id \
+     LEFT JOIN series r ON r.id = c.series_row WHERE s.study_uid = ?1 AND c.resolved = 0 \
+     ORDER BY c.kind, r.series_uid, c.sop_uid, c.digest LIMIT ?2";
 const NOTE_UNINDEXABLE: &str = "INSERT INTO unindexable (pack_id, record_at, reason) VALUES (?1, ?2, ?3) \
      ON CONFLICT (pack_id, record_at) DO UPDATE SET reason = excluded.reason";
 const UNINDEXABLE: &str =
@@ -121,6 +125,7 @@ pub(super) const HOT: &[&str] = &[
     MARK,
     HAVING,
     CLEAR_SHARED,
+    OF_STUDY,
 ];
 
 /// What two versions are against each other.
@@ -263,34 +268,46 @@ pub(super) fn list(
     limit: u32,
     offset: u32,
 ) -> Result<Vec<Conflict>, DbError> {
-    let rows = session.rows(LIST, params![limit, offset, resolved], |row| {
-        let texts: (String, Option<String>, String) = (row.get(1)?, row.get(2)?, row.get(3)?);
-        let hashes: (Vec<u8>, Vec<u8>) = (row.get(4)?, row.get(5)?);
-        let numbers: (i64, i64) = (row.get(7)?, row.get(8)?);
-        Ok((row.get::<_, i64>(0)?, texts, hashes, row.get::<_, bool>(6)?, numbers))
-    })?;
+    let rows = session.rows(LIST, params![limit, offset, resolved], raw)?;
+    rows.into_iter().map(checked).collect()
+}
+
+/// Conflicts of a study that are open.
+pub(super) fn of_study(session: &Session<'_>, study: &Uid, limit: u32) -> Result<Vec<Conflict>, DbError> {
+    let rows = session.rows(OF_STUDY, params![study.as_str(), limit], raw)?;
+    rows.into_iter().map(checked).collect()
+}
+
+/// A row before its texts are identifiers again.
+type Raw = (i64, (String, Option<String>, String), (Vec<u8>, Vec<u8>), bool, (i64, i64));
+
+fn raw(row: &rusqlite::Row<'_>) -> rusqlite::Result<Raw> {
+    let texts: (String, Option<String>, String) = (row.get(1)?, row.get(2)?, row.get(3)?);
+    let hashes: (Vec<u8>, Vec<u8>) = (row.get(4)?, row.get(5)?);
+    let numbers: (i64, i64) = (row.get(7)?, row.get(8)?);
+    Ok((row.get::<_, i64>(0)?, texts, hashes, row.get::<_, bool>(6)?, numbers))
+}
+
+fn checked(row: Raw) -> Result<Conflict, DbError> {
+    let (kind, (study, series, sop), (digest, served), patient_differs, (received_ms, resolved)) = row;
     let uid = |text: String| Uid::parse(&text).map_err(|_| DbError::Invalid("UID"));
     let hash = |bytes: Vec<u8>| <[u8; 32]>::try_from(bytes).ok().map(ContentHash);
-    rows.into_iter()
-        .map(|(kind, (study, series, sop), (digest, served), patient_differs, (received_ms, resolved))| {
-            let digest = hash(digest);
-            Ok(Conflict {
-                kind: ConflictKind::of_number(kind).ok_or(DbError::Invalid("conflict"))?,
-                study_uid: uid(study)?,
-                series_uid: series.map(uid).transpose()?,
-                sop_instance: Some(sop).filter(|sop| !sop.is_empty()).map(uid).transpose()?,
-                received_ms: digest.map(|_| received_ms),
-                digest,
-                served: hash(served),
-                patient_differs,
-                resolved: match resolved {
-                    1 => Some(Resolution::Correction),
-                    2 => Some(Resolution::MixUp),
-                    _ => None,
-                },
-            })
-        })
-        .collect()
+    let digest = hash(digest);
+    Ok(Conflict {
+        kind: ConflictKind::of_number(kind).ok_or(DbError::Invalid("conflict"))?,
+        study_uid: uid(study)?,
+        series_uid: series.map(uid).transpose()?,
+        sop_instance: Some(sop).filter(|sop| !sop.is_empty()).map(uid).transpose()?,
+        received_ms: digest.map(|_| received_ms),
+        digest,
+        served: hash(served),
+        patient_differs,
+        resolved: match resolved {
+            1 => Some(Resolution::Correction),
+            2 => Some(Resolution::MixUp),
+            _ => None,
+        },
+    })
 }
 
 /// Lists a record that cannot become rows.

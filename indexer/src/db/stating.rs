@@ -86,6 +86,14 @@ impl Db {
         self.read(|session| conflict::list(session, true, limit, offset))
     }
 
+    /// What of a study needs a person's eye, and nobody has resolved; at most `limit`.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn conflicts_of(&self, study: &Uid, limit: u32) -> Result<Vec<Conflict>, DbError> {
+        self.read(|session| conflict::of_study(session, study, limit))
+    }
+
     /// Whether a study is under legal hold: nothing of it may be removed.
     ///
     /// # Errors

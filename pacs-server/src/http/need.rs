@@ -35,6 +35,7 @@ const TABLE: &[(&str, Option<Action>, Option<Action>)] = &[
     ("/api/v1/damaged", Some(Action::SeeState), Some(Action::AllowMachines)),
     ("/api/v1/backups", Some(Action::SeeState), Some(Action::AllowMachines)),
     ("/api/v1/unindexable", Some(Action::SeeState), Some(Action::AllowMachines)),
+    ("/conflicts", Some(Action::SeeState), Some(Action::Withdraw)),
     ("/api/v1/conflicts", Some(Action::SeeState), Some(Action::Withdraw)),
     ("/api/v1/withdrawals", Some(Action::SeeStudies), Some(Action::Withdraw)),
     ("/api/v1/patients", Some(Action::SeeStudies), Some(Action::Withdraw)),

@@ -1,7 +1,5 @@
 //! The parts of the state page that stand there only when somebody has to look at something.
 
-use indexer::db::ConflictKind;
-
 use super::page::table;
 use super::{ROWS, Seen};
 use crate::calendar::{ago, moment};
@@ -62,21 +60,16 @@ pub(super) fn conflicts(out: &mut Html, language: Language, seen: &Seen) {
     ));
     table(out, &[words.conflicts, words.study, words.last_received], |out| {
         for conflict in &seen.conflicts {
-            let kind = match conflict.kind {
-                ConflictKind::Identity => words.conflict_identity,
-                ConflictKind::Correction => words.conflict_correction,
-                ConflictKind::Content => words.conflict_content,
-                ConflictKind::StudyPatients => words.conflict_patients,
-                ConflictKind::SharedUid => words.conflict_shared,
-            };
+            let kind = crate::stating::choosing::kind(language, conflict.kind);
             out.put(format_args!(
                 "<tr><th scope=\"row\">{kind}</th><td><a href=\"/studies/{0}\">{0}</a>",
                 conflict.study_uid
             ));
-            if let Some(sop) = &conflict.sop_instance {
+            if conflict.sop_instance.is_some() {
                 let versions = words.versions;
                 out.put(format_args!(
-                    "<small><a href=\"/api/v1/instances/{sop}/versions\">{versions}</a></small>"
+                    "<small><a href=\"/conflicts/{}\">{versions}</a></small>",
+                    conflict.study_uid
                 ));
             }
             let when = conflict.received_ms.map(|ms| moment(language, ms)).unwrap_or_default();

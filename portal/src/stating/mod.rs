@@ -5,6 +5,7 @@
 //! has the same answer and does nothing. Who says it is decided in [`who`] and nowhere else.
 
 mod body;
+pub(crate) mod choosing;
 mod codes;
 mod decisions;
 mod deliveries;
@@ -50,6 +51,8 @@ pub(crate) fn routes() -> Router<Portal> {
         .route("/api/v1/withdrawals/sent-again", get(withdrawals::sent_again))
         .route("/api/v1/withdrawals/{id}", get(withdrawals::one))
         .route("/api/v1/withdrawals/{id}/restore", post(withdrawals::restore))
+        .route("/conflicts/{study}", get(choosing::page))
+        .route("/conflicts/{study}/{series}/{sop_instance}", post(choosing::choose))
         .route("/api/v1/conflicts/{study}/{series}/{sop_instance}/served", post(versions::serve))
         .route("/api/v1/patients/links", post(patients::link))
         .route("/api/v1/patients/unlinks", post(patients::unlink))

@@ -199,17 +199,18 @@ impl Verifier<'_> {
                 return Ok(());
             }
         };
+        let before = if from > 0 { self.known(&row.name)?.found } else { 0 };
         let (mut findings, begun) = (Vec::new(), pace.bytes);
         let keeps = row.sealed && percent == 100;
         let passed =
             Pass { reader: &reader, length, from, percent, seed }.run(pace, &mut |told| match told {
                 Told::Found(finding) => findings.push(finding),
-                Told::Keep(place) if keeps => self.keep(&row.name, place, findings.len() as u64),
+                Told::Keep(place) if keeps => self.keep(&row.name, place, before + findings.len() as u64),
                 Told::Keep(_) => {}
             });
         let Passed { place, records } = passed;
         run.report.records += records;
-        let found = findings.len() as u64;
+        let found = before + findings.len() as u64;
         self.take(row.id, &name, findings, run, pace);
         match place {
             Some(place) if keeps => self.keep(&row.name, place, found),
