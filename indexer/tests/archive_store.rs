@@ -329,7 +329,10 @@ fn wait_until(mut holds: impl FnMut() -> bool) {
 }
 
 /// What later versions of the schema added, taken away again, the latest first.
-const OLDER: [&str; 6] = [
+const OLDER: [&str; 7] = [
+    "DROP TABLE reuse_decision; DROP TABLE decision_report; DROP TABLE decision_patient; DROP TABLE decision_study; \
+     DROP TABLE delivery; DROP TABLE ledger_entry; DROP TABLE ledger_line; DROP TABLE ledger_due; \
+     PRAGMA user_version = 7;",
     "DROP TABLE study_evidence; DROP TABLE quality_mark; DROP INDEX study_variant_patient; \
      DROP INDEX withdrawal_study; DROP INDEX study_to_examine; \
      ALTER TABLE study DROP COLUMN examined_generation; PRAGMA user_version = 6;",

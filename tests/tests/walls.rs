@@ -112,7 +112,7 @@ const OWNERS: [(&str, &[&str]); 20] = [
     ("rustls", &["pacs-server"]),
     ("rcgen", &["pacs-server", "tests"]),
     ("csv", &["indexer", "pacs-server"]),
-    ("calamine", &["pacs-server"]),
+    ("calamine", &["pacs-server", "tests"]),
 ];
 
 #[test]
