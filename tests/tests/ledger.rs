@@ -61,6 +61,10 @@ fn head_ct(seed: u64, day: Option<&str>) -> Vec<Instance> {
             for date in [k::STUDY_DATE, k::SERIES_DATE, k::ACQUISITION_DATE, k::CONTENT_DATE] {
                 changes.push((date, day.to_owned()));
             }
+            // Not later than now, whatever the hour.
+            for time in [k::STUDY_TIME, k::SERIES_TIME, k::ACQUISITION_TIME, k::CONTENT_TIME] {
+                changes.push((time, "000001".to_owned()));
+            }
         }
         made.data_set = replace(&made.data_set, made.syntax, &changes).unwrap();
         made
