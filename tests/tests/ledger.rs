@@ -170,39 +170,71 @@ fn a_reused_exam_is_entered_once_and_taken_back_when_it_does_not_hold() -> Resul
         "decision": "reuse", "order": "order-1", "study": study, "verdict": verdict, "reasons": ["other"],
         "text": "=đã xem hình", "answer_version": told["answer_version"],
     });
-    let with = |name: &str, value: Value| {
-        let mut body = base.clone();
-        body[name] = value;
-        body
-    };
+    wrong_decisions(&web, &base, &verdict)?;
+    decided_once(&mut web, &base)?;
+    handed_over(&mut web)?;
+    let mut events = Vec::new();
+    reports_change(&mut web, &study, &mut events)?;
+    withdrawn(&mut web, &mut events)?;
+    repeated(&web)?;
+    made_after_all(&server, &mut web)?;
+    exported(&mut web)?;
+    let before = kept(&mut web)?;
+    verified(&setup, &before[0], true)?;
+    server.stop()?;
+    verified(&setup, &before[0], false)?;
+    ensure!(setup.run(&["rebuild"])?.status.success(), "rebuild");
+    let server = setup.start()?;
+    let mut web = server.web();
+    ensure!(kept(&mut web)? == before, "what was said is the same after the index was made again");
+    server.stop()
+}
+
+fn with(base: &Value, name: &str, value: Value) -> Value {
+    let mut body = base.clone();
+    body[name] = value;
+    body
+}
+
+fn wrong_decisions(web: &Http, base: &Value, verdict: &str) -> Result<()> {
+    let with = |name: &str, value: Value| with(base, name, value);
     let other = if verdict == "usable" { "review" } else { "usable" };
-    refused(&decide(&web, "x1", &with("verdict", json!(other)))?, 409, "verdict")?;
-    refused(&decide(&web, "x2", &with("answer_version", json!("0".repeat(32))))?, 409, "verdict")?;
-    refused(&decide(&web, "x3", &with("reasons", json!(["boredom"])))?, 400, "reasons")?;
-    refused(&decide(&web, "x4", &with("text", json!("")))?, 400, "text")?;
-    refused(&decide(&web, "x5", &with("study", json!("1.2.3")))?, 400, "studies")?;
-    refused(&decide(&web, "x6", &with("decision", json!("perhaps")))?, 400, "decision")?;
-    refused(&decide(&web, "x7", &with("colour", json!("red")))?, 400, "body")?;
-    ensure!(decide(&web, "x8", &with("order", json!("none")))?.status == 404, "no such order");
+    refused(&decide(web, "x1", &with("verdict", json!(other)))?, 409, "verdict")?;
+    refused(&decide(web, "x2", &with("answer_version", json!("0".repeat(32))))?, 409, "verdict")?;
+    refused(&decide(web, "x3", &with("reasons", json!(["boredom"])))?, 400, "reasons")?;
+    refused(&decide(web, "x4", &with("text", json!("")))?, 400, "text")?;
+    refused(&decide(web, "x5", &with("study", json!("1.2.3")))?, 400, "studies")?;
+    refused(&decide(web, "x6", &with("decision", json!("perhaps")))?, 400, "decision")?;
+    refused(&decide(web, "x7", &with("colour", json!("red")))?, 400, "body")?;
+    ensure!(decide(web, "x8", &with("order", json!("none")))?.status == 404, "no such order");
     if verdict == "review" {
-        refused(&decide(&web, "x9", &with("reasons", json!([])))?, 400, "reasons")?;
+        refused(&decide(web, "x9", &with("reasons", json!([])))?, 400, "reasons")?;
     }
     ensure!(
-        web.json("/api/v1/reuse/decisions")?.as_array().is_some_and(Vec::is_empty),
+        web.say("GET", "/api/v1/reuse/decisions", &[], &json!({}))?
+            .json()?
+            .as_array()
+            .is_some_and(Vec::is_empty),
         "nothing was decided"
     );
+    Ok(())
+}
 
+fn decided_once(web: &mut Http, base: &Value) -> Result<()> {
     // The same request twice is one decision; another one about the order has to wait until it is withdrawn.
-    let first = good(&decide(&web, "d1", &base)?, 201)?;
-    ensure!(good(&decide(&web, "d1", &base)?, 201)?["time_ms"] == first["time_ms"], "said twice");
-    refused(&decide(&web, "d1", &with("text", json!("khác")))?, 409, "Idempotency-Key")?;
-    refused(&decide(&web, "d2", &base)?, 409, "order")?;
+    let first = good(&decide(web, "d1", base)?, 201)?;
+    ensure!(good(&decide(web, "d1", base)?, 201)?["time_ms"] == first["time_ms"], "said twice");
+    refused(&decide(web, "d1", &with(base, "text", json!("khác")))?, 409, "Idempotency-Key")?;
+    refused(&decide(web, "d2", base)?, 409, "order")?;
     ensure!(first["decision"] == "reuse" && first["who"]["name"] == DOCTOR.1, "{first}");
     ensure!(first["evidence"]["prior"]["checks"].as_array().is_some_and(|all| !all.is_empty()), "{first}");
     ensure!(first["order_status"] == "reused", "the order is closed by the decision: {first}");
-    let entry = entered(&mut web, "order-1", &["exam_avoided"])?;
+    let entry = entered(web, "order-1", &["exam_avoided"])?;
     ensure!(entry == [("exam_avoided".to_owned(), 452_400, 0)], "{entry:?}");
+    Ok(())
+}
 
+fn handed_over(web: &mut Http) -> Result<()> {
     // The film part counts only when a hand-over tells that no film was made.
     let summary = web.json("/api/v1/ledger/summary?by=month")?;
     ensure!(summary["confirmed"]["total"]["total_vnd"] == 452_400, "{summary}");
@@ -213,7 +245,7 @@ fn a_reused_exam_is_entered_once_and_taken_back_when_it_does_not_hold() -> Resul
     for _ in 0..2 {
         good(&web.say("POST", "/api/v1/deliveries", &headers, &delivery)?, 201)?;
     }
-    entered(&mut web, "order-1", &["exam_avoided", "film_avoided"])?;
+    entered(web, "order-1", &["exam_avoided", "film_avoided"])?;
     let warned = web.json("/api/v1/deliveries?warnings=1")?;
     ensure!(warned[0]["delivery"] == "h1" && warned.as_array().is_some_and(|all| all.len() == 1), "{warned}");
     for (by, key) in [
@@ -237,24 +269,30 @@ fn a_reused_exam_is_entered_once_and_taken_back_when_it_does_not_hold() -> Resul
     let page = web.get_accepting("/reuse/record?decision=d1", "text/html")?;
     let page = String::from_utf8(page.body)?;
     ensure!(page.contains("452.400 VND") && page.contains("97.700 VND") && page.contains("Hạnh"), "{page}");
+    Ok(())
+}
 
+fn reports_change(web: &mut Http, study: &str, events: &mut Vec<&str>) -> Result<()> {
     // A report that is amended flags the decision, one that is cancelled takes the entries back.
-    report(&web, &study, "amended")?;
+    report(web, study, "amended")?;
     let told = web.json("/api/v1/reuse/decisions/d1")?;
     ensure!(told["flagged"] == "report_amended", "{told}");
     let flagged = web.json("/api/v1/reuse/decisions?flagged=report_amended")?;
     ensure!(flagged[0]["decision_id"] == "d1", "{flagged}");
-    report(&web, &study, "cancelled")?;
-    let mut events = vec!["exam_avoided", "film_avoided", "film_reversed", "exam_reversed"];
-    let all = entered(&mut web, "order-1", &events)?;
+    report(web, study, "cancelled")?;
+    events.extend(["exam_avoided", "film_avoided", "film_reversed", "exam_reversed"]);
+    let all = entered(web, "order-1", events)?;
     ensure!(all[2].2 == -97_700 && all[3].1 == -452_400, "{all:?}");
     let summary = web.json("/api/v1/ledger/summary")?;
     ensure!(summary["confirmed"]["total"]["total_vnd"] == 0, "{summary}");
     ensure!(summary["confirmed"]["total"]["reversed_vnd"] == -550_100, "{summary}");
-    report(&web, &study, "final")?;
+    report(web, study, "final")?;
     events.extend(["exam_avoided", "film_avoided"]);
-    entered(&mut web, "order-1", &events)?;
+    entered(web, "order-1", events)?;
+    Ok(())
+}
 
+fn withdrawn(web: &mut Http, events: &mut Vec<&str>) -> Result<()> {
     // A decision that is withdrawn takes them back, and the order is open again.
     let withdrawn = json!({ "decision": "withdrawn" });
     refused(&web.say("PATCH", "/api/v1/reuse/decisions/d1", &[DOCTOR], &withdrawn)?, 400, "why")?;
@@ -263,46 +301,42 @@ fn a_reused_exam_is_entered_once_and_taken_back_when_it_does_not_hold() -> Resul
     ensure!(told["decision"] == "withdrawn" && told["choice"] == "reuse", "{told}");
     ensure!(told["order_status"] == "requested", "{told}");
     events.extend(["film_reversed", "exam_reversed"]);
-    entered(&mut web, "order-1", &events)?;
+    entered(web, "order-1", events)?;
+    Ok(())
+}
 
+fn repeated(web: &Http) -> Result<()> {
     // A repeat needs a reason where a prior was there, and leaves the order open.
-    let told = check(&web, "order-1")?;
+    let told = check(web, "order-1")?;
     let mut repeat = json!({
         "decision": "repeat", "order": "order-1", "verdict": told["decision"]["verdict"], "reasons": ["clinical_change"],
     });
-    let told = good(&decide(&web, "d3", &repeat)?, 201)?;
+    let told = good(&decide(web, "d3", &repeat)?, 201)?;
     ensure!(told["decision"] == "repeat" && told["order_status"] == "requested", "{told}");
     repeat["order"] = json!("order-2");
-    order(&web, "order-2")?;
+    order(web, "order-2")?;
     repeat["reasons"] = json!([]);
-    refused(&decide(&web, "d4", &repeat)?, 400, "reasons")?;
+    refused(&decide(web, "d4", &repeat)?, 400, "reasons")?;
+    Ok(())
+}
 
+fn made_after_all(server: &Server, web: &mut Http) -> Result<()> {
     // An exam that is made although a stored one was to stand in takes the entry back.
-    let told = check(&web, "order-2")?;
+    let told = check(web, "order-2")?;
     let reuse = json!({
         "decision": "reuse_with_second_reading", "order": "order-2", "reasons": ["other"], "text": "đủ",
         "verdict": told["decision"]["priors"][0]["verdict"],
     });
-    good(&decide(&web, "d5", &reuse)?, 201)?;
-    entered(&mut web, "order-2", &["exam_avoided"])?;
-    c_store(&server, &head_ct(5, Some(&today(&web)?)))?;
-    entered(&mut web, "order-2", &["exam_avoided", "exam_reversed"])?;
+    good(&decide(web, "d5", &reuse)?, 201)?;
+    entered(web, "order-2", &["exam_avoided"])?;
+    c_store(server, &head_ct(5, Some(&today(web)?)))?;
+    entered(web, "order-2", &["exam_avoided", "exam_reversed"])?;
     let rows = web.json("/api/v1/ledger/entries?order=order-2")?;
     ensure!(
         rows[1]["reversal"] == "exam_performed" && rows[1]["payers"]["insurance_vnd"] == -361_920,
         "{rows}"
     );
-
-    exported(&mut web)?;
-    let before = kept(&mut web)?;
-    verified(&setup, &before[0], true)?;
-    server.stop()?;
-    verified(&setup, &before[0], false)?;
-    ensure!(setup.run(&["rebuild"])?.status.success(), "rebuild");
-    let server = setup.start()?;
-    let mut web = server.web();
-    ensure!(kept(&mut web)? == before, "what was said is the same after the index was made again");
-    server.stop()
+    Ok(())
 }
 
 /// All that was decided and entered.
