@@ -49,6 +49,9 @@ words! {
     none_found_hint: "Thử ít chữ hơn, bỏ bớt bộ lọc, hoặc tìm theo mã người bệnh.", "Try fewer words, fewer filters, or the patient ID.";
     empty: "Kho chưa có ca chụp nào.", "The archive holds no study yet.";
     empty_hint: "Cho máy chụp gửi ảnh tới:", "Let modalities send to:";
+    reuse_decisions: "Quyết định sử dụng lại kết quả", "Reuse decisions";
+    reports_amended: "{n} quyết định dựa trên phiếu kết quả đã được sửa sau đó", "{n} decisions rely on a report that was amended since";
+    film_billed: "{n} lần trả kết quả thu tiền có phim nhưng không giao phim", "{n} hand-overs were billed with film although none was handed over";
     page: "Trang {n}", "Page {n}";
     newer: "Mới hơn", "Newer";
     older: "Cũ hơn", "Older";

@@ -117,7 +117,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("rustls", &["storage-config", "indexer", "pacs-server"]),
     ("rcgen", &["pacs-server", "tests"]),
     ("csv", &["indexer", "pacs-server"]),
-    ("calamine", &["pacs-server"]),
+    ("calamine", &["pacs-server", "tests"]),
 ];
 
 #[test]

@@ -279,9 +279,12 @@ impl Archive {
     /// Closes an order whose decision says that a stored exam stands in, and opens one again whose decision was
     /// withdrawn: once for each decision, so that what its source says afterwards stays.
     pub(super) fn close_or_reopen(&self, order: &str, decisions: &[Stated]) -> Result<(), StateError> {
+        let in_force = |stated: &Stated| matches!(&stated.statement.state, State::ReuseDecision(decision) if decision.reuses());
+        let any_in_force = decisions.iter().any(in_force);
         for stated in decisions {
             let State::ReuseDecision(decision) = &stated.statement.state else { continue };
-            if !decision.choice.reuses() {
+            // One that was withdrawn opens nothing that another one closed.
+            if !decision.choice.reuses() || (decision.withdrawn && any_in_force) {
                 continue;
             }
             let key = &stated.statement.subject.key;
@@ -293,7 +296,7 @@ impl Archive {
                 }
                 true => continue,
             };
-            let (status, _) = (self.ordered(order)?.0.status, ());
+            let status = self.ordered(order)?.0.status;
             if !from(status) || (!decision.withdrawn && !open(status)) {
                 continue;
             }

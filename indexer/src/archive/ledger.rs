@@ -305,9 +305,14 @@ fn performed(answer: &ReuseAnswer, decision: &Decision, within_days: i64) -> Opt
         prior.confirmed && prior.performed.is_some_and(|on| (0..=within_days).contains(&on.days_since(day)))
     };
     answer.decision.priors.iter().filter(in_time).find_map(|prior| {
-        let covers =
-            prior.checks.iter().any(|it| it.name == CheckName::Coverage && it.outcome == Outcome::Pass);
-        let own = prior.studies.iter().filter(new).find(|_| covers);
+        let coverage = prior.checks.iter().find(|check| check.name == CheckName::Coverage);
+        let covers = |study: &&String| match coverage.map(|check| check.outcome) {
+            Some(Outcome::Pass) => true,
+            Some(Outcome::Fail) => false,
+            // It covers as well as the one that was decided on.
+            _ => same(study),
+        };
+        let own = prior.studies.iter().filter(new).find(covers);
         own.or_else(|| prior.same_visit.iter().filter(new).find(same)).cloned()
     })
 }

@@ -5,7 +5,9 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use storage_config::ContentHash;
-use storage_config::pack::{Kind, PackError, PackName, PackReader, Scanned, Verify, scan};
+use storage_config::pack::{
+    FILE_HEADER_LENGTH, Kind, PackError, PackName, PackReader, Scanned, Verify, scan,
+};
 
 use super::{Archive, ReadError};
 use crate::ledger::chain::{Break, Head, verify};
@@ -56,10 +58,9 @@ impl Archive {
         let mut found = Found::default();
         for row in shared.db.packs()? {
             let Ok(name) = row.name.parse::<PackName>() else { continue };
-            // What is behind the mark was never acknowledged.
-            let mark = if row.sealed { u64::MAX } else { row.checkpoint };
             found.packs += 1;
-            if let Err(error) = self.look_through(&name, mark, &mut found) {
+            // What is behind the mark was never acknowledged.
+            if let Err(error) = self.look_through(&name, row.checkpoint, &mut found) {
                 found.further.push(format!("pack {} cannot be read: {error}", row.id.0));
             }
         }
@@ -85,8 +86,7 @@ impl Archive {
     fn look_through(&self, name: &PackName, mark: u64, found: &mut Found) -> Result<(), PackError> {
         let path = self.shared.options.packs_dir.join(name.file_name());
         let reader = PackReader::open_lenient(&self.shared.options.disk, Path::new(&path))?;
-        let sealed = if mark == u64::MAX { reader.seal_index()? } else { None };
-        if let Some(index) = sealed {
+        if let Some(index) = reader.seal_index()? {
             let ledger = index.ledger;
             if ledger.count > 0 {
                 let head = ContentHash(ledger.head);
@@ -97,13 +97,14 @@ impl Archive {
             }
             return Ok(());
         }
-        let from = storage_config::pack::FILE_HEADER_LENGTH;
-        for scanned in scan(&reader, from, Verify::Headers) {
+        let mut end = FILE_HEADER_LENGTH;
+        let mut records = scan(&reader, end, Verify::Headers);
+        // Behind the mark somebody may be writing.
+        while end < mark {
+            let Some(scanned) = records.next() else { break };
             if let Scanned::Record(record) = scanned? {
-                if record.end() > mark {
-                    break;
-                }
-                if record.kind == Kind::Statement {
+                end = record.end();
+                if record.kind == Kind::Statement && end <= mark {
                     take(&reader, &record, found);
                 }
             }

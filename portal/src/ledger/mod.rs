@@ -124,7 +124,7 @@ async fn summary(State(portal): State<Portal>, asked: Asked) -> Result<Json<Valu
             _ => key.to_owned(),
         };
         let rows: Vec<Value> = sums.iter().map(|sum| confirmed(sum, Some(name(&sum.key)))).collect();
-        let total = sums.iter().fold(LedgerSum::default(), |all, sum| added(all, sum));
+        let total = sums.iter().fold(LedgerSum::default(), added);
         // The film part of exams that count, for which no hand-over tells yet that no film was made.
         let expected = (total.offered_film_vnd - total.film_vnd).max(0);
         Ok::<Value, Problem>(json!({

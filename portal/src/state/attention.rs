@@ -101,6 +101,24 @@ pub(super) fn damage(out: &mut Html, language: Language, seen: &Seen) {
     ));
 }
 
+/// Decisions to reuse whose report was amended since, and hand-overs that were billed with film.
+pub(super) fn reuse(out: &mut Html, language: Language, seen: &Seen) {
+    let (words, counts) = (language.words(), seen.reuse);
+    if counts.report_amended + counts.film_billed_without_film == 0 {
+        return;
+    }
+    out.put(format_args!("<section class=\"attention\" id=\"reuse\"><h2>{}</h2><ul>", words.reuse_decisions));
+    for (n, text, address) in [
+        (counts.report_amended, words.reports_amended, "/api/v1/reuse/decisions?flagged=report_amended"),
+        (counts.film_billed_without_film, words.film_billed, "/api/v1/deliveries?warnings=1"),
+    ] {
+        if n > 0 {
+            out.put(format_args!("<li><a href=\"{address}\">{}</a></li>", with(text, count(language, n))));
+        }
+    }
+    out.put(format_args!("</ul></section>"));
+}
+
 /// Records that do not show.
 pub(super) fn unindexable(out: &mut Html, language: Language, seen: &Seen) {
     let words = language.words();

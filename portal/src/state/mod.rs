@@ -43,10 +43,18 @@ struct Seen {
     conflicts: Vec<Conflict>,
     unindexable: Vec<Unindexable>,
     damage: Damage,
+    reuse: ReuseCounts,
     doors: Doors,
     facilities: Vec<String>,
     /// The last backup; none where nobody keeps notes of them.
     backup: Option<Option<BackupNote>>,
+}
+
+/// What of reuse decisions needs a look.
+#[derive(Debug, Clone, Copy, Default)]
+struct ReuseCounts {
+    report_amended: u64,
+    film_billed_without_film: u64,
 }
 
 /// The disk of the packs.
@@ -107,6 +115,10 @@ impl Seen {
             room: Room::look(site, now_ms),
             peers,
             unknown,
+            reuse: ReuseCounts {
+                report_amended: db.decisions_with_changed_report()?,
+                film_billed_without_film: db.film_billed_without_film()?,
+            },
             damage: Damage { copies, unindexable, records, missing_packs: missing_packs(archive, site)? },
             doors,
             facilities,
@@ -185,6 +197,8 @@ pub(crate) async fn told(State(portal): State<Portal>) -> Result<Json<Value>, Pr
         "conflicts": t.conflicts, "identity_conflicts": t.identity_conflicts, "unindexable": t.unindexable,
         "withdrawn": t.withdrawn, "sent_after_rejection": t.sent_after_rejection,
         "damaged_copies": t.damaged_copies, "damaged_records": t.damaged_records, "missing_packs": seen.damage.missing_packs,
+        "decisions_with_amended_report": seen.reuse.report_amended,
+        "film_billed_without_film": seen.reuse.film_billed_without_film,
         "unknown_machines": seen.unknown.len(), "silent_machines": seen.silent(),
         "last_backup_ms": seen.backup.as_ref().and_then(|last| Some(last.as_ref()?.at_ms)),
         "disk_free_bytes": room.map(|room| room.space.available),

@@ -1,7 +1,7 @@
 //! The state page as HTML: what needs a look stands first.
 
 use super::Seen;
-use super::attention::{clocks, conflicts, damage, unindexable};
+use super::attention::{clocks, conflicts, damage, reuse, unindexable};
 use super::machines::{machines, unknown};
 use crate::Portal;
 use crate::calendar::{ago, moment};
@@ -35,6 +35,7 @@ pub(super) fn page(portal: &Portal, language: Language, seen: &Seen, refused: bo
     conflicts(&mut out, language, seen);
     damage(&mut out, language, seen);
     unindexable(&mut out, language, seen);
+    reuse(&mut out, language, seen);
     out
 }
 

@@ -217,14 +217,11 @@ pub(in crate::db) fn sums(
 
 /// What was entered of an order.
 pub(in crate::db) fn posted(entries: &[Stated]) -> Vec<Posted> {
-    let entries = entries.iter().filter_map(|stated| match &stated.statement.state {
-        crate::statement::State::LedgerEntry(entry) => Some(entry),
+    let one = |stated: &Stated| match &stated.statement.state {
+        crate::statement::State::LedgerEntry(entry) => {
+            Some(Posted { event: entry.event, round: entry.round, decision: entry.decision.clone() })
+        }
         _ => None,
-    });
-    let one = |entry: &Box<LedgerEntry>| Posted {
-        event: entry.event,
-        round: entry.round,
-        decision: entry.decision.clone(),
     };
-    entries.map(one).collect()
+    entries.iter().filter_map(one).collect()
 }
