@@ -75,9 +75,14 @@ const report = (archive, study, more = {}) => say(archive, 'POST', '/api/v1/repo
   signed_at: new Date(Date.now() - DAY_MS).toISOString(), signature: 'declared', ...more,
 });
 
-/** What the check says of an order once it names the study as `holds` wants it. */
-const checked = (archive, id, holds) => until('the answer of the check',
-  () => say(archive, 'POST', '/api/v1/reuse/check', { order: id }), answer => holds(answer.decision));
+/** What the check says of an order once its pictures were examined, verified and coded. */
+const checked = (archive, id, study) => until('the answer of the check',
+  () => say(archive, 'POST', '/api/v1/reuse/check', { order: id }), answer => answer.studies
+    .some(seen => seen.study === study && seen.examined_at && seen.verified_at && seen.codes?.length));
+
+/** A person says what the study is. */
+const coded = (archive, study) =>
+  say(archive, 'POST', `/api/v1/studies/${study}/codes`, { techniques: ['18.149'], service_code: HEAD_CT.code });
 
 async function withSite(test) {
   const folder = fs.mkdtempSync('/tmp/site-');
@@ -124,9 +129,9 @@ export const tests = [
       const study = send(archive, 'huyen1', 9);
       await report(archive, study);
       const id = await order(archive);
-      await checked(archive, id, decision => decision.priors[0]?.studies[0] === study
-        && !decision.priors[0].reasons.some(reason => reason.check === 'coverage'));
-      const { page, log } = await look(context, archive, id, 'offered');
+      await checked(archive, id, study);
+      await coded(archive, study);
+      const { page, log, shot } = await look(context, archive, id, 'offered');
       const text = await page.locator('.prior').innerText();
       for (const told of [/9 ngày trước/, /sọ não/i, /00002/, /xuất huyết/, /Lê Thị Hạnh/, /Đã duyệt/, /ĐẶNG THỊ DUNG/]) {
         assert.match(text, told);
@@ -134,7 +139,46 @@ export const tests = [
       const [viewer] = await Promise.all([page.waitForEvent('popup'), page.keyboard.press('1')]);
       await untilPictures(viewer, lit(0.05), 'the prior');
       await viewer.close();
+
+      // Two clicks, and a reason where the archive warns.
+      await page.keyboard.press('2');
+      await page.locator('#reuse').waitFor();
+      await shot('reuse-decide');
+      await page.locator('#who-reuse').fill(DOCTOR);
+      if (await page.locator('#reuse input[value=other]').count()) {
+        await page.locator('#reuse input[value=other]').check();
+        await page.locator('#reuse input[name=text]').fill('Đã xem hình và kết quả');
+      }
+      await page.locator('#reuse button').click();
+      await page.getByText('Đã dùng lại kết quả trước').waitFor();
+      await shot('reuse-decided');
+      assert.equal((await (await fetch(`${archive.base}/api/v1/orders/${id}`)).json()).status, 'reused');
+      await page.goto(`${archive.base}/ledger`);
+      await until('the entry', async () => {
+        await page.reload();
+        return page.locator('main').innerText();
+      }, text => /Tránh chụp lại/.test(text));
+      await shot('ledger');
+      const ledger = await page.locator('main').innerText();
+      assert.match(ledger, /[1-9][\d.]* đ/, 'an amount');
+      assert.ok(await page.locator('svg rect.counts').count() > 0, 'charts');
+      await page.setViewportSize(PHONE);
+      await shot('ledger-phone');
+      assert.ok((await overhang(page)) <= 0);
       clean(log);
+
+      // The decision is taken back: the entry is reversed, the order is open again.
+      await page.goto(`${archive.base}/reuse?order=${id}#withdraw`);
+      await page.locator('#who-withdraw').fill(DOCTOR);
+      await page.locator('#withdraw-why').fill('Nhầm chỉ định');
+      await page.locator('#withdraw button').click();
+      await page.waitForURL(address => !address.hash);
+      assert.equal(await page.getByText('Đã dùng lại kết quả trước').count(), 0);
+      await page.goto(`${archive.base}/ledger`);
+      await until('the reversal', async () => {
+        await page.reload();
+        return page.locator('main').innerText();
+      }, text => /Đảo: đã chụp lại/.test(text));
     }),
   },
   {
@@ -142,8 +186,7 @@ export const tests = [
     test: context => withSite(async archive => {
       const study = send(archive, 'huyen2', 500);
       const id = await order(archive);
-      await checked(archive, id, decision => decision.priors[0]?.studies[0] === study
-        && !decision.priors[0].reasons.some(reason => reason.check === 'coverage'));
+      await checked(archive, id, study);
       const { page, log } = await look(context, archive, id, 'old-without-report');
       assert.match(await page.locator('.prior .badge').first().innerText(), /Cần bác sĩ xem xét|Không đủ điều kiện/);
       await page.locator('.all > summary').click();

@@ -253,7 +253,8 @@ impl Archive {
 
     fn lines(&self, order: &Order, facility: &str, day: Date) -> Vec<LedgerLine> {
         let built_in;
-        let catalogue = match self.catalogue() {
+        let in_force = self.catalogue();
+        let catalogue: &Catalogue = match &in_force {
             Some(catalogue) => catalogue,
             None => {
                 built_in = Catalogue::built_in();
