@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use crate::Portal;
 
 /// What all parts share stands first.
-const PARTS: [&str; 9] = [
+const PARTS: [&str; 11] = [
     include_str!("../data/openapi/base.json"),
     include_str!("../data/openapi/operation.json"),
     include_str!("../data/openapi/log.json"),
@@ -21,6 +21,8 @@ const PARTS: [&str; 9] = [
     include_str!("../data/openapi/orders.json"),
     include_str!("../data/openapi/reports.json"),
     include_str!("../data/openapi/reuse.json"),
+    include_str!("../data/openapi/decisions.json"),
+    include_str!("../data/openapi/ledger.json"),
     include_str!("../data/openapi/imports.json"),
 ];
 

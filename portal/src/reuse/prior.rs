@@ -325,10 +325,10 @@ fn buttons(out: &mut Html, making: &Making<'_>, listed: &Listed) {
     }
     out.put(format_args!("</div>"));
     if collides(making, listed) {
-        out.put(format_args!("<p><a href=\"/collisions\">{}</a></p>", words.collisions));
+        out.put(format_args!("<p class=\"further warn\">{}</p>", words.collisions));
     } else if !listed.confirmed {
         out.put(format_args!(
-            "<p><a class=\"button plain small\" data-key=\"5\" href=\"#person\">{}</a></p>",
+            "<p class=\"further\"><a class=\"button plain small\" data-key=\"5\" href=\"#person\">{}</a></p>",
             words.confirm_person
         ));
     }

@@ -65,7 +65,7 @@ crate::words::words! {
     other_person: "Không phải cùng người", "Not the same person";
     may_not_confirm: "Cần bác sĩ chẩn đoán hình ảnh hoặc quản trị kho ảnh xác nhận đúng người bệnh.", "A radiologist or an administrator of the archive has to confirm the person.";
     cannot_confirm: "Người bệnh của chỉ định chưa có ca nào trong kho nên chưa thể liên kết tại đây.", "The patient of the order has no study here yet and cannot be linked here.";
-    collisions: "Xem nghi nhầm / trùng", "See collisions";
+    collisions: "Cần giải quyết nghi nhầm người bệnh trước khi dùng lại.", "The collision has to be resolved before anything is reused.";
     not_applicable: "Không áp dụng cho chỉ định này; các lần chụp trước để so sánh.", "The question does not arise for this order; priors are listed for comparison.";
     follow_up: "theo dõi", "follow-up";
     post_procedure: "kiểm tra sau can thiệp/phẫu thuật", "control after a procedure";

@@ -12,6 +12,7 @@ pub(crate) fn ways(page: &mut Html, language: Language, here: Place, who: &Who) 
     let words = words(language);
     let all = [
         (Place::Accounts, "/accounts", words.accounts, Action::ManageAccounts),
+        (Place::Ledger, "/ledger", words.ledger, Action::SeeLedger),
         (Place::Log, "/log", words.log, Action::SeeLog),
     ];
     for (place, address, name, action) in all {

@@ -30,6 +30,7 @@ crate::words::words! {
     long: "Mật khẩu quá dài.", "The password is too long.";
     weak: "Mật khẩu quá dễ đoán: lặp lại vài ký tự hoặc chứa tên tài khoản.", "The password is guessed too easily: it repeats a few characters or holds the account's name.";
 
+    ledger: "Sổ ghi nhận", "Ledger";
     accounts: "Tài khoản người dùng", "Accounts";
     person: "Họ tên", "Name of the person";
     roles: "Vai trò", "Roles";

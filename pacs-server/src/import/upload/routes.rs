@@ -58,8 +58,8 @@ enum Refused {
     Ended,
     /// Not now: why.
     Later(String),
-    /// The request is wrong.
-    Wrong(String),
+    /// The request is wrong: which part of it, and why.
+    Wrong(&'static str, String),
     /// The file did not come to its end.
     Broken,
     Failed,
@@ -67,6 +67,11 @@ enum Refused {
 
 impl IntoResponse for Refused {
     fn into_response(self) -> Response {
+        let field = match &self {
+            Refused::Wrong(field, _) => Some(*field),
+            Refused::Broken => Some("body"),
+            _ => None,
+        };
         let (status, title) = match self {
             Refused::Unknown => (
                 StatusCode::NOT_FOUND,
@@ -76,11 +81,11 @@ impl IntoResponse for Refused {
             ),
             Refused::Ended => (StatusCode::CONFLICT, "this import has ended; begin another one".to_owned()),
             Refused::Later(why) => (StatusCode::SERVICE_UNAVAILABLE, why),
-            Refused::Wrong(why) => (StatusCode::BAD_REQUEST, why),
+            Refused::Wrong(_, why) => (StatusCode::BAD_REQUEST, why),
             Refused::Broken => (StatusCode::BAD_REQUEST, "the file did not come to its end; send it again".to_owned()),
             Refused::Failed => (StatusCode::INTERNAL_SERVER_ERROR, "the server's log says why".to_owned()),
         };
-        let body = json!({ "title": title, "status": status.as_u16() }).to_string();
+        let body = json!({ "title": title, "status": status.as_u16(), "field": field }).to_string();
         let mut headers = HeaderMap::new();
         headers.insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/problem+json"));
         if status == StatusCode::SERVICE_UNAVAILABLE {
@@ -108,7 +113,11 @@ async fn begin(
     let own = who.map(|Extension(who)| who.facility()).filter(|own| *own != FacilityId(0));
     let given = |text: Option<String>| text.map(|t| t.trim().to_owned()).filter(|t| !t.is_empty());
     let job = job(given(wanted.facility), given(wanted.issuer), given(wanted.source));
-    job.check_labels().map_err(|error| Refused::Wrong(error.to_string()))?;
+    job.check_labels().map_err(|error| {
+        let why = error.to_string();
+        let field = ["facility", "issuer", "source"].into_iter().find(|field| why.contains(field));
+        Refused::Wrong(field.unwrap_or("body"), why)
+    })?;
     let session = tokio::task::spawn_blocking(move || {
         let facility = match &job.facility {
             None => own.unwrap_or(FacilityId(0)),
@@ -119,9 +128,9 @@ async fn begin(
                 })?;
                 let known = codes.iter().rfind(|known| known.code == *code);
                 let known = known.map(|known| known.facility);
-                let known = known.ok_or_else(|| Refused::Wrong("no such facility".to_owned()))?;
+                let known = known.ok_or_else(|| Refused::Wrong("facility", "no such facility".to_owned()))?;
                 if own.is_some_and(|own| own != known) {
-                    return Err(Refused::Wrong("the token acts for another facility".to_owned()));
+                    return Err(Refused::Wrong("facility", "the token acts for another facility".to_owned()));
                 }
                 known
             }
@@ -264,7 +273,10 @@ fn keep_zip(
     mut incoming: Incoming,
 ) -> Result<(StatusCode, Told), Refused> {
     if session.zips() >= ZIPS {
-        return Err(Refused::Wrong(format!("an import takes {ZIPS} zip archives; begin another one")));
+        return Err(Refused::Wrong(
+            "body",
+            format!("an import takes {ZIPS} zip archives; begin another one"),
+        ));
     }
     let turn = shared.zips.clone().try_acquire_owned();
     let turn = turn.map_err(|_| Refused::Later("other zip archives are being read".to_owned()))?;
