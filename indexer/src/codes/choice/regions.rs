@@ -49,6 +49,8 @@ pub(crate) fn resolve(
     };
     let mut regions = if !text.is_empty() {
         let agreed = agrees(&text, &images) || agrees(&text, &body);
+        let shown: BTreeSet<Concept> = images.union(&body).copied().collect();
+        let text = without_accidents(evidence, vocabulary, &text, &shown);
         Regions { found: closer(vocabulary, &text, &images, &|_| true), level: Level::Text, agreed }
     } else if !images.is_empty() {
         apart(vocabulary, ("series", &series), ("protocol", &protocol))?;
@@ -62,6 +64,32 @@ pub(crate) fn resolve(
     regions.found = closer(vocabulary, &regions.found, &body, coarse);
     regions.found = narrowest(vocabulary, &regions.found);
     Ok(regions)
+}
+
+/// Words of so few letters may be another word without its accents.
+const SHORT_WORD_LETTERS: usize = 4;
+
+/// The regions of a text without those that are likely another word: a single short word, in a text that lists
+/// nothing, for a part of the body that no other field shows, while another region of the text is shown.
+fn without_accidents(
+    evidence: &Evidence,
+    vocabulary: &Vocabulary,
+    text: &BTreeSet<Concept>,
+    shown: &BTreeSet<Concept>,
+) -> BTreeSet<Concept> {
+    let alone = |region: &Concept| BTreeSet::from([*region]);
+    let confirmed = |region: &Concept| !shown.is_empty() && !is_apart(vocabulary, &alone(region), shown);
+    let placed = |region: &&Concept| vocabulary.info(region).is_some_and(|info| !info.zones.contains("*"));
+    if evidence.lists || !text.iter().filter(placed).any(confirmed) {
+        return text.clone();
+    }
+    let short = |region: &Concept| {
+        let words =
+            [&evidence.order, &evidence.study].into_iter().filter_map(|field| field.found.get(region));
+        let mut words = words.map(|found| found.words.as_str()).peekable();
+        words.peek().is_some() && words.all(|word| !word.contains(' ') && word.len() <= SHORT_WORD_LETTERS)
+    };
+    text.iter().filter(|region| confirmed(region) || !short(region)).copied().collect()
 }
 
 /// `regions`, of which those that `may` are replaced by what `others` has within them.

@@ -31,6 +31,9 @@ const INTERVENTIONS: [&str; 9] = [
     "cement",
 ];
 
+/// Regions with several examinations: where one of them stands beside another region, one examination is not known.
+const PARTS_NOT_TOLD: [&str; 3] = ["spine", "upper_limb", "lower_limb"];
+
 /// What is known of one study while it is mapped.
 pub(super) struct Case<'a> {
     pub(super) facts: &'a StudyFacts,
@@ -115,8 +118,17 @@ impl Case<'_> {
         let coarse = |region: &str| !self.rules.table.knows(self.imaging, region);
         let mut regions =
             regions::resolve(&self.evidence, &self.rules.vocabulary, &coarse).map_err(conflict)?;
+        if let Some(open) =
+            PARTS_NOT_TOLD.iter().find(|of| regions.found.len() > 1 && regions.found.contains(*of))
+        {
+            return Err(Line { about: "region", what: format!("which part of {open} is not told") });
+        }
         let mut tags = self.evidence.exams(&self.rules.vocabulary);
-        tags.extend(self.evidence.projections(&self.rules.vocabulary));
+        tags.extend(self.evidence.projections(
+            &self.rules.vocabulary,
+            self.facts.images,
+            regions.found.len(),
+        ));
         tags.insert(if self.contrast.told == Some(true) { "with" } else { "without" });
         if let Some(trimester) = self.trimester() {
             tags.insert(trimester);
@@ -128,6 +140,14 @@ impl Case<'_> {
         if !chosen.names.is_empty() && (regions.found.is_empty() || chosen.whole && without_region()) {
             // Ways of examining that need no region come from texts only.
             regions.level = Level::Text;
+        }
+        if self.imaging == Imaging::Ct {
+            let series = self.evidence.only_in_series(&self.rules.vocabulary);
+            let with_series = self.chosen(&regions, &tags.union(&series).copied().collect());
+            if !chosen.names.is_empty() && with_series.names != chosen.names {
+                let what = format!("series show {}, which was not ordered", list(&series));
+                return Err(Line { about: "conflict", what });
+            }
         }
         let plain =
             self.rules.table.choose(self.imaging, &regions.found, &BTreeSet::new(), &self.rules.vocabulary);
