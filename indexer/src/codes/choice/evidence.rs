@@ -8,6 +8,7 @@ use super::reason;
 
 use crate::codes::facts::{Imaging, StudyFacts};
 use crate::codes::reading::{Concept, Kind, Reading, Vocabulary};
+use crate::dataset::fold::fold;
 
 /// Series of one study that are read.
 const SERIES_READ: usize = 256;
@@ -197,10 +198,22 @@ impl Evidence {
     }
 }
 
-/// Whether a text may name several examinations side by side.
+/// Whether a text may name several examinations side by side. A hyphen or slash within short words (`X-quang`, `T-N`,
+/// `AP/LAT`) joins none.
 fn is_list(text: &str) -> bool {
-    let joins = |word: &str| {
-        matches!(word.to_lowercase().as_str(), "và" | "va" | "and" | "với" | "voi" | "kèm" | "kem")
+    const JOINED_WORD_LETTERS: usize = 3;
+    let joins = |word: &str| matches!(fold(word).as_str(), "VA" | "AND" | "VOI" | "KEM");
+    let letters = |part: &str, last: bool| {
+        let part = part.chars().map(|letter| letter.is_alphanumeric());
+        let run: Vec<bool> = if last { part.rev().collect() } else { part.collect() };
+        run.into_iter().take_while(|letter| *letter).count()
     };
-    text.contains([',', '+', ';', '&', '/', '-', '|']) || text.split_whitespace().any(joins)
+    let splits = |(at, _): (usize, &str)| {
+        let (before, after) = (&text[..at], &text[at + 1..]);
+        let (before, after) = (letters(before, true), letters(after, false));
+        before == 0 || after == 0 || before.min(after) >= JOINED_WORD_LETTERS
+    };
+    text.contains([',', '+', ';', '&', '|'])
+        || text.split_whitespace().any(joins)
+        || text.match_indices(['-', '/']).any(splits)
 }

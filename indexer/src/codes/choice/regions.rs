@@ -18,6 +18,10 @@ pub(crate) struct Regions {
     pub(crate) level: Level,
     /// Whether another field says the same.
     pub(crate) agreed: bool,
+    /// Regions that different words of a text name which lists nothing, and that series do not show each.
+    pub(crate) unlisted: bool,
+    /// One short word alone names the region, and the body part is another: it may be another word without accents.
+    pub(crate) accidental: bool,
 }
 
 /// Two fields that cannot both be right.
@@ -51,15 +55,21 @@ pub(crate) fn resolve(
         let agreed = agrees(&text, &images) || agrees(&text, &body);
         let shown: BTreeSet<Concept> = images.union(&body).copied().collect();
         let text = without_accidents(evidence, vocabulary, &text, &shown);
-        Regions { found: closer(vocabulary, &text, &images, &|_| true), level: Level::Text, agreed }
+        Regions {
+            found: closer(vocabulary, &text, &images, &|_| true),
+            level: Level::Text,
+            agreed,
+            unlisted: !evidence.lists && !shows_each(evidence, vocabulary, &text, &images),
+            accidental: !agreed && !body.is_empty() && is_one_short_word(evidence, vocabulary, &text),
+        }
     } else if !images.is_empty() {
         apart(vocabulary, ("series", &series), ("protocol", &protocol))?;
         let agreed = agrees(&images, &body);
-        Regions { found: images, level: Level::Series, agreed }
+        Regions { found: images, level: Level::Series, agreed, ..Regions::default() }
     } else {
         let found: BTreeSet<Concept> =
             body.iter().filter(|region| !TOO_COARSE_ALONE.contains(region)).copied().collect();
-        Regions { found, level: Level::BodyPart, agreed: false }
+        Regions { found, level: Level::BodyPart, ..Regions::default() }
     };
     regions.found = closer(vocabulary, &regions.found, &body, coarse);
     regions.found = narrowest(vocabulary, &regions.found);
@@ -83,13 +93,42 @@ fn without_accidents(
     if evidence.lists || !text.iter().filter(placed).any(confirmed) {
         return text.clone();
     }
-    let short = |region: &Concept| {
-        let words =
-            [&evidence.order, &evidence.study].into_iter().filter_map(|field| field.found.get(region));
-        let mut words = words.map(|found| found.words.as_str()).peekable();
-        words.peek().is_some() && words.all(|word| !word.contains(' ') && word.len() <= SHORT_WORD_LETTERS)
+    text.iter().filter(|region| confirmed(region) || !is_short(evidence, region)).copied().collect()
+}
+
+/// The words by which order and study text name a region.
+fn words_of<'a>(evidence: &'a Evidence, region: &str) -> impl Iterator<Item = &'a str> {
+    let found = [evidence.order.found.get(region), evidence.study.found.get(region)];
+    found.into_iter().flatten().map(|found| found.words.as_str())
+}
+
+fn is_short(evidence: &Evidence, region: &str) -> bool {
+    let mut words = words_of(evidence, region).peekable();
+    words.peek().is_some() && words.all(|word| !word.contains(' ') && word.len() <= SHORT_WORD_LETTERS)
+}
+
+/// Whether one short word is all that names a region, with no side or projection beside it.
+fn is_one_short_word(evidence: &Evidence, vocabulary: &Vocabulary, text: &BTreeSet<Concept>) -> bool {
+    let beside = [&evidence.order, &evidence.study].into_iter().any(|field| {
+        field.of_kind(vocabulary, Kind::Side).chain(field.of_kind(vocabulary, Kind::View)).next().is_some()
+    });
+    !beside && text.len() == 1 && text.iter().all(|region| is_short(evidence, region))
+}
+
+/// Whether the regions of a text are those of one phrase, or the series show each of them.
+fn shows_each(
+    evidence: &Evidence,
+    vocabulary: &Vocabulary,
+    text: &BTreeSet<Concept>,
+    images: &BTreeSet<Concept>,
+) -> bool {
+    let text = narrowest(vocabulary, text);
+    let phrases: BTreeSet<&str> =
+        text.iter().filter_map(|region| words_of(evidence, region).next()).collect();
+    let same = |one: &Concept, other: &Concept| {
+        one == other || vocabulary.is_within(one, other) || vocabulary.is_within(other, one)
     };
-    text.iter().filter(|region| confirmed(region) || !short(region)).copied().collect()
+    phrases.len() < 2 || text.iter().all(|region| images.iter().any(|image| same(region, image)))
 }
 
 /// `regions`, of which those that `may` are replaced by what `others` has within them.

@@ -167,6 +167,14 @@ impl Case<'_> {
         if regions.level == Level::BodyPart && !self.body_part_is_enough(&regions, &tags) {
             return Err(Line { about: "region", what: "the body part alone does not say enough".to_owned() });
         }
+        if regions.accidental {
+            let what = format!("one short word says {}, the body part another", list(&regions.found));
+            return Err(Line { about: "region", what });
+        }
+        if regions.unlisted && chosen.regions.len() > 1 && chosen.names.len() > 1 {
+            let what = format!("the text does not list {}", list(&regions.found));
+            return Err(Line { about: "region", what });
+        }
         self.techniques_of(&chosen, &regions, &tags, named)
     }
 
