@@ -19,7 +19,14 @@ fn answer(facts: &StudyFacts) -> (String, &'static str, Option<&'static str>) {
 
 /// Headers of our own sets whose text is whole: damaged text has no other spelling.
 fn headers() -> Vec<StudyFacts> {
-    let sets = ["headers", "headers-blind-6", "headers-blind-7", "headers-blind-8", "headers-blind-9"];
+    let sets = [
+        "headers",
+        "headers-blind-6",
+        "headers-blind-7",
+        "headers-blind-8",
+        "headers-blind-9",
+        "headers-blind-10",
+    ];
     sets.iter().flat_map(|set| whole_headers(set)).collect()
 }
 

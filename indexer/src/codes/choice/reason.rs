@@ -10,7 +10,7 @@ use crate::codes::reading::{Concept, Kind, Reading, Vocabulary};
 use crate::dataset::fold::fold;
 
 /// Words after which a reason stands, folded.
-const REASON_BEGINS: [&[&str]; 12] = [
+const REASON_BEGINS: [&[&str]; 21] = [
     &["TD"],
     &["THEO", "DOI"],
     &["NGHI"],
@@ -23,6 +23,15 @@ const REASON_BEGINS: [&[&str]; 12] = [
     &["RULE", "OUT"],
     &["DI", "CAN"],
     &["POST", "OP"],
+    &["K"],
+    &["U"],
+    &["UNG", "THU"],
+    &["VIEM"],
+    &["SOI"],
+    &["BN"],
+    &["KHOA"],
+    &["BV"],
+    &["TS"],
 ];
 
 /// What `text` says, without regions that only its reason names and that are no part of those before.

@@ -72,7 +72,11 @@ pub(crate) fn resolve(
         Regions { found, level: Level::BodyPart, ..Regions::default() }
     };
     regions.found = closer(vocabulary, &regions.found, &body, coarse);
-    regions.found = narrowest(vocabulary, &regions.found);
+    // What has no examination of its own here says no more than the region around it.
+    let own: BTreeSet<Concept> = regions.found.iter().filter(|region| !coarse(region)).copied().collect();
+    let own = narrowest(vocabulary, &own);
+    let others = regions.found.iter().filter(|region| coarse(region) && !around(vocabulary, region, &own));
+    regions.found = narrowest(vocabulary, &own.iter().chain(others).copied().collect());
     Ok(regions)
 }
 
@@ -152,6 +156,11 @@ fn closer(
 fn narrowest(vocabulary: &Vocabulary, regions: &BTreeSet<Concept>) -> BTreeSet<Concept> {
     let has_closer = |region: &Concept| regions.iter().any(|other| vocabulary.is_within(other, region));
     regions.iter().filter(|region| !has_closer(region)).copied().collect()
+}
+
+/// Whether one of `regions` lies around `region` or within it.
+fn around(vocabulary: &Vocabulary, region: &str, regions: &BTreeSet<Concept>) -> bool {
+    regions.iter().any(|other| vocabulary.is_within(region, other) || vocabulary.is_within(other, region))
 }
 
 fn apart(

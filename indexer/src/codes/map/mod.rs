@@ -4,6 +4,7 @@
 //! protocol names, projections and agent, body part. What contradicts itself waits for a person.
 
 mod ordered;
+mod ways;
 
 use std::collections::BTreeSet;
 
@@ -141,14 +142,6 @@ impl Case<'_> {
             // Ways of examining that need no region come from texts only.
             regions.level = Level::Text;
         }
-        if self.imaging == Imaging::Ct {
-            let series = self.evidence.only_in_series(&self.rules.vocabulary);
-            let with_series = self.chosen(&regions, &tags.union(&series).copied().collect());
-            if !chosen.names.is_empty() && with_series.names != chosen.names {
-                let what = format!("series show {}, which was not ordered", list(&series));
-                return Err(Line { about: "conflict", what });
-            }
-        }
         let plain =
             self.rules.table.choose(self.imaging, &regions.found, &BTreeSet::new(), &self.rules.vocabulary);
         // A name that stands for the same regions without what else the text says is no closer one.
@@ -166,6 +159,9 @@ impl Case<'_> {
         }
         if regions.level == Level::BodyPart && !self.body_part_is_enough(&regions, &tags) {
             return Err(Line { about: "region", what: "the body part alone does not say enough".to_owned() });
+        }
+        if let Some(line) = self.not_in_the_name(&chosen, &regions, &tags) {
+            return Err(line);
         }
         if regions.accidental {
             let what = format!("one short word says {}, the body part another", list(&regions.found));
