@@ -26,6 +26,7 @@ fn headers() -> Vec<StudyFacts> {
         "headers-blind-8",
         "headers-blind-9",
         "headers-blind-10",
+        "headers-blind-11",
     ];
     sets.iter().flat_map(|set| whole_headers(set)).collect()
 }

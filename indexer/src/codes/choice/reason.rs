@@ -10,7 +10,7 @@ use crate::codes::reading::{Concept, Kind, Reading, Vocabulary};
 use crate::dataset::fold::fold;
 
 /// Words after which a reason stands, folded.
-const REASON_BEGINS: [&[&str]; 21] = [
+const REASON_BEGINS: [&[&str]; 23] = [
     &["TD"],
     &["THEO", "DOI"],
     &["NGHI"],
@@ -23,6 +23,8 @@ const REASON_BEGINS: [&[&str]; 21] = [
     &["RULE", "OUT"],
     &["DI", "CAN"],
     &["POST", "OP"],
+    &["SAU"],
+    &["AFTER"],
     &["K"],
     &["U"],
     &["UNG", "THU"],
@@ -34,6 +36,12 @@ const REASON_BEGINS: [&[&str]; 21] = [
     &["TS"],
 ];
 
+/// Regions that a bracket may take apart into several examinations.
+const TAKEN_APART: [&str; 5] = ["spine", "limb", "upper_limb", "lower_limb", "joint"];
+/// Interventions: what was done before is no examination of now.
+const DONE_BEFORE: [&str; 7] =
+    ["biopsy", "aspiration", "drainage", "ablation", "embolisation", "stent", "cement"];
+
 /// What `text` says, without regions that only its reason names and that are no part of those before.
 pub(super) fn without(text: &str, vocabulary: &Vocabulary, imaging: Imaging) -> Reading {
     let mut whole = vocabulary.read_text(text, imaging);
@@ -44,9 +52,14 @@ pub(super) fn without(text: &str, vocabulary: &Vocabulary, imaging: Imaging) -> 
         if regions.is_empty() {
             continue;
         }
+        let is_part = |concept: &Concept| regions.iter().any(|region| vocabulary.is_within(concept, region));
+        let parts = whole.of_kind(vocabulary, Kind::Region);
+        let parts = parts.filter(|part| !regions.contains(part) && is_part(part)).count();
+        let may = parts < 2 || regions.iter().any(|region| TAKEN_APART.contains(region));
         whole.found.retain(|concept, _| {
-            vocabulary.kind(concept) != Kind::Region
-                || regions.iter().any(|region| region == concept || vocabulary.is_within(concept, region))
+            let is_region = vocabulary.kind(concept) == Kind::Region;
+            let before = DONE_BEFORE.contains(concept) && !main.has(concept);
+            !before && (!is_region || regions.contains(concept) || may && is_part(concept))
         });
     }
     whole

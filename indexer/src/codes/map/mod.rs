@@ -255,7 +255,7 @@ impl Case<'_> {
         }
         if regions.level == Level::BodyPart {
             let text = self.evidence.text();
-            let unknown: Vec<String> = text.unknown.iter().take(8).cloned().collect();
+            let unknown: Vec<String> = text.unknown.iter().chain(&text.stray).take(8).cloned().collect();
             if !unknown.is_empty() {
                 finding
                     .doubts
