@@ -17,9 +17,22 @@ fn answer(facts: &StudyFacts) -> (String, &'static str, Option<&'static str>) {
     (mapping.technique_cell(), mapping.contrast_cell(), mapping.laterality.map(|side| side.letter()))
 }
 
-/// Headers of our own set whose text is whole: damaged text has no other spelling.
+/// Headers of our own sets whose text is whole: damaged text has no other spelling.
 fn headers() -> Vec<StudyFacts> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/codes/headers.csv");
+    let sets = [
+        "headers",
+        "headers-blind-6",
+        "headers-blind-7",
+        "headers-blind-8",
+        "headers-blind-9",
+        "headers-blind-10",
+        "headers-blind-11",
+    ];
+    sets.iter().flat_map(|set| whole_headers(set)).collect()
+}
+
+fn whole_headers(set: &str) -> Vec<StudyFacts> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../fixtures/codes/{set}.csv"));
     let mut reader = csv::ReaderBuilder::new().has_headers(false).from_path(path).unwrap();
     let table: Vec<Vec<String>> =
         reader.records().map(|record| record.unwrap().iter().map(str::to_owned).collect()).collect();

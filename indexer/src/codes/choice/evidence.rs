@@ -4,13 +4,19 @@
 
 use std::collections::BTreeSet;
 
+use super::reason;
+
 use crate::codes::facts::{Imaging, StudyFacts};
 use crate::codes::reading::{Concept, Kind, Reading, Vocabulary};
+use crate::dataset::fold::fold;
 
 /// Series of one study that are read.
 const SERIES_READ: usize = 256;
 /// Ways of examining that a single series may add to what the order says.
 const FROM_SERIES: [&str; 5] = ["tof", "bedside", "specific_agent", "cardiac_view", "arthrography"];
+
+/// Ways of examining that series of computed tomography may show without being ordered.
+const ANOTHER_EXAM: [&str; 2] = ["angio", "perfusion"];
 
 /// The fields, read.
 #[derive(Debug, Clone, Default)]
@@ -20,6 +26,8 @@ pub(crate) struct Evidence {
     /// Study description.
     pub(crate) study: Reading,
     parts: Vec<Reading>,
+    /// Whether order or study text has a mark or word that joins several examinations.
+    pub(crate) lists: bool,
     /// Each series.
     pub(crate) series: Vec<Reading>,
     /// Protocol names.
@@ -35,7 +43,8 @@ pub(crate) struct Evidence {
 impl Evidence {
     pub(crate) fn read(facts: &StudyFacts, imaging: Imaging, vocabulary: &Vocabulary) -> Self {
         let read = |text: &str| vocabulary.read_text(text, imaging);
-        let mut order = read(&facts.requested_procedure);
+        let told = |text: &str| reason::without(text, vocabulary, imaging);
+        let mut order = told(&facts.requested_procedure);
         facts.codes.iter().for_each(|code| order.join(&read(&code.meaning)));
         let mut protocol = Reading::default();
         facts.protocol_names.iter().take(SERIES_READ).for_each(|name| protocol.join(&read(name)));
@@ -45,10 +54,12 @@ impl Evidence {
             &facts.study_description
         };
         let parts = listed.split([',', '+', ';', '&']).take(SERIES_READ).map(read).collect();
+        let lists = [&facts.requested_procedure, &facts.study_description].iter().any(|text| is_list(text));
         Self {
             order,
             parts,
-            study: read(&facts.study_description),
+            lists,
+            study: told(&facts.study_description),
             series: facts.series_descriptions.iter().take(SERIES_READ).map(|series| read(series)).collect(),
             protocol,
             body: read(&facts.body_part),
@@ -89,12 +100,33 @@ impl Evidence {
         exams
     }
 
-    /// Projections: of the first field that names any.
-    pub(crate) fn projections(&self, vocabulary: &Vocabulary) -> BTreeSet<Concept> {
+    /// Ways that the series show and neither text nor protocol tells, each of which makes another examination.
+    pub(crate) fn only_in_series(&self, vocabulary: &Vocabulary) -> BTreeSet<Concept> {
+        let (text, series) = (self.text(), self.all_series());
+        let shown = series.of_kind(vocabulary, Kind::Exam).filter(|exam| ANOTHER_EXAM.contains(exam));
+        shown.filter(|exam| !text.has(exam) && !self.protocol.has(exam)).collect()
+    }
+
+    /// Projections: of the first field that names any. One picture has not the two projections that were ordered:
+    /// where its own is among them, it is that one.
+    ///
+    /// View positions alone do not say which of `regions` they belong to.
+    pub(crate) fn projections(
+        &self,
+        vocabulary: &Vocabulary,
+        images: Option<u32>,
+        regions: usize,
+    ) -> BTreeSet<Concept> {
         let (text, series) = (self.text(), self.all_series());
         let fields = [&text, &series, &self.protocol, &self.views];
+        let fields = if regions > 1 { &fields[..3] } else { &fields[..] };
         let views = fields.iter().map(|field| field.of_kind(vocabulary, Kind::View).collect::<BTreeSet<_>>());
-        views.into_iter().find(|views| !views.is_empty()).unwrap_or_default()
+        let named = views.into_iter().find(|views| !views.is_empty()).unwrap_or_default();
+        let seen: BTreeSet<Concept> = self.views.of_kind(vocabulary, Kind::View).collect();
+        if images == Some(1) && named.len() > 1 && seen.len() == 1 && seen.is_subset(&named) {
+            return seen;
+        }
+        named
     }
 
     /// The parts of a text that lists several examinations: regions and projections of each. A part without a region
@@ -164,4 +196,24 @@ impl Evidence {
         }
         None
     }
+}
+
+/// Whether a text may name several examinations side by side. A hyphen or slash within short words (`X-quang`, `T-N`,
+/// `AP/LAT`) joins none.
+fn is_list(text: &str) -> bool {
+    const JOINED_WORD_LETTERS: usize = 3;
+    let joins = |word: &str| matches!(fold(word).as_str(), "VA" | "AND" | "VOI" | "KEM");
+    let letters = |part: &str, last: bool| {
+        let part = part.chars().map(|letter| letter.is_alphanumeric());
+        let run: Vec<bool> = if last { part.rev().collect() } else { part.collect() };
+        run.into_iter().take_while(|letter| *letter).count()
+    };
+    let splits = |(at, _): (usize, &str)| {
+        let (before, after) = (&text[..at], &text[at + 1..]);
+        let (before, after) = (letters(before, true), letters(after, false));
+        before == 0 || after == 0 || before.min(after) >= JOINED_WORD_LETTERS
+    };
+    text.contains([',', '+', ';', '&', '|'])
+        || text.split_whitespace().any(joins)
+        || text.match_indices(['-', '/']).any(splits)
 }

@@ -5,6 +5,7 @@
 pub(super) mod contrast;
 pub(super) mod detector;
 pub(super) mod evidence;
+mod reason;
 pub(super) mod regions;
 pub mod rules;
 pub mod side;

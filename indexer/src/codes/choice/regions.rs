@@ -18,6 +18,10 @@ pub(crate) struct Regions {
     pub(crate) level: Level,
     /// Whether another field says the same.
     pub(crate) agreed: bool,
+    /// Regions that different words of a text name which lists nothing, and that series do not show each.
+    pub(crate) unlisted: bool,
+    /// One short word alone names the region, and the body part is another: it may be another word without accents.
+    pub(crate) accidental: bool,
 }
 
 /// Two fields that cannot both be right.
@@ -49,19 +53,86 @@ pub(crate) fn resolve(
     };
     let mut regions = if !text.is_empty() {
         let agreed = agrees(&text, &images) || agrees(&text, &body);
-        Regions { found: closer(vocabulary, &text, &images, &|_| true), level: Level::Text, agreed }
+        let shown: BTreeSet<Concept> = images.union(&body).copied().collect();
+        let text = without_accidents(evidence, vocabulary, &text, &shown);
+        Regions {
+            found: closer(vocabulary, &text, &images, &|_| true),
+            level: Level::Text,
+            agreed,
+            unlisted: !evidence.lists && !shows_each(evidence, vocabulary, &text, &images),
+            accidental: !agreed && !body.is_empty() && is_one_short_word(evidence, vocabulary, &text),
+        }
     } else if !images.is_empty() {
         apart(vocabulary, ("series", &series), ("protocol", &protocol))?;
         let agreed = agrees(&images, &body);
-        Regions { found: images, level: Level::Series, agreed }
+        Regions { found: images, level: Level::Series, agreed, ..Regions::default() }
     } else {
         let found: BTreeSet<Concept> =
             body.iter().filter(|region| !TOO_COARSE_ALONE.contains(region)).copied().collect();
-        Regions { found, level: Level::BodyPart, agreed: false }
+        Regions { found, level: Level::BodyPart, ..Regions::default() }
     };
     regions.found = closer(vocabulary, &regions.found, &body, coarse);
-    regions.found = narrowest(vocabulary, &regions.found);
+    // What has no examination of its own here says no more than the region around it.
+    let own: BTreeSet<Concept> = regions.found.iter().filter(|region| !coarse(region)).copied().collect();
+    let own = narrowest(vocabulary, &own);
+    let others = regions.found.iter().filter(|region| coarse(region) && !around(vocabulary, region, &own));
+    regions.found = narrowest(vocabulary, &own.iter().chain(others).copied().collect());
     Ok(regions)
+}
+
+/// Words of so few letters may be another word without its accents.
+const SHORT_WORD_LETTERS: usize = 4;
+
+/// The regions of a text without those that are likely another word: a single short word, in a text that lists
+/// nothing, for a part of the body that no other field shows, while another region of the text is shown.
+fn without_accidents(
+    evidence: &Evidence,
+    vocabulary: &Vocabulary,
+    text: &BTreeSet<Concept>,
+    shown: &BTreeSet<Concept>,
+) -> BTreeSet<Concept> {
+    let alone = |region: &Concept| BTreeSet::from([*region]);
+    let confirmed = |region: &Concept| !shown.is_empty() && !is_apart(vocabulary, &alone(region), shown);
+    let placed = |region: &&Concept| vocabulary.info(region).is_some_and(|info| !info.zones.contains("*"));
+    if evidence.lists || !text.iter().filter(placed).any(confirmed) {
+        return text.clone();
+    }
+    text.iter().filter(|region| confirmed(region) || !is_short(evidence, region)).copied().collect()
+}
+
+/// The words by which order and study text name a region.
+fn words_of<'a>(evidence: &'a Evidence, region: &str) -> impl Iterator<Item = &'a str> {
+    let found = [evidence.order.found.get(region), evidence.study.found.get(region)];
+    found.into_iter().flatten().map(|found| found.words.as_str())
+}
+
+fn is_short(evidence: &Evidence, region: &str) -> bool {
+    let mut words = words_of(evidence, region).peekable();
+    words.peek().is_some() && words.all(|word| !word.contains(' ') && word.len() <= SHORT_WORD_LETTERS)
+}
+
+/// Whether one short word is all that names a region, with no side or projection beside it.
+fn is_one_short_word(evidence: &Evidence, vocabulary: &Vocabulary, text: &BTreeSet<Concept>) -> bool {
+    let beside = [&evidence.order, &evidence.study].into_iter().any(|field| {
+        field.of_kind(vocabulary, Kind::Side).chain(field.of_kind(vocabulary, Kind::View)).next().is_some()
+    });
+    !beside && text.len() == 1 && text.iter().all(|region| is_short(evidence, region))
+}
+
+/// Whether the regions of a text are those of one phrase, or the series show each of them.
+fn shows_each(
+    evidence: &Evidence,
+    vocabulary: &Vocabulary,
+    text: &BTreeSet<Concept>,
+    images: &BTreeSet<Concept>,
+) -> bool {
+    let text = narrowest(vocabulary, text);
+    let phrases: BTreeSet<&str> =
+        text.iter().filter_map(|region| words_of(evidence, region).next()).collect();
+    let same = |one: &Concept, other: &Concept| {
+        one == other || vocabulary.is_within(one, other) || vocabulary.is_within(other, one)
+    };
+    phrases.len() < 2 || text.iter().all(|region| images.iter().any(|image| same(region, image)))
 }
 
 /// `regions`, of which those that `may` are replaced by what `others` has within them.
@@ -85,6 +156,11 @@ fn closer(
 fn narrowest(vocabulary: &Vocabulary, regions: &BTreeSet<Concept>) -> BTreeSet<Concept> {
     let has_closer = |region: &Concept| regions.iter().any(|other| vocabulary.is_within(other, region));
     regions.iter().filter(|region| !has_closer(region)).copied().collect()
+}
+
+/// Whether one of `regions` lies around `region` or within it.
+fn around(vocabulary: &Vocabulary, region: &str, regions: &BTreeSet<Concept>) -> bool {
+    regions.iter().any(|other| vocabulary.is_within(region, other) || vocabulary.is_within(other, region))
 }
 
 fn apart(

@@ -4,6 +4,7 @@
 //! protocol names, projections and agent, body part. What contradicts itself waits for a person.
 
 mod ordered;
+mod ways;
 
 use std::collections::BTreeSet;
 
@@ -30,6 +31,9 @@ const INTERVENTIONS: [&str; 9] = [
     "thrombectomy",
     "cement",
 ];
+
+/// Regions with several examinations: where one of them stands beside another region, one examination is not known.
+const PARTS_NOT_TOLD: [&str; 3] = ["spine", "upper_limb", "lower_limb"];
 
 /// What is known of one study while it is mapped.
 pub(super) struct Case<'a> {
@@ -115,8 +119,17 @@ impl Case<'_> {
         let coarse = |region: &str| !self.rules.table.knows(self.imaging, region);
         let mut regions =
             regions::resolve(&self.evidence, &self.rules.vocabulary, &coarse).map_err(conflict)?;
+        if let Some(open) =
+            PARTS_NOT_TOLD.iter().find(|of| regions.found.len() > 1 && regions.found.contains(*of))
+        {
+            return Err(Line { about: "region", what: format!("which part of {open} is not told") });
+        }
         let mut tags = self.evidence.exams(&self.rules.vocabulary);
-        tags.extend(self.evidence.projections(&self.rules.vocabulary));
+        tags.extend(self.evidence.projections(
+            &self.rules.vocabulary,
+            self.facts.images,
+            regions.found.len(),
+        ));
         tags.insert(if self.contrast.told == Some(true) { "with" } else { "without" });
         if let Some(trimester) = self.trimester() {
             tags.insert(trimester);
@@ -146,6 +159,17 @@ impl Case<'_> {
         }
         if regions.level == Level::BodyPart && !self.body_part_is_enough(&regions, &tags) {
             return Err(Line { about: "region", what: "the body part alone does not say enough".to_owned() });
+        }
+        if let Some(line) = self.not_in_the_name(&chosen, &regions, &tags) {
+            return Err(line);
+        }
+        if regions.accidental {
+            let what = format!("one short word says {}, the body part another", list(&regions.found));
+            return Err(Line { about: "region", what });
+        }
+        if regions.unlisted && chosen.regions.len() > 1 && chosen.names.len() > 1 {
+            let what = format!("the text does not list {}", list(&regions.found));
+            return Err(Line { about: "region", what });
         }
         self.techniques_of(&chosen, &regions, &tags, named)
     }
@@ -231,7 +255,7 @@ impl Case<'_> {
         }
         if regions.level == Level::BodyPart {
             let text = self.evidence.text();
-            let unknown: Vec<String> = text.unknown.iter().take(8).cloned().collect();
+            let unknown: Vec<String> = text.unknown.iter().chain(&text.stray).take(8).cloned().collect();
             if !unknown.is_empty() {
                 finding
                     .doubts

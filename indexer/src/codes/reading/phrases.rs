@@ -25,6 +25,8 @@ pub struct Reading {
     pub found: BTreeMap<Concept, Found>,
     /// Words of three letters and more that the vocabulary does not have.
     pub unknown: Vec<String>,
+    /// Words of three letters and more that the vocabulary has, but not as they stand here.
+    pub stray: Vec<String>,
     /// All words, as they were understood.
     pub words: Vec<String>,
     covered: usize,
@@ -51,6 +53,7 @@ impl Reading {
             self.found.entry(concept).or_insert_with(|| found.clone());
         }
         self.unknown.extend(other.unknown.iter().cloned());
+        self.stray.extend(other.stray.iter().cloned());
         self.words.extend(other.words.iter().cloned());
     }
 }
@@ -85,7 +88,9 @@ impl Vocabulary {
             reading.words.extend(words);
         }
         let words = std::mem::take(&mut reading.words);
+        let mut covered = vec![false; words.len()];
         for (at, phrase) in self.cover(&words, &marks, imaging) {
+            covered[at..at + phrase.words.len()].fill(true);
             let text = words[at..at + phrase.words.len()].join(" ");
             reading.covered += text.len();
             for meaning in meanings(phrase, &marks[at], imaging) {
@@ -98,6 +103,11 @@ impl Vocabulary {
                 }
             }
         }
+        let stray = words.iter().zip(&covered).filter(|(word, covered)| {
+            !**covered && word.len() >= 3 && word.bytes().all(|byte| byte.is_ascii_alphabetic())
+        });
+        reading.stray =
+            stray.map(|(word, _)| word.clone()).filter(|word| !reading.unknown.contains(word)).collect();
         reading.words = words;
         self.drop_weak(&mut reading);
         reading
