@@ -94,6 +94,7 @@ pub(crate) fn rebuild(shared: &Shared, progress: &mut dyn FnMut(u64, u64)) -> Re
         return Err(DbError::OthersPacks(others).into());
     }
     shared.db.wipe()?;
+    shared.marks.clear();
     let total = files.len() as u64;
     for (n, name) in files.iter().enumerate() {
         progress(n as u64, 2 * total);

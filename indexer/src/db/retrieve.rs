@@ -102,8 +102,8 @@ pub struct Known {
     pub withdrawn_through_ms: Option<i64>,
     /// Whether it was withdrawn for patient safety.
     pub rejected: bool,
-    /// A good copy of each bulk value that was asked for, in their order.
-    pub bulk: Vec<Option<Place>>,
+    /// The good copies of each bulk value that was asked for, in their order.
+    pub bulk: Vec<Vec<Place>>,
 }
 
 /// The columns of an [`InstanceRow`] from instance `i`, series `r`, study `s`.
@@ -233,8 +233,8 @@ pub(super) fn known(
     };
     let mut places = Vec::with_capacity(hashes.len());
     for hash in hashes {
-        let good = bulk::locations(session, hash)?.into_iter().find(|location| !location.damaged);
-        places.push(good.map(|location| location.place));
+        let good = bulk::locations(session, hash)?.into_iter().filter(|location| !location.damaged);
+        places.push(good.map(|location| location.place).collect());
     }
     let last_ms = held.and_then(|(_, last_ms)| last_ms);
     Ok(Known {
