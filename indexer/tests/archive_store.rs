@@ -372,9 +372,9 @@ fn is_filled_again(older: &[&str]) {
     let digest = store(world.archive(), 0, &sent).unwrap().digest;
     world.stop();
     let connection = rusqlite::Connection::open(world.index()).unwrap();
-    let version: usize = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).unwrap();
+    let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).unwrap();
     connection.execute_batch(&older.concat()).unwrap();
-    connection.pragma_update(None, "user_version", version - older.len()).unwrap();
+    connection.pragma_update(None, "user_version", version - older.len() as i64).unwrap();
     drop(connection);
     let archive = world.start().unwrap();
     let row = archive.db().instance_by_digest(&digest).unwrap().unwrap();

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 mod db_sample;
+mod test_database;
 
 use db_sample::Fresh;
 use indexer::db::{Batch, DecisionsBy, DeliveriesBy, Entry, LedgerBy, Place, Stated};

@@ -77,7 +77,9 @@ impl BulkValue {
     /// A value of `length` bytes, by the index.
     pub(crate) fn find(shared: &Shared, hash: ContentHash, length: u64) -> Result<BulkValue, ReadError> {
         let locations = shared.db.bulk_locations(&hash)?;
-        let places = locations.iter().filter(|l| !l.damaged).map(|l| l.place).collect();
+        let mut places: Vec<Place> = locations.iter().filter(|l| !l.damaged).map(|l| l.place).collect();
+        // What only another server has is asked for last.
+        places.sort_by_key(|place| !shared.is_here(place.pack));
         BulkValue::at(hash, length, places)
     }
 

@@ -317,10 +317,9 @@ impl GroupLane {
         earlier: &[ContentHash],
     ) -> Result<Option<(Outcome, u64, Option<usize>)>, StoreError> {
         let hashes: Vec<ContentHash> = job.body.bulk.iter().map(|b| b.hash).collect();
-        let mut known = self.shared.db.known(&job.digest, job.facility, &hashes)?;
+        let known = self.shared.db.known(&job.digest, job.facility, &hashes)?;
         // What only another server's disk has is not safe here: this one keeps a copy of its own.
         let is_here = |place: &Place| self.shared.is_here(place.pack);
-        known.bulk.iter_mut().for_each(|place| *place = place.filter(is_here));
         let elsewhere = known.place.is_some_and(|place| !is_here(&place));
         let mut wanted = vec![false; job.body.bulk.len()];
         let mut met: HashSet<ContentHash> = earlier.iter().copied().collect();
@@ -328,7 +327,7 @@ impl GroupLane {
             if !met.insert(bulk.hash) {
                 continue;
             }
-            wanted[n] = known.bulk.get(n).is_none_or(Option::is_none);
+            wanted[n] = !known.bulk.get(n).is_some_and(|places| places.iter().any(is_here));
             if wanted[n] && matches!(job.bulk[n], BulkBytes::Elsewhere) {
                 return Err(StoreError::Unavailable("the first copy of these bytes was not stored".into()));
             }

@@ -41,6 +41,11 @@ impl Marks {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).1
     }
 
+    /// Forgets them: the index is made again.
+    pub(crate) fn clear(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).0.clear();
+    }
+
     /// A connection has them all.
     pub(crate) fn hold_for(&self, epoch: u64) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).1 = Some(epoch);

@@ -135,6 +135,7 @@ pub(crate) fn rebuild(shared: &Shared, progress: &mut dyn FnMut(u64, u64)) -> Re
         return Err(DbError::OthersPacks(others).into());
     }
     shared.db.wipe()?;
+    shared.marks.clear();
     shared.readers.clear();
     shared.records.clear();
     let total = sources.packs.len() as u64;

@@ -281,7 +281,7 @@ pub(super) fn of_study(session: &Session<'_>, study: &Uid, limit: u32) -> Result
 /// A row before its texts are identifiers again.
 type Raw = (i64, (String, Option<String>, String), (Vec<u8>, Vec<u8>), bool, (i64, i64));
 
-fn raw(row: &rusqlite::Row<'_>) -> rusqlite::Result<Raw> {
+fn raw(row: &crate::db::sql::Row<'_>) -> Result<Raw, DbError> {
     let texts: (String, Option<String>, String) = (row.get(1)?, row.get(2)?, row.get(3)?);
     let hashes: (Vec<u8>, Vec<u8>) = (row.get(4)?, row.get(5)?);
     let numbers: (i64, i64) = (row.get(7)?, row.get(8)?);

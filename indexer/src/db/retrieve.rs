@@ -102,8 +102,8 @@ pub struct Known {
     pub withdrawn_through_ms: Option<i64>,
     /// Whether it was withdrawn for patient safety.
     pub rejected: bool,
-    /// A good copy of each bulk value that was asked for, in their order.
-    pub bulk: Vec<Option<Place>>,
+    /// The good copies of each bulk value that was asked for, in their order.
+    pub bulk: Vec<Vec<Place>>,
 }
 
 /// The columns of an [`InstanceRow`] from instance `i`, series `r`, study `s`.
@@ -235,8 +235,8 @@ pub(super) fn known(
     };
     let mut places = Vec::with_capacity(hashes.len());
     for hash in hashes {
-        let good = bulk::locations(session, hash)?.into_iter().find(|location| location.may_be_counted_on());
-        places.push(good.map(|location| location.place));
+        let good = bulk::locations(session, hash)?.into_iter().filter(|location| location.may_be_counted_on());
+        places.push(good.map(|location| location.place).collect());
     }
     let good = held.filter(|(_, _, to_be_replaced)| !to_be_replaced);
     let last_ms = good.and_then(|(_, last_ms, _)| last_ms);

@@ -165,7 +165,7 @@ impl<'c> Session<'c> {
     pub(super) fn empty(&self, table: &str) -> Result<(), DbError> {
         match self.link {
             Link::Sqlite(_) => self.execute(&format!("DELETE FROM {table}"), []).map(drop),
-            Link::Postgres(_) => self.execute(&format!("TRUNCATE {table}"), []).map(drop),
+            Link::Postgres(_) => self.execute(&format!("TRUNCATE {table} RESTART IDENTITY"), []).map(drop),
         }
     }
 

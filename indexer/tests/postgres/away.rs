@@ -140,9 +140,11 @@ fn rows_that_the_database_lost_are_made_again() {
             format!("UPDATE pack SET checkpoint = {mark}, instances = 0, holdings = 0 WHERE id = {id};")
         })
         .collect();
+    let last = before.iter().filter_map(|row| row.split(' ').next()?.parse::<i64>().ok()).max().unwrap_or(0);
     let digests: Vec<String> = acknowledged.keys().map(|digest| format!("'\\x{digest}'::bytea")).collect();
     let lost = format!(
-        "BEGIN; {} DELETE FROM holding WHERE instance_id IN (SELECT id FROM instance WHERE digest IN ({all})); \
+        "BEGIN; {} UPDATE pack SET checkpoint = 0 WHERE id > {last}; DELETE FROM frame_table WHERE instance_id IN \
+         (SELECT id FROM instance WHERE digest IN ({all})); DELETE FROM holding WHERE instance_id IN (SELECT id FROM instance WHERE digest IN ({all})); \
          DELETE FROM instance WHERE digest IN ({all}); COMMIT; \
          SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'pacs-server'",
         marks.concat(),

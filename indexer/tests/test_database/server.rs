@@ -11,6 +11,8 @@ use tokio_postgres::NoTls;
 
 /// `$1` is the folder of the programs. It says where the server is, carries out orders, and ends with its input.
 const KEEPER: &str = r#"
+# The end of the input ends it, and nothing sooner: the server must not be left behind.
+trap '' INT TERM HUP
 folder=$(mktemp -d "${TMPDIR:-/tmp}/pacs-postgres-XXXXXX")
 "$1/initdb" -D "$folder/data" --no-sync -A trust -U pacs -E UTF8 --locale=C >"$folder/log" 2>&1 || { cat "$folder/log" >&2; exit 1; }
 start() {
@@ -53,8 +55,8 @@ impl Server {
             own.uid() == 0
         });
         let mut command = if root {
-            let mut command = Command::new("runuser");
-            command.args(["-u", "postgres", "--", "sh"]);
+            let mut command = Command::new("setpriv");
+            command.args(["--reuid=postgres", "--regid=postgres", "--clear-groups", "sh"]);
             command
         } else {
             Command::new("sh")
