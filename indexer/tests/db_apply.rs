@@ -236,7 +236,10 @@ fn bulk_values_have_copies_and_damaged_ones_are_not_offered() {
     assert_eq!((copies[0].place, copies[0].damaged), (place(b, 64), false));
     assert_eq!((copies[1].place, copies[1].damaged, copies.len()), (place(a, 0), true, 2));
     let known = fresh.db.known(&SAMPLE.digest(), FacilityId(1), &[hash, SAMPLE.digest()]).unwrap();
-    assert_eq!((known.instance, known.held, known.bulk), (false, false, vec![vec![place(b, 64)], Vec::new()]));
+    assert_eq!(
+        (known.instance, known.held, known.bulk),
+        (false, false, vec![vec![place(b, 64)], Vec::new()])
+    );
     assert_eq!(fresh.db.totals().unwrap().bulk_copies, 2);
 }
 
