@@ -12,7 +12,7 @@ use fixtures::rng::Rng;
 use fixtures::studies::Instance;
 use indexer::archive::{Archive, Basis, CompactJob, CompactReport, Said, VerifyJob, Withdraw};
 use indexer::statement::{Kind, LegalHold, Reason, State, Who};
-use storage_config::disk::{Fault, SyncPoint};
+use storage_config::disk::Fault;
 use storage_config::{ContentHash, Uid};
 
 fn seed() -> u64 {
@@ -198,8 +198,6 @@ enum Met {
     Fault,
     /// The same, and then the power goes.
     PowerLoss,
-    /// The same, with copies that are not synced.
-    Unsynced,
 }
 
 /// One compaction whose n-th call to the disk fails, and what is there after a restart. How many calls it took.
@@ -213,9 +211,6 @@ fn interrupted(seed: u64, n: u64, met: Met) -> u64 {
     let gone = [&studies[0], &studies[1]];
     let before = world.disk.calls();
     world.disk.fail_call(before + 1 + n, Fault::Eio);
-    if met == Met::Unsynced {
-        world.disk.ignore_sync(SyncPoint::Copy);
-    }
     let done = archive.compact(&job(), &|| false);
     let calls = world.disk.calls() - before;
     drop(archive);
@@ -251,13 +246,4 @@ fn nothing_that_stays_is_lost_whatever_call_fails_and_whenever_the_power_goes() 
         let lived = std::panic::catch_unwind(|| interrupted(seed, n, met));
         assert!(lived.is_ok(), "call {n}, {met:?}");
     }
-}
-
-#[test]
-fn copies_have_to_be_synced_before_the_old_pack_goes() {
-    let seed = 11;
-    let calls = interrupted(seed, u64::MAX / 2, Met::Fault);
-    let noticed =
-        (0..calls).any(|n| std::panic::catch_unwind(|| interrupted(seed, n, Met::Unsynced)).is_err());
-    assert!(noticed, "nothing notices that copies are not synced");
 }

@@ -61,9 +61,9 @@ impl<'a> CopyLane<'a> {
         reader.map_err(|error| StoreError::Unavailable(error.to_string()).into())
     }
 
-    /// Bytes of the pack so far.
-    pub(crate) fn len(&self) -> u64 {
-        self.writer.len()
+    /// Whether something was appended that is not yet committed.
+    pub(crate) fn has_news(&self) -> bool {
+        !self.entries.is_empty()
     }
 
     /// The pack.

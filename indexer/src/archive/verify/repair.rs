@@ -41,7 +41,6 @@ impl Verifier<'_> {
         };
         // Bulk values first: an instance becomes rows only when those it names are here.
         for bulk in [true, false] {
-            let before = lane.len();
             for (n, finding) in findings.iter().enumerate().filter(|(_, finding)| wanted(finding)) {
                 if pace.stopped() || (finding.kind == Some(Kind::Bulk)) != bulk {
                     continue;
@@ -56,7 +55,7 @@ impl Verifier<'_> {
                     false
                 });
             }
-            if lane.len() > before
+            if lane.has_news()
                 && let Err(error) = lane.commit()
             {
                 tracing::warn!(%error, "repaired records were not kept");
