@@ -134,9 +134,7 @@ pub(super) fn hidden(session: &Session<'_>, after: i64, limit: u32) -> Result<Ve
 fn said(body: &str) -> Result<(i64, Reason), DbError> {
     let statement = Statement::from_json(body.as_bytes()).map_err(|_| DbError::Invalid("statement"))?;
     match statement.state {
-        State::Withdrawal(state) => {
-            Ok((i64::try_from(statement.time.ms()).unwrap_or(i64::MAX), state.reason))
-        }
+        State::Withdrawal(state) => Ok((statement.time.ms(), state.reason)),
         _ => Err(DbError::Invalid("withdrawal")),
     }
 }
