@@ -8,17 +8,17 @@ use super::rows::{COLUMNS, Cell, rows};
 use super::{Asked, wanted, workbook};
 use crate::Portal;
 use crate::calendar::{Day, now_ms};
-use crate::csv;
 use crate::problem::Problem;
+use crate::spreadsheet::{UTF8_MARK, row};
 use crate::stating::say;
 
 pub(super) async fn csv(State(portal): State<Portal>, asked: Asked) -> Result<Response, Problem> {
     let rows = all(&portal, asked).await?;
-    let mut out = csv::UTF8_MARK.to_owned();
-    csv::row(&mut out, COLUMNS);
-    for row in &rows {
-        let texts: Vec<String> = row.iter().map(Cell::text).collect();
-        csv::row(&mut out, texts.iter().map(String::as_str));
+    let mut out = UTF8_MARK.to_owned();
+    row(&mut out, COLUMNS);
+    for cells in &rows {
+        let texts: Vec<String> = cells.iter().map(Cell::text).collect();
+        row(&mut out, texts.iter().map(String::as_str));
     }
     Ok(file(out.into_bytes(), "text/csv; charset=utf-8", "so-ghi-nhan-tiet-kiem.csv"))
 }

@@ -13,8 +13,8 @@ use super::read::{Asked, Cursor, read};
 use super::{View, ViewLog};
 use crate::Portal;
 use crate::calendar::Day;
-use crate::csv;
 use crate::sign_in::Who;
+use crate::spreadsheet;
 
 /// Rows of one turn.
 const ROWS: usize = 1_000;
@@ -70,7 +70,7 @@ fn row(out: &mut String, view: &View) {
     let what = what.as_ref().and_then(serde_json::Value::as_str).unwrap_or_default();
     let time = time(view.at_ms);
     let all = [&time, &view.kind, &view.who, what, &view.study, &view.instance, &view.patient, &view.from];
-    csv::row(out, all.into_iter().map(|cell: &str| cell));
+    spreadsheet::row(out, all.into_iter().map(|cell: &str| cell));
 }
 
 fn time(at_ms: i64) -> String {

@@ -1,6 +1,6 @@
 //! The report of an import as a table for a spreadsheet (RFC 4180, UTF-8 with a mark, as spreadsheets expect).
 
-use portal::csv::row;
+use portal::spreadsheet::row;
 
 use crate::import::report::ImportReport;
 
