@@ -3,7 +3,7 @@
 //! Which those are is decided by `crate::ledger::due` from what is known; this module gathers that, fills in amounts
 //! and appends to the chain. An order that waits is a row, so that an end of the process forgets nothing.
 
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use storage_config::Uid;
@@ -252,16 +252,8 @@ impl Archive {
     }
 
     fn lines(&self, order: &Order, facility: &str, day: Date) -> Vec<LedgerLine> {
-        let built_in;
-        let in_force = self.catalogue();
-        let catalogue: &Catalogue = match &in_force {
-            Some(catalogue) => catalogue,
-            None => {
-                built_in = Catalogue::built_in();
-                &built_in
-            }
-        };
-        let tariff = Tariff::new(catalogue, facility, day);
+        let catalogue = self.catalogue().unwrap_or_else(|| Arc::new(Catalogue::built_in()));
+        let tariff = Tariff::new(&catalogue, facility, day);
         order.exams.iter().map(|item| tariff.line(item)).collect()
     }
 }
