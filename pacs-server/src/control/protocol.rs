@@ -55,7 +55,6 @@ impl Request {
             Request::Withdraw(_) | Request::Restore(_) | Request::BackupNoted { .. } => None,
             Request::Status | Request::CatalogueChanged | Request::Account(_) => None,
             Request::VerifyLedger { .. } => Some("ledger verify"),
-            Request::Status | Request::Account(_) => None,
         }
     }
 }
