@@ -139,8 +139,11 @@ fn persons(out: &mut Html, making: &Making<'_>, listed: &Listed) {
     let personal: Vec<String> = patient.identifiers.iter().map(|one| shown::masked(&one.value)).collect();
     let pairs = [
         (words.name, patient.name.replace('^', " "), shown::person(&row.attributes, "00100010")),
-        (words.birth, born(making, &patient.birth_date), born(making, &text("00100030"))),
-        (words.sex, sex(making, &patient.sex), sex(making, &text("00100040"))),
+        (
+            words.birth,
+            joined([born(making, &patient.birth_date), sex(making, &patient.sex)]),
+            joined([born(making, &text("00100030")), sex(making, &text("00100040"))]),
+        ),
         (words.number, shown::masked(&patient.patient_id), shown::masked(&text("00100020"))),
         (words.personal, personal.join(", "), String::new()),
     ];
@@ -160,6 +163,11 @@ fn persons(out: &mut Html, making: &Making<'_>, listed: &Listed) {
         ));
     }
     out.put(format_args!("</tbody></table>"));
+}
+
+/// Birth date and sex on one line.
+fn joined(texts: [String; 2]) -> String {
+    texts.into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join(" · ")
 }
 
 fn born(making: &Making<'_>, date: &str) -> String {

@@ -24,7 +24,6 @@ crate::words::words! {
     in_study: "Theo ca chụp", "In the study";
     name: "Họ tên", "Name";
     birth: "Ngày sinh", "Born";
-    sex: "Giới", "Sex";
     number: "Mã NB", "Patient ID";
     personal: "Số định danh", "Personal no.";
     conclusion: "Kết luận", "Conclusion";
