@@ -27,6 +27,7 @@ fn headers() -> Vec<StudyFacts> {
         "headers-blind-9",
         "headers-blind-10",
         "headers-blind-11",
+        "headers-blind-12",
     ];
     sets.iter().flat_map(|set| whole_headers(set)).collect()
 }

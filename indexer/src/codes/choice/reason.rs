@@ -1,7 +1,7 @@
 //! What an order says beside the examination: words in brackets, and why it is done (`TD`, `nghi`, `sau mổ` ...).
 //!
-//! Knows the words that begin a reason. A reason may say more closely which part of the region is meant, but it names
-//! no further examination: `CT ngực (u gan)` is one of the chest.
+//! Knows the words that begin a reason. A bracket may say more closely which part of the region is meant, but
+//! neither names a further examination: `CT ngực (u gan)` is one of the chest.
 
 use std::collections::BTreeSet;
 
@@ -46,7 +46,8 @@ const DONE_BEFORE: [&str; 7] =
 pub(super) fn without(text: &str, vocabulary: &Vocabulary, imaging: Imaging) -> Reading {
     let mut whole = vocabulary.read_text(text, imaging);
     let (outside, before) = (outside_brackets(text), before_reason(text));
-    for main in [outside, before].into_iter().flatten() {
+    for (main, most_parts) in [(outside, 1), (before, 0)] {
+        let Some(main) = main else { continue };
         let main = vocabulary.read_text(&main, imaging);
         let regions: BTreeSet<Concept> = main.of_kind(vocabulary, Kind::Region).collect();
         if regions.is_empty() {
@@ -55,7 +56,7 @@ pub(super) fn without(text: &str, vocabulary: &Vocabulary, imaging: Imaging) -> 
         let is_part = |concept: &Concept| regions.iter().any(|region| vocabulary.is_within(concept, region));
         let parts = whole.of_kind(vocabulary, Kind::Region);
         let parts = parts.filter(|part| !regions.contains(part) && is_part(part)).count();
-        let may = parts < 2 || regions.iter().any(|region| TAKEN_APART.contains(region));
+        let may = parts <= most_parts || regions.iter().any(|region| TAKEN_APART.contains(region));
         whole.found.retain(|concept, _| {
             let is_region = vocabulary.kind(concept) == Kind::Region;
             let before = DONE_BEFORE.contains(concept) && !main.has(concept);
