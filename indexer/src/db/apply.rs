@@ -1,5 +1,7 @@
 //! Applies a batch of records in one transaction, in append order, each in a way that may be repeated.
 
+use std::sync::Arc;
+
 use super::bulk;
 use super::conflict;
 use super::entry::{Applied, Batch, Entry};
@@ -12,12 +14,14 @@ use super::session::Session;
 use super::statement;
 use super::study;
 use super::touched::Touched;
+use crate::identity::IdentityRules;
 
 /// All tables that are derived from packs.
-const DERIVED: [&str; 33] = [
+const DERIVED: [&str; 37] = [
     "bulk_location",
     "code_choice",
     "code_rule",
+    "collision",
     "conflict",
     "exam_order",
     "facility",
@@ -31,10 +35,13 @@ const DERIVED: [&str; 33] = [
     "patient",
     "patient_link",
     "pending_holding",
+    "person",
+    "person_number",
     "quality_mark",
     "report",
     "series",
     "series_variant",
+    "stated_number",
     "statement",
     "study",
     "study_code",
@@ -54,9 +61,9 @@ const DERIVED: [&str; 33] = [
 pub(super) fn apply(
     session: &Session<'_>,
     batches: &[&Batch],
-    utc_offset_minutes: i32,
+    (utc_offset_minutes, rules): (i32, &Arc<IdentityRules>),
 ) -> Result<Vec<Applied>, DbError> {
-    let mut touched = Touched::default();
+    let mut touched = Touched::by(rules.clone());
     let mut applied = Vec::with_capacity(batches.iter().map(|batch| batch.entries.len()).sum());
     for entry in batches.iter().flat_map(|batch| &batch.entries) {
         applied.push(apply_one(session, entry, utc_offset_minutes, &mut touched)?);
@@ -97,9 +104,13 @@ fn apply_one(
 }
 
 /// Decides statements that were left for later, of at most `limit` subjects; how many those were.
-pub(super) fn decide_statements(session: &Session<'_>, limit: u32) -> Result<usize, DbError> {
+pub(super) fn decide_statements(
+    session: &Session<'_>,
+    limit: u32,
+    rules: &Arc<IdentityRules>,
+) -> Result<usize, DbError> {
     let subjects = statement::undecided(session, limit)?;
-    let mut touched = Touched::default();
+    let mut touched = Touched::by(rules.clone());
     for subject in &subjects {
         statement::settle(session, *subject, &mut touched)?;
     }
@@ -115,7 +126,7 @@ fn settle(session: &Session<'_>, touched: &mut Touched) -> Result<(), DbError> {
         }
     }
     for (id, touch) in &touched.studies {
-        study::settle(session, *id, touch)?;
+        study::settle(session, *id, touch, &touched.rules)?;
     }
     Ok(())
 }

@@ -19,6 +19,7 @@ mod instance;
 mod machine;
 mod pack;
 mod patient;
+mod person;
 mod peer;
 #[cfg(test)]
 mod plans;
@@ -57,6 +58,7 @@ pub use machine::MachineClock;
 pub use pack::PackRow;
 pub use patient::GROUP_PATIENTS_MAX;
 pub use peer::{PeerRow, UnknownPeer};
+pub use person::{CANDIDATES_MAX, CandidateRow, CollisionRow, Kin, Member, PersonRecord};
 pub use prior::{HolderRow, PatientRow, PriorSeries, PriorStudy};
 pub use retrieve::{FrameSource, InstanceAfter, InstanceRow, Known, Scope, VersionRow};
 pub use series::SeriesRow;
@@ -101,9 +103,9 @@ impl Db {
         batches: &[&Batch],
         durable: impl FnOnce() -> bool,
     ) -> Result<Vec<Applied>, DbError> {
-        let offset = self.options().utc_offset_minutes;
+        let options = self.options();
         self.write(|session| {
-            let applied = apply::apply(session, batches, offset)?;
+            let applied = apply::apply(session, batches, (options.utc_offset_minutes, &options.identity))?;
             if durable() { Ok(applied) } else { Err(DbError::NotDurable) }
         })
     }
@@ -249,13 +251,14 @@ impl Db {
         self.read_snapshot(|session| content::members(session, series))
     }
 
-    /// The identity group of the patients that `keys` name: they and all patients that are linked with them. None where
-    /// they name nobody.
+    /// The identity group of the people that `keys` name: studies of one number without a clash, of one personal number
+    /// with agreeing birth date and sex, and what people linked; without what they parted. None where the keys name nobody.
     ///
     /// # Errors
     /// When the database fails.
     pub fn identity_group(&self, keys: &[GroupKey]) -> Result<Option<IdentityGroup>, DbError> {
-        self.read(|session| patient::group(session, keys))
+        let rules = &self.options().identity;
+        self.read(|session| person::group(session, keys, rules))
     }
 
     /// Whether a study is of somebody of an identity group.
@@ -263,7 +266,7 @@ impl Db {
     /// # Errors
     /// When the database fails.
     pub fn group_has_study(&self, group: &IdentityGroup, study: &Uid) -> Result<bool, DbError> {
-        self.read(|session| patient::has_study(session, group, study))
+        self.read(|session| person::has_study(session, group.rows(), study.as_str()))
     }
 
     /// Who holds an instance, by [`InstanceRow::id`]; for the operator.

@@ -6,7 +6,7 @@ use rusqlite::params_from_iter;
 use super::session::Session;
 use super::sqlite::{DbOptions, SqliteDb};
 use super::{
-    bulk, coding, conflict, content, find, holding, instance, pack, patient, prior, retrieve, series, show,
+    bulk, coding, conflict, content, find, holding, instance, pack, patient, person, prior, retrieve, series, show,
     statement,
 };
 use super::{study, version, visible, word};
@@ -48,6 +48,7 @@ fn statements_of_storing_and_retrieving_use_indexes() {
             instance::HOT,
             pack::HOT,
             patient::HOT,
+            &person::hot(),
             &prior::hot(),
             retrieve::HOT,
             series::HOT,

@@ -4,7 +4,7 @@
 //! replayed, so that a commit costs no sync (docs/ARCHITECTURE.md). Knows connections, not what the rows mean.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use rusqlite::config::DbConfig;
@@ -13,9 +13,10 @@ use rusqlite::{Connection, OpenFlags};
 use super::error::DbError;
 use super::faults::{DbCall, DbFaults};
 use super::session::Session;
+use crate::identity::IdentityRules;
 
 /// Schema versions in order; a file's `user_version` counts those it has.
-const MIGRATIONS: [&str; 7] = [
+const MIGRATIONS: [&str; 8] = [
     include_str!("migrations/0001_initial.sql"),
     include_str!("migrations/0002_reading.sql"),
     include_str!("migrations/0003_statements.sql"),
@@ -23,6 +24,7 @@ const MIGRATIONS: [&str; 7] = [
     include_str!("migrations/0005_codes.sql"),
     include_str!("migrations/0006_orders.sql"),
     include_str!("migrations/0007_evidence.sql"),
+    include_str!("migrations/0008_identity.sql"),
 ];
 /// Page cache of the connection that writes, in KiB. It keeps the upper levels of the hash indexes.
 const WRITER_CACHE_KIB: i64 = 16 * 1024;
@@ -44,12 +46,15 @@ pub struct DbOptions {
     pub readers: usize,
     /// Minutes that the machines' local time is ahead of UTC; for the warning about their clocks only.
     pub utc_offset_minutes: i32,
+    /// When two records are of one person.
+    pub identity: Arc<IdentityRules>,
 }
 
 impl Default for DbOptions {
-    /// Four readers; the time of Vietnam.
+    /// Four readers; the time of Vietnam; the rules of identity as shipped.
     fn default() -> Self {
-        DbOptions { faults: DbFaults::none(), readers: 4, utc_offset_minutes: 7 * 60 }
+        let identity = IdentityRules::shipped();
+        DbOptions { faults: DbFaults::none(), readers: 4, utc_offset_minutes: 7 * 60, identity }
     }
 }
 

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use storage_config::{ContentHash, Uid};
 
 use super::codes::{CodeRule, StudyCode};
+use super::person::{Collision, PatientLink, PatientNumbers};
 use super::{Order, Report, StatementError, invalid, text};
-use crate::query::GroupKey;
 
 /// Instances that one withdrawal lists at most.
 pub const INSTANCES_MAX: usize = 100_000;
@@ -42,6 +42,10 @@ pub enum State {
     Order(Box<Order>),
     /// What a reader found; the subject is [`Report::key`].
     Report(Box<Report>),
+    /// What two sayings of a person that clash were found to be; the subject is [`Collision::key`].
+    Collision(Collision),
+    /// Numbers of a patient that a person evidences; the subject is the patient's key.
+    PatientNumbers(PatientNumbers),
 }
 
 /// Names a kind of statement.
@@ -65,6 +69,10 @@ pub enum Kind {
     Order,
     /// [`State::Report`].
     Report,
+    /// [`State::Collision`].
+    Collision,
+    /// [`State::PatientNumbers`].
+    PatientNumbers,
 }
 
 impl Kind {
@@ -80,6 +88,8 @@ impl Kind {
             Kind::CodeRule => 7,
             Kind::Order => 8,
             Kind::Report => 9,
+            Kind::Collision => 14,
+            Kind::PatientNumbers => 15,
         }
     }
 }
@@ -98,6 +108,8 @@ impl State {
             State::CodeRule(_) => Kind::CodeRule,
             State::Order(_) => Kind::Order,
             State::Report(_) => Kind::Report,
+            State::Collision(_) => Kind::Collision,
+            State::PatientNumbers(_) => Kind::PatientNumbers,
         }
     }
 
@@ -128,12 +140,9 @@ impl State {
                 chosen.check()?;
                 key.split('/').count() == 3
             }
-            State::PatientLink(link) => {
-                if link.a >= link.b {
-                    return Err(invalid("b", "the same patient, or the two not in order"));
-                }
-                key == link.key()
-            }
+            State::PatientLink(link) => link.check(key)?,
+            State::Collision(collision) => collision.check(key)?,
+            State::PatientNumbers(numbers) => numbers.check(key)?,
             State::LegalHold(_) => is_uid(key),
             State::StudyCode(code) => {
                 code.check()?;
@@ -320,31 +329,6 @@ impl ServedVersion {
 #[must_use]
 pub fn sop_key(study: &Uid, series: &Uid, sop_instance: &Uid) -> String {
     format!("{study}/{series}/{sop_instance}")
-}
-
-/// Whether two patients are one person.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PatientLink {
-    /// The lesser key.
-    pub a: GroupKey,
-    /// The greater key.
-    pub b: GroupKey,
-    /// Whether they are one person.
-    pub linked: bool,
-}
-
-impl PatientLink {
-    /// A link, or none, between two patients in any order.
-    #[must_use]
-    pub fn between(one: GroupKey, other: GroupKey, linked: bool) -> PatientLink {
-        PatientLink { a: one.min(other), b: one.max(other), linked }
-    }
-
-    /// The key of the subject.
-    #[must_use]
-    pub fn key(&self) -> String {
-        format!("{}-{}", self.a, self.b)
-    }
 }
 
 /// Whether a study must be kept whatever else is said of it.

@@ -8,6 +8,7 @@ mod codes;
 pub mod fold;
 mod kinds;
 mod order;
+mod person;
 mod report;
 mod time;
 
@@ -16,12 +17,13 @@ use storage_config::ContentHash;
 
 pub use codes::{CodeRule, StudyCode, Verdict};
 pub use kinds::{
-    DatedCode, Facility, INSTANCES_MAX, Kind, LegalHold, PatientLink, Reason, Resolution, ServedVersion,
-    State, VERSIONS_MAX, Withdrawal, sop_key,
+    DatedCode, Facility, INSTANCES_MAX, Kind, LegalHold, Reason, Resolution, ServedVersion, State,
+    VERSIONS_MAX, Withdrawal, sop_key,
 };
 pub use order::{
     IDENTIFIERS_MAX, ORDERED_EXAMS_MAX, Order, OrderStatus, OrderedFor, OrderedIdentifier, OrderedItem,
 };
+pub use person::{Collision, Finding, PatientLink, PatientNumbers};
 pub use report::{REPORT_CHARS_MAX, Report};
 pub use time::{HybridTime, NotATime};
 

@@ -22,7 +22,6 @@ use super::touched::Touched;
 use crate::statement::fold::Fold;
 use crate::statement::{State, Statement};
 
-pub(super) use link::linked_with;
 pub use list::{RejectedArrival, Stated, SubjectRow};
 pub(super) use list::{arrived_after_rejection, by_id, legal_holds, of_kind, subject, withdrawals};
 pub(super) use list::{read as read_stated, stated as stated_row};
@@ -149,11 +148,15 @@ fn apply(
         State::Facility(state) => facility::apply(session, &statement.subject.key, state),
         State::Withdrawal(state) => withdrawal::apply(session, subject, statement.time, state, touched),
         State::ServedVersion(state) => served::apply(session, subject, state, touched),
-        State::PatientLink(state) => link::apply(session, subject, state),
+        State::PatientLink(state) => link::apply(session, subject, statement.time, state),
+        State::Collision(state) => link::collide(session, subject, statement.time, state, touched),
+        State::PatientNumbers(state) => {
+            link::numbers(session, subject, &statement.subject.key, state, touched)
+        }
         State::LegalHold(state) => legal_hold::apply(session, subject, &statement.subject.key, state),
         State::StudyCode(state) => code::choose(session, subject, statement, state),
         State::CodeRule(state) => code::rule(session, subject, statement, state),
-        State::Order(state) => order::apply(session, subject, statement.time, state),
+        State::Order(state) => order::apply(session, subject, statement, state, &touched.rules),
         State::Report(state) => report::apply(session, subject, statement.time, state),
     }
 }
