@@ -329,7 +329,14 @@ fn wait_until(mut holds: impl FnMut() -> bool) {
 }
 
 /// What later versions of the schema added, taken away again, the latest first.
-const OLDER: [&str; 6] = [
+const OLDER: [&str; 7] = [
+    "DROP INDEX study_person; ALTER TABLE study DROP COLUMN person_row; DROP INDEX exam_order_person; \
+     ALTER TABLE exam_order DROP COLUMN person_row; DROP TABLE person_number; DROP TABLE stated_number; \
+     DROP TABLE person; DROP TABLE collision; DROP INDEX facility_code_code; DROP INDEX patient_link_apart; \
+     DROP INDEX patient_link_said; ALTER TABLE patient_link DROP COLUMN said; \
+     ALTER TABLE patient_link DROP COLUMN time; ALTER TABLE patient_link DROP COLUMN apart; \
+     ALTER TABLE study_variant DROP COLUMN name; ALTER TABLE study_variant DROP COLUMN identifiers; \
+     PRAGMA user_version = 7;",
     "DROP TABLE study_evidence; DROP TABLE quality_mark; DROP INDEX study_variant_patient; \
      DROP INDEX withdrawal_study; DROP INDEX study_to_examine; \
      ALTER TABLE study DROP COLUMN examined_generation; PRAGMA user_version = 6;",

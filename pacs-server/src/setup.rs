@@ -1,12 +1,15 @@
 //! From a configuration to an open archive.
 
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
 use indexer::archive::{Archive, ArchiveOptions};
 use indexer::db::{Db, DbOptions};
+use indexer::identity::{FacilityRule, IdentityRules, NumberIn};
 use portal::accounts::Accounts;
 use storage_config::Config;
+use storage_config::config::PersonalNumberIn;
 use storage_config::disk::{DirLock, Disk};
 
 /// Milliseconds since 1970-01-01 UTC.
@@ -45,11 +48,27 @@ pub(crate) fn somebody_signs_in(config: &Config, accounts: &Accounts) -> Result<
     )
 }
 
+/// When two records are of one person: the policy, and what facilities said about their numbers.
+fn identity(config: &Config) -> Arc<IdentityRules> {
+    let place = |place: &PersonalNumberIn| match place {
+        PersonalNumberIn::PatientId => NumberIn::PatientId,
+        PersonalNumberIn::OtherPatientIds => NumberIn::OtherPatientIds,
+    };
+    let rules = config.facility.iter().map(|facility| {
+        let personal_number_in = facility.personal_number_in.iter().map(place).collect();
+        let rule = FacilityRule { personal_number_in, temporary_ids: facility.temporary_ids.clone() };
+        (facility.code.clone(), rule)
+    });
+    let facilities = rules.filter(|(_, rule)| *rule != FacilityRule::default()).collect();
+    Arc::new(IdentityRules { facilities, ..(*IdentityRules::shipped()).clone() })
+}
+
 /// Makes the data folder, takes its lock and opens the archive in it. The lock is held until it is dropped.
 pub(crate) fn open_archive(config: &Config) -> Result<(Archive, DirLock)> {
     let data = &config.data_dir;
     let lock = own_data_folder(config)?;
-    let db = Db::open(&config.index_path(), DbOptions::default())?;
+    let db =
+        Db::open(&config.index_path(), DbOptions { identity: identity(config), ..DbOptions::default() })?;
     let options = ArchiveOptions {
         disk: Disk::Real,
         packs_dir: config.packs_dir(),

@@ -68,10 +68,8 @@ impl Archive {
         let db = self.db();
         let person = named(db, patient, "patient")?;
         let (_, alone) = db.keys_of_study(study)?.ok_or(StateError::NotFound("study"))?;
-        let state = Collision {
-            study: Some(study.clone()),
-            ..Collision::between(person.key, alone, Finding::Open)
-        };
+        let state =
+            Collision { study: Some(study.clone()), ..Collision::between(person.key, alone, Finding::Open) };
         let (key, state) = (state.key(), State::Collision(state));
         self.state(Said { id, key, state, based_on: Basis::Current, who, why })
     }

@@ -14,7 +14,7 @@ use super::group_lane::Saying;
 use super::{Archive, Shared};
 use crate::db::{Db, DbError, DbErrorKind, FacilityId, Stated};
 use crate::statement::{
-    DatedCode, Facility, HybridTime, Kind, ServedVersion, State, Statement, StatementError, Subject, Who,
+    DatedCode, Facility, HybridTime, ServedVersion, State, Statement, StatementError, Subject, Who,
 };
 
 /// Which version of its subject a statement is based on.

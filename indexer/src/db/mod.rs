@@ -19,8 +19,8 @@ mod instance;
 mod machine;
 mod pack;
 mod patient;
-mod person;
 mod peer;
+mod person;
 #[cfg(test)]
 mod plans;
 mod prior;

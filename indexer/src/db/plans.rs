@@ -6,8 +6,8 @@ use rusqlite::params_from_iter;
 use super::session::Session;
 use super::sqlite::{DbOptions, SqliteDb};
 use super::{
-    bulk, coding, conflict, content, find, holding, instance, pack, patient, person, prior, retrieve, series, show,
-    statement,
+    bulk, coding, conflict, content, find, holding, instance, pack, patient, person, prior, retrieve, series,
+    show, statement,
 };
 use super::{study, version, visible, word};
 use crate::query::{Level, Query};

@@ -2,8 +2,8 @@
 
 use storage_config::{ContentHash, Uid};
 
-use super::statement::{self, OrdersBy, RejectedArrival, ReportsBy, Stated, StudyWithoutOrder, SubjectRow};
 use super::person::{self, CandidateRow, CollisionRow, Kin, PersonRecord};
+use super::statement::{self, OrdersBy, RejectedArrival, ReportsBy, Stated, StudyWithoutOrder, SubjectRow};
 use super::{Conflict, Db, DbError, FacilityId, apply, conflict, study};
 use crate::identity::{Person, Relation};
 use crate::query::GroupKey;

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::person::{Identifier, IdentifierEvidence, IdentifierKind, Whose, is_personal_number};
 use super::IdentityPolicy;
+use super::person::{Identifier, IdentifierEvidence, IdentifierKind, Whose, is_personal_number};
 use crate::dataset::fold::fold;
 
 /// Values of Type of Patient ID (0010,0022) that tell how a number is written, not what it is.

@@ -16,7 +16,7 @@ pub(super) struct Need {
 }
 
 /// Beginnings of paths, and what reading and changing below them needs; the first that fits counts.
-const TABLE: [(&str, Option<Action>, Option<Action>); 31] = [
+const TABLE: [(&str, Option<Action>, Option<Action>); 32] = [
     ("/sign-in", None, None),
     ("/sign-out", None, None),
     ("/language", None, None),
@@ -38,6 +38,7 @@ const TABLE: [(&str, Option<Action>, Option<Action>); 31] = [
     ("/api/v1/conflicts", Some(Action::SeeState), Some(Action::Withdraw)),
     ("/api/v1/withdrawals", Some(Action::SeeStudies), Some(Action::Withdraw)),
     ("/api/v1/patients", Some(Action::SeeStudies), Some(Action::Withdraw)),
+    ("/api/v1/collisions", Some(Action::SeeStudies), Some(Action::Withdraw)),
     ("/api/v1/codes", Some(Action::SeeStudies), Some(Action::Store)),
     ("/api/v1/legal-holds", Some(Action::SeeStudies), Some(Action::Withdraw)),
     ("/api/v1/studies", Some(Action::SeeStudies), Some(Action::Withdraw)),

@@ -6,6 +6,7 @@
 
 mod body;
 mod codes;
+mod collisions;
 mod fields;
 mod legal_hold;
 mod orders;
@@ -46,6 +47,10 @@ pub(crate) fn routes() -> Router<Portal> {
         .route("/api/v1/patients/links", post(patients::link))
         .route("/api/v1/patients/unlinks", post(patients::unlink))
         .route("/api/v1/patients/{key}/links", get(patients::links))
+        .route("/api/v1/patients/{key}/candidates", get(patients::candidates))
+        .route("/api/v1/patients/{key}/identifiers", post(patients::numbers))
+        .route("/api/v1/collisions", get(collisions::list).post(collisions::open))
+        .route("/api/v1/collisions/{key}", post(collisions::resolve))
         .route("/api/v1/legal-holds", get(legal_hold::list))
         .route(
             "/api/v1/studies/{study}/legal-hold",

@@ -198,7 +198,7 @@ pub(super) fn read(fields: &mut Fields) -> Result<(Order, Option<String>), Probl
     Ok((order, facility))
 }
 
-fn identifier(fields: &mut Fields) -> Result<OrderedIdentifier, Problem> {
+pub(super) fn identifier(fields: &mut Fields) -> Result<OrderedIdentifier, Problem> {
     let missing = || Problem::Invalid("patient.identifiers.kind", "is missing".into());
     Ok(OrderedIdentifier {
         kind: fields.one_of("patient.identifiers.kind")?.ok_or_else(missing)?,

@@ -15,7 +15,8 @@ pub const CANDIDATES_MAX: usize = 20;
 /// Sayings that are looked at by each way of looking.
 const LOOKED_AT: i64 = 60;
 
-const BORN: &str = persons!("person p WHERE p.birth_date = ?1 AND p.birth_date <> '' ORDER BY p.key LIMIT ?2");
+const BORN: &str =
+    persons!("person p WHERE p.birth_date = ?1 AND p.birth_date <> '' ORDER BY p.key LIMIT ?2");
 const NAMED: &str = persons!(
     "person p WHERE p.name_sorted = ?1 AND p.name_sorted <> '' AND p.birth_year = ?2 ORDER BY p.key LIMIT ?3"
 );
@@ -68,7 +69,8 @@ pub(in crate::db) fn candidates(
             found.push((record, grounds));
         }
     }
-    let points = |grounds: &[Ground]| grounds.iter().filter_map(|ground| rules.policy.points.get(ground)).sum();
+    let points =
+        |grounds: &[Ground]| grounds.iter().filter_map(|ground| rules.policy.points.get(ground)).sum();
     let mut all: Vec<CandidateRow> = found
         .into_iter()
         .filter(|(record, _)| record.has_study && !taken(record))
@@ -77,7 +79,12 @@ pub(in crate::db) fn candidates(
     all.sort_by(|one, other| (other.points, one.record.key).cmp(&(one.points, other.record.key)));
     // One number is offered once, by the saying that agrees best.
     let mut numbers = Vec::new();
-    all.retain(|one| !numbers.contains(&one.record.number) && { numbers.push(one.record.number); true });
+    all.retain(|one| {
+        !numbers.contains(&one.record.number) && {
+            numbers.push(one.record.number);
+            true
+        }
+    });
     all.truncate(CANDIDATES_MAX);
     Ok(all)
 }

@@ -17,7 +17,8 @@ const UNDER: &str = "SELECT id FROM person WHERE patient_key = ?1 ORDER BY key";
 const OPEN: &str = "SELECT c.a, c.b FROM collision c WHERE NOT EXISTS (SELECT 1 FROM patient_link l \
      WHERE l.a = c.a AND l.b = c.b AND l.said <> 3) \
      UNION SELECT l.a, l.b FROM patient_link l WHERE l.said = 3 ORDER BY 1, 2 LIMIT ?1 OFFSET ?2";
-const RESOLVED: &str = "SELECT l.a, l.b FROM patient_link l WHERE l.said IN (4, 5) ORDER BY 1, 2 LIMIT ?1 OFFSET ?2";
+const RESOLVED: &str =
+    "SELECT l.a, l.b FROM patient_link l WHERE l.said IN (4, 5) ORDER BY 1, 2 LIMIT ?1 OFFSET ?2";
 const OF_PERSON: &str = "SELECT a, b FROM collision WHERE a = ?1 UNION SELECT a, b FROM collision WHERE b = ?1 \
      UNION SELECT a, b FROM patient_link WHERE a = ?1 AND said = 3 \
      UNION SELECT a, b FROM patient_link WHERE b = ?1 AND said = 3 LIMIT 64";
@@ -80,11 +81,7 @@ fn pair(row: &rusqlite::Row<'_>) -> rusqlite::Result<[Vec<u8>; 2]> {
     Ok([row.get(0)?, row.get(1)?])
 }
 
-fn whole(
-    session: &Session<'_>,
-    pair: [Vec<u8>; 2],
-    rules: &IdentityRules,
-) -> Result<CollisionRow, DbError> {
+fn whole(session: &Session<'_>, pair: [Vec<u8>; 2], rules: &IdentityRules) -> Result<CollisionRow, DbError> {
     let [a, b] = pair.map(|bytes| GroupKey::from_bytes(&bytes));
     let (a, b) = a.zip(b).ok_or(DbError::Invalid("patient key"))?;
     let persons = [record::by_key(session, &a, rules)?, record::by_key(session, &b, rules)?];

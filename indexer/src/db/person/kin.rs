@@ -22,8 +22,7 @@ const ORDERS_MAX: i64 = 32;
 
 const OF_NUMBER: &str = persons!("person p WHERE p.patient_key = ?1 ORDER BY p.key LIMIT ?2");
 /// Without those that stand alone: nothing that they say joins them.
-const TOGETHER: &str =
-    persons!("person p WHERE p.patient_key = ?1 AND p.apart = '' ORDER BY p.key LIMIT ?2");
+const TOGETHER: &str = persons!("person p WHERE p.patient_key = ?1 AND p.apart = '' ORDER BY p.key LIMIT ?2");
 const WITH_VALUE: &str = persons!(
     "person_number n JOIN person p ON p.id = n.person_row WHERE n.value = ?1 ORDER BY p.id LIMIT ?2"
 );
@@ -36,7 +35,8 @@ const ORDER_OF: &str = persons!(
 );
 const ORDERS: &str =
     "SELECT accession, facility_id FROM exam_order WHERE person_row = ?1 AND accession <> '' LIMIT ?2";
-const UNDER_ORDER: &str = persons!("person p WHERE p.scope = ?1 AND p.scope <> '' AND p.facility_id = ?2 ORDER BY p.key LIMIT ?3");
+const UNDER_ORDER: &str =
+    persons!("person p WHERE p.scope = ?1 AND p.scope <> '' AND p.facility_id = ?2 ORDER BY p.key LIMIT ?3");
 const NEWEST: &str = "SELECT s.newest, s.study_uid FROM study s WHERE s.person_row = ?1 \
      ORDER BY s.newest DESC, s.study_uid LIMIT 1";
 
@@ -187,7 +187,8 @@ impl<'s> Graph<'s> {
 
     /// What became of the doubt for which a study stands alone: open, or found to be of somebody else.
     fn doubt(&self, record: &PersonRecord) -> Option<i64> {
-        let of_it = self.words.iter().filter(|word| word.doubts && (word.a == record.key || word.b == record.key));
+        let of_it =
+            self.words.iter().filter(|word| word.doubts && (word.a == record.key || word.b == record.key));
         of_it.map(|word| word.said).min().filter(|_| !record.apart.is_empty())
     }
 
@@ -201,7 +202,11 @@ impl<'s> Graph<'s> {
                 hospital_number: Some("order".into()),
                 ..one.person.clone()
             };
-            let made = Person { issuer: of_order.issuer.clone(), hospital_number: of_order.hospital_number.clone(), ..other.person.clone() };
+            let made = Person {
+                issuer: of_order.issuer.clone(),
+                hospital_number: of_order.hospital_number.clone(),
+                ..other.person.clone()
+            };
             relation = relate(&of_order, &made, said, &self.rules.policy);
         }
         let stands = |relation: &Relation| matches!(relation, Relation::Same(..) | Relation::Candidate(_));
@@ -228,7 +233,9 @@ impl<'s> Graph<'s> {
         }
         for value in self.evidenced(&record.person) {
             rows.extend(self.session.rows(WITH_VALUE, params![value, most], raw)?);
-            for key in self.session.rows(STATED_VALUE, params![value, most], |row| row.get::<_, Vec<u8>>(0))? {
+            for key in
+                self.session.rows(STATED_VALUE, params![value, most], |row| row.get::<_, Vec<u8>>(0))?
+            {
                 rows.extend(self.called(&key)?);
             }
         }
@@ -251,7 +258,9 @@ impl<'s> Graph<'s> {
         for (rows, by_order) in [(by_order, true), (rows, false)] {
             for row in rows {
                 let found = self.add_row(row)?.filter(|found| *found != at);
-                near.extend(found.filter(|at| near.iter().all(|near| near.at != *at)).map(|at| Near { at, by_order }));
+                near.extend(
+                    found.filter(|at| near.iter().all(|near| near.at != *at)).map(|at| Near { at, by_order }),
+                );
             }
         }
         self.near[at] = Some(near.clone());
@@ -415,7 +424,8 @@ pub(in crate::db) fn anchor(
     }
     let mut newest: Option<((String, std::cmp::Reverse<String>), record::Raw)> = None;
     for row in session.rows(OF_NUMBER, params![&key.as_bytes()[..], RECORDS_MAX as i64], raw)? {
-        let when = session.row(NEWEST, [row.row()], |row| Ok((row.get(0)?, std::cmp::Reverse(row.get(1)?))))?;
+        let when =
+            session.row(NEWEST, [row.row()], |row| Ok((row.get(0)?, std::cmp::Reverse(row.get(1)?))))?;
         let when = when.unwrap_or((String::new(), std::cmp::Reverse(String::new())));
         if newest.as_ref().is_none_or(|(known, _)| when > *known) {
             newest = Some((when, row));

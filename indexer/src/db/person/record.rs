@@ -8,8 +8,8 @@ use crate::db::entry::FacilityId;
 use crate::db::error::DbError;
 use crate::db::session::Session;
 use crate::identity::{
-    Birth, FacilityRule, Identifier, IdentifierEvidence, IdentifierKind, IdentityRules, NumberIn, PatientIdIs,
-    Person, Sex, is_personal_number,
+    Birth, FacilityRule, Identifier, IdentifierEvidence, IdentifierKind, IdentityRules, NumberIn,
+    PatientIdIs, Person, Sex, is_personal_number,
 };
 use crate::query::GroupKey;
 use crate::statement::OrderedIdentifier;
@@ -31,8 +31,10 @@ pub(super) use persons;
 
 const BY_KEY: &str = persons!("person p WHERE p.key = ?1");
 const BY_ID: &str = persons!("person p WHERE p.id = ?1");
-const IS_KNOWN: &str = "SELECT 1 FROM person WHERE key = ?1 UNION ALL SELECT 1 FROM person WHERE patient_key = ?1 LIMIT 1";
-const OF_CODE: &str = "SELECT facility_id FROM facility_code WHERE code = ?1 ORDER BY facility_id DESC LIMIT 1";
+const IS_KNOWN: &str =
+    "SELECT 1 FROM person WHERE key = ?1 UNION ALL SELECT 1 FROM person WHERE patient_key = ?1 LIMIT 1";
+const OF_CODE: &str =
+    "SELECT facility_id FROM facility_code WHERE code = ?1 ORDER BY facility_id DESC LIMIT 1";
 const STATED: &str = "SELECT body FROM stated_number WHERE patient = ?1 ORDER BY value";
 const HAS_STUDY: &str = "SELECT 1 FROM study WHERE person_row = ?1 LIMIT 1";
 
@@ -141,7 +143,11 @@ pub(super) fn whole(session: &Session<'_>, raw: Raw, rules: &IdentityRules) -> R
         person: Person {
             issuer: if facility > 0 { Some(format!("{FACILITY}{facility}")) } else { told(&issuer) },
             // A number that counts orders is a patient's within its order.
-            hospital_number: if scope.is_empty() { told(&patient_id) } else { Some(format!("{patient_id}\0{scope}")) },
+            hospital_number: if scope.is_empty() {
+                told(&patient_id)
+            } else {
+                Some(format!("{patient_id}\0{scope}"))
+            },
             patient_id_is: PatientIdIs::Patient,
             temporary: rule.is_some_and(|rule| rule.is_temporary(&patient_id)),
             name: told(&name),
@@ -246,11 +252,13 @@ pub(in crate::db) fn stranger(
         None => (issuer.trim().to_owned(), 0),
     };
     let is_number = person.patient_id_is == PatientIdIs::Patient;
-    let patient_id = person.hospital_number.clone().filter(|_| is_number).unwrap_or_default().trim().to_owned();
+    let patient_id =
+        person.hospital_number.clone().filter(|_| is_number).unwrap_or_default().trim().to_owned();
     let number = GroupKey::of(&patient_id, &issuer, facility, "");
     let facility = facility_of(session, &issuer, facility)?;
     let rule = rule_of(session, rules, facility)?;
-    let mut whole = Person { temporary: rule.is_some_and(|rule| rule.is_temporary(&patient_id)), ..person.clone() };
+    let mut whole =
+        Person { temporary: rule.is_some_and(|rule| rule.is_temporary(&patient_id)), ..person.clone() };
     whole.temporary |= person.temporary;
     whole.hospital_number = Some(patient_id.clone()).filter(|number| !number.is_empty());
     if facility > 0 {

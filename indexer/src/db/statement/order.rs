@@ -9,9 +9,9 @@ use storage_config::Uid;
 use super::list::{Stated, read, stated};
 use crate::db::entry::FacilityId;
 use crate::db::error::DbError;
-use crate::db::session::Session;
 use crate::db::patient::PatientKey;
 use crate::db::person::{self, Kept, Saying};
+use crate::db::session::Session;
 use crate::identity::IdentityRules;
 use crate::statement::{Order, OrderStatus, Statement};
 
