@@ -123,7 +123,7 @@ impl Graph<'_> {
         self.forget_words();
         let mut keys = Vec::new();
         for at in self.near_first()? {
-            if matches!(self.relation(0, at, false), Relation::Collision(_)) {
+            if self.stands_together(at) && matches!(self.relation(0, at, false), Relation::Collision(_)) {
                 keys.push(self.key(at));
             }
         }

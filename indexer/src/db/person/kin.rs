@@ -348,6 +348,10 @@ impl<'s> Graph<'s> {
         Ok(near)
     }
 
+    pub(super) fn stands_together(&self, at: usize) -> bool {
+        !self.records[at].stands_alone()
+    }
+
     pub(super) fn key(&self, at: usize) -> GroupKey {
         self.records[at].key
     }
