@@ -2,7 +2,8 @@
 
 use rusqlite::params;
 
-use super::kin::{Graph, Kin, cards, is_nobody};
+use super::graph::Graph;
+use super::kin::{Kin, cards, is_nobody};
 use super::record::{self, PersonRecord, persons, raw};
 use crate::dataset::fold::{fold, words};
 use crate::db::error::DbError;

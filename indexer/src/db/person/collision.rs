@@ -3,7 +3,7 @@
 
 use rusqlite::params;
 
-use super::kin::Graph;
+use super::graph::Graph;
 use super::record::{self, PersonRecord};
 use crate::db::error::DbError;
 use crate::db::session::Session;

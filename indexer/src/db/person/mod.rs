@@ -5,6 +5,7 @@
 
 mod candidates;
 mod collision;
+mod graph;
 mod kin;
 mod record;
 
@@ -56,7 +57,7 @@ const OF_STUDY: &str = "SELECT person_row FROM study WHERE study_uid = ?1";
 pub(super) fn hot() -> Vec<&'static str> {
     let own =
         [FIND, INSERT_NUMBER, IS_USED, KEY, DROP_NUMBERS, DROP, IS_DOUBTED, CODES, SAYING, STUDIES, OF_STUDY];
-    [&own[..], candidates::HOT, collision::HOT, kin::HOT, record::HOT].concat()
+    [&own[..], candidates::HOT, collision::HOT, graph::HOT, kin::HOT, record::HOT].concat()
 }
 
 /// Identifiers of one saying, as rows keep them.
