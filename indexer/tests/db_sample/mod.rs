@@ -297,7 +297,7 @@ pub fn everything(db: &Db) -> String {
             &db.collisions(open, 1000, 0)
                 .unwrap()
                 .iter()
-                .map(|c| (c.a, c.b, &c.clashes).clone())
+                .map(|c| (c.a, c.b, &c.clashes))
                 .map(|c| format!("{c:?}"))
                 .collect::<Vec<_>>(),
         );
