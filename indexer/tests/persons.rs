@@ -390,7 +390,7 @@ fn statements(fresh: &Fresh, kinds: &[(u8, prop::sample::Index, prop::sample::In
                 all.push(statement(n, link.key(), State::PatientLink(link), None));
             }
             2 if numbers[0] != numbers[1] => {
-                let link = PatientLink::between(numbers[0], numbers[1], n % 2 == 0);
+                let link = PatientLink::between(numbers[0], numbers[1], n.is_multiple_of(2));
                 all.push(statement(n, link.key(), State::PatientLink(link), None));
             }
             3 => {
