@@ -338,6 +338,12 @@ const OLDER: &[&str] = &[
      ALTER TABLE instance DROP COLUMN damaged; ALTER TABLE instance DROP COLUMN condemned; \
      ALTER TABLE bulk_location DROP COLUMN condemned; ALTER TABLE pack DROP COLUMN removed;",
     "DROP TABLE reuse_decision; DROP TABLE decision_report; DROP TABLE decision_patient; DROP TABLE decision_study; DROP TABLE delivery; DROP TABLE ledger_entry; DROP TABLE ledger_line; DROP TABLE ledger_due;",
+    "DROP INDEX study_person; ALTER TABLE study DROP COLUMN person_row; DROP INDEX exam_order_person; \
+     ALTER TABLE exam_order DROP COLUMN person_row; DROP TABLE person_number; DROP TABLE stated_number; \
+     DROP TABLE person; DROP TABLE collision; DROP INDEX facility_code_code; DROP INDEX patient_link_apart; \
+     DROP INDEX patient_link_said; ALTER TABLE patient_link DROP COLUMN said; \
+     ALTER TABLE patient_link DROP COLUMN time; ALTER TABLE patient_link DROP COLUMN apart; \
+     ALTER TABLE study_variant DROP COLUMN name; ALTER TABLE study_variant DROP COLUMN identifiers;",
     "DROP TABLE study_evidence; DROP INDEX study_variant_patient; \
      DROP INDEX withdrawal_study; DROP INDEX study_to_examine; \
      ALTER TABLE study DROP COLUMN examined_generation;",

@@ -24,7 +24,7 @@ struct Record {
 fn any_content() -> impl Strategy<Value = Sample> {
     let where_to = (1..3u32, 1..3u32, 1..5u32);
     let who = (prop::sample::select(vec!["P1", "P2", ""]), prop::sample::select(vec!["", "60152"]));
-    let name = prop::sample::select(vec!["Nguyễn^Văn^An", "TRAN THI BE", ""]);
+    let name = prop::sample::select(vec!["Nguyễn^Văn^An", "TRAN THI BE", "", "VO DANH"]);
     let what = (prop::sample::select(vec!["CT", "SR"]), prop::sample::select(vec!["", "ngực"]), 0..3u32);
     (where_to, who, name, what, 0..2u8).prop_map(
         |((study, series, sop), (patient_id, issuer), name, (modality, description, bulk), rank)| Sample {

@@ -19,8 +19,7 @@ use crate::import::ImportJob;
 use crate::withdrawal::{RestoreJob, WithdrawJob, Withdrawn};
 use crate::{
     catalogue, codes, compact, control, decode_worker, http, import, ledger, serve, setup, status, telemetry,
-    verify,
-    withdrawal,
+    verify, withdrawal,
 };
 
 /// DICOM imaging store and reuse archive.

@@ -6,8 +6,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use anyhow::{Context, Result};
 use indexer::archive::{Archive, ArchiveOptions, Remote};
 use indexer::db::{Db, DbOptions};
+use indexer::identity::{FacilityRule, IdentityRules, NumberIn};
 use portal::accounts::Accounts;
 use storage_config::Config;
+use storage_config::config::PersonalNumberIn;
 use storage_config::disk::{DirLock, Disk};
 use storage_config::object::{Client, Objects};
 
@@ -69,7 +71,7 @@ fn remote(config: &Config) -> Result<Option<Remote>> {
 
 /// Opens the index that the configuration names.
 fn open_index(config: &Config) -> Result<Db> {
-    let options = DbOptions::default();
+    let options = DbOptions { identity: identity(config), ..DbOptions::default() };
     if config.database.is_postgres() {
         let db = Db::open_postgres(&config.database.url, options)
             .with_context(|| format!("the index at {} cannot be opened", config.database.shown()))?;
@@ -77,6 +79,21 @@ fn open_index(config: &Config) -> Result<Db> {
         return Ok(db);
     }
     Ok(Db::open(&config.index_path(), options)?)
+}
+
+/// When two records are of one person: the policy, and what facilities said about their numbers.
+fn identity(config: &Config) -> Arc<IdentityRules> {
+    let place = |place: &PersonalNumberIn| match place {
+        PersonalNumberIn::PatientId => NumberIn::PatientId,
+        PersonalNumberIn::OtherPatientIds => NumberIn::OtherPatientIds,
+    };
+    let rules = config.facility.iter().map(|facility| {
+        let personal_number_in = facility.personal_number_in.iter().map(place).collect();
+        let rule = FacilityRule { personal_number_in, temporary_ids: facility.temporary_ids.clone() };
+        (facility.code.clone(), rule)
+    });
+    let facilities = rules.filter(|(_, rule)| *rule != FacilityRule::default()).collect();
+    Arc::new(IdentityRules { facilities, ..(*IdentityRules::shipped()).clone() })
 }
 
 /// Makes the data folder, takes its lock and opens the archive in it. The lock is held until it is dropped.

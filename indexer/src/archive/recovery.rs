@@ -244,9 +244,11 @@ pub(crate) fn catch_up(shared: &Shared) -> Result<(), DbError> {
     for pass in [Pass::Bulk, Pass::All] {
         for (pack, name, stretch) in &behind {
             let reader = shared.open_pack(*pack, name).map_err(|error| DbError::Away(error.to_string()))?;
-            replay(shared, &reader, *stretch, pass, (&mut recovered, &mut orphans)).map_err(|error| match error {
-                OpenError::Index(error) => error,
-                error => DbError::Away(error.to_string()),
+            replay(shared, &reader, *stretch, pass, (&mut recovered, &mut orphans)).map_err(|error| {
+                match error {
+                    OpenError::Index(error) => error,
+                    error => DbError::Away(error.to_string()),
+                }
             })?;
         }
     }

@@ -6,12 +6,10 @@ use serde_json::{Map, Value};
 
 use super::{Archive, ReadError};
 use crate::db::{FacilityId, PatientRow};
-use crate::identity::{Birth, Ground, IdentityPolicy, PatientIdIs, Person, Relation, Said, Sex, relate};
+use crate::identity::{Birth, PatientIdIs, Person, Sex};
 use crate::query::GroupKey;
 use crate::reuse::prior::IdentityStatus;
 
-/// Studies of a patient whose headers are asked who it is.
-const ROWS: u32 = 8;
 /// What stands before the number of a facility that is the issuer of its numbers. Values of headers have no backslash.
 const FACILITY: &str = "\\facility\\";
 
@@ -22,7 +20,7 @@ pub struct Related {
     pub patient: GroupKey,
     /// Its standing.
     pub status: IdentityStatus,
-    /// What speaks for it, or against it, in words of [`Ground`] and [`crate::identity::Clash`].
+    /// What speaks for it, or against it, in words of [`crate::identity::Ground`] and [`crate::identity::Clash`].
     pub grounds: Vec<String>,
 }
 
@@ -43,51 +41,28 @@ pub(super) fn source_of(person: &Person) -> (&str, FacilityId) {
 
 impl Archive {
     /// Stored patients that are the person of an order, may be, or clash with it; nobody twice, the nearest first.
+    /// Whoever a person parted from them, and whoever has another evidenced personal number, is not among them.
     ///
     /// # Errors
     /// When the index cannot be read.
     pub fn related(&self, person: &Person) -> Result<Vec<Related>, ReadError> {
         let db = self.db();
-        let number = person.hospital_number.as_deref().unwrap_or_default();
-        let counts = person.patient_id_is == PatientIdIs::Patient && !person.temporary;
-        let (issuer, facility) = source_of(person);
-        let found = if counts { db.patient_of_number(number, issuer, facility)? } else { None };
-        let Some(own) = found else { return Ok(Vec::new()) };
-        let policy = &self.reuse_policy_today().identity;
-        let mut related = Vec::new();
-        for key in db.linked_patients(own)? {
-            let rows = db.patient_rows(&key, ROWS)?;
-            if key == own {
-                related.extend(standing(person, &rows, policy).map(|(status, grounds)| Related {
-                    patient: key,
-                    status,
-                    grounds,
-                }));
-            } else if !rows.is_empty() {
-                let grounds = vec![word(&Ground::Confirmed)];
-                related.push(Related { patient: key, status: IdentityStatus::ConfirmedByPerson, grounds });
-            }
-        }
-        Ok(related)
+        let kin = db.kin_of(person)?;
+        let members = kin.members.iter().map(|member| {
+            let grounds = member.grounds.iter().map(word).collect();
+            (&member.record, member.status, grounds)
+        });
+        let clashing = kin.clashing.iter().map(|(record, clashes)| {
+            (record, IdentityStatus::Collision, clashes.iter().map(word).collect::<Vec<_>>())
+        });
+        let candidates = db.candidates(&kin)?;
+        let candidates = candidates.iter().map(|candidate| {
+            let grounds = candidate.grounds.iter().map(word).collect();
+            (&candidate.record, IdentityStatus::Candidate, grounds)
+        });
+        let all = members.chain(clashing).chain(candidates).filter(|(record, ..)| record.has_study);
+        Ok(all.map(|(record, status, grounds)| Related { patient: record.key, status, grounds }).collect())
     }
-}
-
-/// The worst standing of what the studies of one patient say: one that clashes makes a collision of all.
-fn standing(
-    person: &Person,
-    rows: &[PatientRow],
-    policy: &IdentityPolicy,
-) -> Option<(IdentityStatus, Vec<String>)> {
-    let relations: Vec<Relation> =
-        rows.iter().map(|row| relate(person, &person_of(row), Said::Nothing, policy)).collect();
-    let collision = relations.iter().find(|relation| matches!(relation, Relation::Collision(_)));
-    let relation = collision.or_else(|| relations.first())?;
-    let grounds = match relation {
-        Relation::Same(_, grounds) | Relation::Candidate(grounds) => grounds.iter().map(word).collect(),
-        Relation::Collision(clashes) => clashes.iter().map(word).collect(),
-        Relation::NotListed(_) | Relation::Unrelated => Vec::new(),
-    };
-    Some((relation.status()?, grounds))
 }
 
 /// The person as a stored header describes it.

@@ -12,9 +12,9 @@ use storage_config::ContentHash;
 use super::error::{StoreError, StoreErrorKind};
 use super::group_lane::Saying;
 use super::{Archive, Shared};
-use crate::db::{Db, DbError, DbErrorKind, FacilityId, GROUP_PATIENTS_MAX, Stated};
+use crate::db::{Db, DbError, DbErrorKind, FacilityId, Stated};
 use crate::statement::{
-    DatedCode, Facility, HybridTime, Kind, ServedVersion, State, Statement, StatementError, Subject, Who,
+    DatedCode, Facility, HybridTime, ServedVersion, State, Statement, StatementError, Subject, Who,
 };
 
 /// Which version of its subject a statement is based on.
@@ -298,24 +298,9 @@ fn check(db: &Db, statement: &Statement) -> Result<(), StateError> {
         | State::LedgerEntry(_)
         | State::Removal(_) => Ok(()),
         State::ServedVersion(chosen) => check_versions(db, &statement.subject.key, chosen),
-        State::PatientLink(link) => {
-            for (field, key) in [("a", &link.a), ("b", &link.b)] {
-                if link.linked && !db.has_patient(key)? {
-                    return Err(StateError::NotFound(if field == "a" { "patient a" } else { "patient b" }));
-                }
-            }
-            let together = db.linked_patients(link.a)?.len() + db.linked_patients(link.b)?.len();
-            if link.linked && together > GROUP_PATIENTS_MAX {
-                return Err(invalid(
-                    "b",
-                    format!("more than {GROUP_PATIENTS_MAX} patients would be one person"),
-                ));
-            }
-            if !link.linked && db.subject(Kind::PatientLink, &link.key())?.is_none() {
-                return Err(StateError::NotFound("link between the two patients"));
-            }
-            Ok(())
-        }
+        State::PatientLink(link) => super::persons::check_link(db, link),
+        State::Collision(collision) => super::persons::check_collision(db, collision),
+        State::PatientNumbers(_) => super::persons::check_numbers(db, &statement.subject.key),
         State::LegalHold(_) | State::StudyCode(_) | State::QualityMark(_) => {
             let study = storage_config::Uid::parse(&statement.subject.key)
                 .map_err(|error| invalid("study", error.to_string()))?;

@@ -1,6 +1,7 @@
 //! Applies a batch of records in one transaction, in append order, each in a way that may be repeated.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use super::bulk;
 use super::conflict;
@@ -15,12 +16,14 @@ use super::statement;
 use super::study;
 use super::touched::Touched;
 use super::verified;
+use crate::identity::IdentityRules;
 
 /// All tables that are derived from packs.
 const DERIVED: &[&str] = &[
     "bulk_location",
     "code_choice",
     "code_rule",
+    "collision",
     "conflict",
     "damaged_record",
     "decision_patient",
@@ -43,12 +46,15 @@ const DERIVED: &[&str] = &[
     "patient",
     "patient_link",
     "pending_holding",
+    "person",
+    "person_number",
     "removed",
     "report",
     "reuse_decision",
     "series",
     "series_pack",
     "series_variant",
+    "stated_number",
     "statement",
     "study",
     "study_code",
@@ -68,9 +74,9 @@ const DERIVED: &[&str] = &[
 pub(super) fn apply(
     session: &Session<'_>,
     batches: &[&Batch],
-    utc_offset_minutes: i32,
+    (utc_offset_minutes, rules): (i32, &Arc<IdentityRules>),
 ) -> Result<Vec<Applied>, DbError> {
-    let mut touched = Touched::default();
+    let mut touched = Touched::by(rules.clone());
     let mut applied = Vec::with_capacity(batches.iter().map(|batch| batch.entries.len()).sum());
     look_ahead(session, batches)?;
     for entry in batches.iter().flat_map(|batch| &batch.entries) {
@@ -129,9 +135,13 @@ fn apply_one(
 }
 
 /// Decides statements that were left for later, of at most `limit` subjects; how many those were.
-pub(super) fn decide_statements(session: &Session<'_>, limit: u32) -> Result<usize, DbError> {
+pub(super) fn decide_statements(
+    session: &Session<'_>,
+    limit: u32,
+    rules: &Arc<IdentityRules>,
+) -> Result<usize, DbError> {
     let subjects = statement::undecided(session, limit)?;
-    let mut touched = Touched::default();
+    let mut touched = Touched::by(rules.clone());
     for subject in &subjects {
         statement::settle(session, *subject, &mut touched)?;
     }
@@ -147,7 +157,7 @@ fn settle(session: &Session<'_>, touched: &mut Touched) -> Result<(), DbError> {
         }
     }
     for (id, touch) in &touched.studies {
-        study::settle(session, *id, touch)?;
+        study::settle(session, *id, touch, &touched.rules)?;
     }
     Ok(())
 }

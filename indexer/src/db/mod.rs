@@ -25,6 +25,7 @@ mod object;
 mod pack;
 mod patient;
 mod peer;
+mod person;
 #[cfg(test)]
 mod plans;
 mod postgres;
@@ -70,6 +71,7 @@ pub use object::PackObject;
 pub use pack::PackRow;
 pub use patient::GROUP_PATIENTS_MAX;
 pub use peer::{PeerRow, UnknownPeer};
+pub use person::{CANDIDATES_MAX, CandidateRow, CollisionRow, Kin, Member, PersonRecord};
 pub use postgres::PostgresDb;
 pub use prior::{HolderRow, PatientRow, PriorSeries, PriorStudy};
 pub use removal::{HiddenInstance, NamesBulk, PackReplaced};
@@ -189,9 +191,9 @@ impl Db {
         batches: &[&Batch],
         durable: impl FnOnce() -> bool,
     ) -> Result<Vec<Applied>, DbError> {
-        let offset = self.options().utc_offset_minutes;
+        let options = self.options();
         self.write_at(epoch, |session| {
-            let applied = apply::apply(session, batches, offset)?;
+            let applied = apply::apply(session, batches, (options.utc_offset_minutes, &options.identity))?;
             if durable() { Ok(applied) } else { Err(DbError::NotDurable) }
         })
     }
@@ -357,13 +359,14 @@ impl Db {
         self.read_snapshot(|session| content::members(session, series))
     }
 
-    /// The identity group of the patients that `keys` name: they and all patients that are linked with them. None where
-    /// they name nobody.
+    /// The identity group of the people that `keys` name: studies of one number without a clash, of one personal number
+    /// with agreeing birth date and sex, and what people linked; without what they parted. None where the keys name nobody.
     ///
     /// # Errors
     /// When the database fails.
     pub fn identity_group(&self, keys: &[GroupKey]) -> Result<Option<IdentityGroup>, DbError> {
-        self.read(|session| patient::group(session, keys))
+        let rules = &self.options().identity;
+        self.read(|session| person::group(session, keys, rules))
     }
 
     /// Whether a study is of somebody of an identity group.
@@ -371,7 +374,7 @@ impl Db {
     /// # Errors
     /// When the database fails.
     pub fn group_has_study(&self, group: &IdentityGroup, study: &Uid) -> Result<bool, DbError> {
-        self.read(|session| patient::has_study(session, group, study))
+        self.read(|session| person::has_study(session, group.rows(), study.as_str()))
     }
 
     /// Who holds an instance, by [`InstanceRow::id`]; for the operator.

@@ -4,8 +4,8 @@
 use super::session::Session;
 use super::sqlite::{DbOptions, SqliteDb};
 use super::{
-    bulk, coding, conflict, content, evidence, find, holding, instance, pack, patient, prior, removal,
-    retrieve, series, show, statement,
+    bulk, coding, conflict, content, evidence, find, holding, instance, pack, patient, person, prior,
+    removal, retrieve, series, show, statement,
 };
 use super::{study, verified, version, visible, word};
 use crate::query::{Level, Query};
@@ -47,6 +47,7 @@ fn statements_of_storing_and_retrieving_use_indexes() {
             instance::HOT,
             pack::HOT,
             patient::HOT,
+            &person::hot(),
             &prior::hot(),
             removal::HOT,
             retrieve::HOT,

@@ -235,7 +235,8 @@ pub(super) fn known(
     };
     let mut places = Vec::with_capacity(hashes.len());
     for hash in hashes {
-        let good = bulk::locations(session, hash)?.into_iter().filter(|location| location.may_be_counted_on());
+        let good =
+            bulk::locations(session, hash)?.into_iter().filter(|location| location.may_be_counted_on());
         places.push(good.map(|location| location.place).collect());
     }
     let good = held.filter(|(_, _, to_be_replaced)| !to_be_replaced);

@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 use storage_config::{ContentHash, Hasher};
 
 use super::error::DbError;
+use super::person::Kept;
 use crate::dataset::attributes::{Attributes, Normalised};
 use crate::dataset::fold::{fold, words};
 
@@ -27,6 +28,10 @@ pub(super) struct StudyValues {
     pub description_folded: String,
     pub referring_folded: String,
     pub json: String,
+    /// The patient's name as received.
+    pub name: String,
+    /// Identifiers beside PatientID, as text.
+    pub identifiers: String,
 }
 
 /// What an instance says of its series.
@@ -57,6 +62,8 @@ impl StudyValues {
             description_folded: folded(study.description.as_ref()),
             referring_folded: study.referring_physician_folded.clone(),
             json: json(&attributes.study_json)?,
+            name: text(patient.name.as_ref()),
+            identifiers: Kept { header: patient.carried(), order: Vec::new() }.to_text()?,
         })
     }
 
@@ -79,6 +86,8 @@ impl StudyValues {
             &self.description_folded,
             &self.referring_folded,
             &self.json,
+            &self.name,
+            &self.identifiers,
         ])
     }
 }

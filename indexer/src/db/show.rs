@@ -13,7 +13,7 @@ use crate::query::{Exam, GroupKey, LIMIT_MAX, Level, OFFSET_MAX, Page, PageKey, 
 
 const STUDY: &str = "SELECT s.study_uid, v.json, s.modalities, s.n_series, s.n_instances, s.identity_conflict, \
      p.key, s.changed_ms, c.outcome, c.name, c.items, c.schemes FROM study s \
-     JOIN study_variant v ON v.id = s.variant_id LEFT JOIN patient p ON p.id = s.patient_row \
+     JOIN study_variant v ON v.id = s.variant_id LEFT JOIN person p ON p.id = s.person_row \
      LEFT JOIN study_code c ON c.study_row = s.id \
      WHERE s.id = ?1";
 const SERIES: &str = "SELECT r.series_uid, v.json, r.n_instances, r.study_row \

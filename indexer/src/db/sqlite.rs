@@ -4,7 +4,7 @@
 //! replayed, so that a commit costs no sync (docs/ARCHITECTURE.md). Knows connections, not what the rows mean.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
@@ -14,6 +14,7 @@ use super::error::DbError;
 use super::faults::{DbCall, DbFaults};
 use super::readers::{Reader, Readers, Reusable};
 use super::session::{Link, Session};
+use crate::identity::IdentityRules;
 
 /// Schema versions in order; a file's `user_version` counts those it has.
 pub(super) const MIGRATIONS: &[&str] = &[
@@ -24,6 +25,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0005_codes.sql"),
     include_str!("migrations/0006_orders.sql"),
     include_str!("migrations/0007_evidence.sql"),
+    include_str!("migrations/0008_identity.sql"),
     include_str!("migrations/0009_reuse.sql"),
     include_str!("migrations/0010_verified.sql"),
     include_str!("migrations/0011_objects.sql"),
@@ -47,12 +49,15 @@ pub struct DbOptions {
     pub readers: usize,
     /// Minutes that the machines' local time is ahead of UTC; for the warning about their clocks only.
     pub utc_offset_minutes: i32,
+    /// When two records are of one person.
+    pub identity: Arc<IdentityRules>,
 }
 
 impl Default for DbOptions {
-    /// Four readers; the time of Vietnam.
+    /// Four readers; the time of Vietnam; the rules of identity as shipped.
     fn default() -> Self {
-        DbOptions { faults: DbFaults::none(), readers: 4, utc_offset_minutes: 7 * 60 }
+        let identity = IdentityRules::shipped();
+        DbOptions { faults: DbFaults::none(), readers: 4, utc_offset_minutes: 7 * 60, identity }
     }
 }
 

@@ -2,8 +2,10 @@
 
 use storage_config::{ContentHash, Uid};
 
+use super::person::{self, CandidateRow, CollisionRow, Kin, PersonRecord};
 use super::statement::{self, OrdersBy, RejectedArrival, ReportsBy, Stated, StudyWithoutOrder, SubjectRow};
-use super::{Conflict, Db, DbError, FacilityId, apply, conflict, patient, study};
+use super::{Conflict, Db, DbError, FacilityId, apply, conflict, study};
+use crate::identity::{Person, Relation};
 use crate::query::GroupKey;
 use crate::statement::{HybridTime, Kind, LegalHold, State};
 
@@ -18,7 +20,8 @@ impl Db {
     /// # Errors
     /// When the database fails; what was decided before stays.
     pub fn decide_statements(&self) -> Result<(), DbError> {
-        while self.write(|session| apply::decide_statements(session, SUBJECTS))? > 0 {}
+        let rules = &self.options().identity;
+        while self.write(|session| apply::decide_statements(session, SUBJECTS, rules))? > 0 {}
         Ok(())
     }
 
@@ -208,15 +211,100 @@ impl Db {
     /// # Errors
     /// When the database fails.
     pub fn has_patient(&self, key: &GroupKey) -> Result<bool, DbError> {
-        self.read(|session| patient::is_known(session, key))
+        self.read(|session| person::is_known(session, key))
     }
 
-    /// The keys of all patients that are linked with a patient, and its own; at most
+    /// The keys of all patients that are one person with a patient, its own first; at most
     /// [`GROUP_PATIENTS_MAX`](super::GROUP_PATIENTS_MAX).
     ///
     /// # Errors
     /// When the database fails.
     pub fn linked_patients(&self, key: GroupKey) -> Result<Vec<GroupKey>, DbError> {
-        self.read(|session| statement::linked_with(session, &[key], patient::GROUP_PATIENTS_MAX))
+        let rules = &self.options().identity;
+        self.read_snapshot(|session| person::keys_of(session, &key, rules))
+    }
+
+    /// Who is one person with a patient, who clashes with it; none where the key names nobody.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn kin(&self, key: &GroupKey) -> Result<Option<Kin>, DbError> {
+        let rules = &self.options().identity;
+        self.read_snapshot(|session| person::around(session, key, rules))
+    }
+
+    /// The same for a person who need not be in the index.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn kin_of(&self, asked: &Person) -> Result<Kin, DbError> {
+        let rules = &self.options().identity;
+        self.read_snapshot(|session| {
+            let anchor = person::stranger(session, asked, rules)?;
+            person::kin(session, anchor, rules)
+        })
+    }
+
+    /// Who is possibly the person that `kin` is around, the most likely first; at most
+    /// [`CANDIDATES_MAX`](super::CANDIDATES_MAX). Whoever was parted from the person is never among them.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn candidates(&self, kin: &Kin) -> Result<Vec<CandidateRow>, DbError> {
+        let rules = &self.options().identity;
+        self.read_snapshot(|session| person::candidates(session, kin, rules))
+    }
+
+    /// How two patients stand to each other; none where a key names nobody.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn relation(&self, a: &GroupKey, b: &GroupKey) -> Result<Option<Relation>, DbError> {
+        let rules = &self.options().identity;
+        self.read_snapshot(|session| person::relation(session, (a, b), rules))
+    }
+
+    /// Collisions that are open, or those that a person resolved; at most `limit` after the first `offset`.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn collisions(&self, open: bool, limit: u32, offset: u32) -> Result<Vec<CollisionRow>, DbError> {
+        let rules = &self.options().identity;
+        self.read_snapshot(|session| person::collisions(session, open, (limit, offset), rules))
+    }
+
+    /// Open collisions of one patient.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn collisions_of(&self, key: &GroupKey) -> Result<Vec<CollisionRow>, DbError> {
+        let rules = &self.options().identity;
+        self.read_snapshot(|session| person::collisions_of(session, key, rules))
+    }
+
+    /// The saying that a key names: its own, or, of those under a number, the one with the newest study; none where it
+    /// names nobody.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn person(&self, key: &GroupKey) -> Result<Option<PersonRecord>, DbError> {
+        let rules = &self.options().identity;
+        self.read_snapshot(|session| person::anchor(session, key, rules))
+    }
+
+    /// The keys of a study's patient as it stands, and as it would stand alone; none where nothing of it is served.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn keys_of_study(&self, study: &Uid) -> Result<Option<(GroupKey, GroupKey)>, DbError> {
+        self.read_snapshot(|session| person::keys_of_study(session, study.as_str()))
+    }
+
+    /// The studies of exactly one saying, the newest first; at most `limit`.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn studies_of_person(&self, key: &GroupKey, limit: u32) -> Result<Vec<Uid>, DbError> {
+        self.read(|session| person::studies(session, key, limit))
     }
 }

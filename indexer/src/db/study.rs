@@ -6,32 +6,34 @@ use storage_config::Uid;
 use super::conflict;
 use super::error::DbError;
 use super::patient::{self, PatientKey};
+use super::person::{self, Saying};
 use super::row::StudyValues;
 use super::session::Session;
 use super::touched::{Candidate, Precedence, Touch, Touched};
 use super::word;
+use crate::identity::IdentityRules;
 
 const FIND: &str = "SELECT id FROM study WHERE study_uid = ?1";
 const INSERT: &str = "INSERT INTO study (study_uid) VALUES (?1)";
 const FIND_VARIANT: &str = "SELECT id FROM study_variant WHERE study_row = ?1 AND digest = ?2";
 const INSERT_VARIANT: &str = "INSERT INTO study_variant (study_row, digest, newest, patient_id, issuer, \
      name_folded, name_sorted, birth_date, sex, study_date, study_time, accession, study_id, \
-     description_folded, referring_folded, json) \
-     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)";
+     description_folded, referring_folded, json, name, identifiers) \
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)";
 const WINNER: &str = "SELECT winner_rank, winner_ms, winner_digest FROM study WHERE id = ?1";
 const LEAST: &str = "SELECT i.rank, i.received_ms, i.digest, i.id, i.study_variant_id FROM series r \
      JOIN instance i ON i.series_row = r.id AND i.version = 0 WHERE r.study_row = ?1 \
      ORDER BY i.rank, i.received_ms, i.digest LIMIT 1";
-const SHOWN: &str = "SELECT name_folded, patient_row, study_uid FROM study WHERE id = ?1";
-const TO_SHOW: &str = "SELECT v.name_folded, v.patient_id, v.issuer, i.facility_id, i.patient_scope \
-     FROM instance i JOIN study_variant v ON v.id = i.study_variant_id WHERE i.id = ?1";
+const SHOWN: &str = "SELECT name_folded, patient_row, study_uid, person_row FROM study WHERE id = ?1";
+const TO_SHOW: &str = "SELECT v.name_folded, v.patient_id, v.issuer, i.facility_id, i.patient_scope, \
+     v.name, v.birth_date, v.sex, v.identifiers FROM instance i JOIN study_variant v ON v.id = i.study_variant_id WHERE i.id = ?1";
 const SHOW: &str = "UPDATE study SET winner_rank = ?2, winner_ms = ?3, winner_digest = ?4, winner_id = ?5, \
-     variant_id = ?6, patient_row = ?7, (newest, patient_id, issuer, name_folded, name_sorted, birth_date, sex, \
+     variant_id = ?6, patient_row = ?7, person_row = ?8, (newest, patient_id, issuer, name_folded, name_sorted, birth_date, sex, \
      study_date, study_time, accession, study_id, description_folded, referring_folded) = \
      (SELECT newest, patient_id, issuer, name_folded, name_sorted, birth_date, sex, study_date, study_time, \
      accession, study_id, description_folded, referring_folded FROM study_variant WHERE id = ?6) WHERE id = ?1";
 const CLEAR: &str = "UPDATE study SET winner_rank = NULL, winner_ms = NULL, winner_digest = NULL, winner_id = NULL, \
-     variant_id = NULL, patient_row = NULL, newest = '', patient_id = '', issuer = '', name_folded = '', \
+     variant_id = NULL, patient_row = NULL, person_row = NULL, newest = '', patient_id = '', issuer = '', name_folded = '', \
      name_sorted = '', birth_date = '', sex = '', study_date = '', study_time = '', accession = '', study_id = '', \
      description_folded = '', referring_folded = '' WHERE id = ?1";
 const MODALITIES: &str = "SELECT DISTINCT modality FROM series WHERE study_row = ?1 AND n_instances > 0 \
@@ -57,6 +59,11 @@ pub(super) const HOT: &[&str] = &[
     COUNT,
     CLASH,
 ];
+
+/// The row of a study, if there is one.
+pub(super) fn find(session: &Session<'_>, uid: &str) -> Result<Option<i64>, DbError> {
+    session.row(FIND, [uid], |row| row.get(0))
+}
 
 /// Whether anything of a study was ever stored, withdrawn or not.
 pub(super) fn is_known(session: &Session<'_>, uid: &Uid) -> Result<bool, DbError> {
@@ -109,6 +116,8 @@ pub(super) fn variant(
                 v.description_folded,
                 v.referring_folded,
                 v.json,
+                v.name,
+                v.identifiers,
             ];
             session.insert(INSERT_VARIANT, params)?
         }
@@ -118,11 +127,16 @@ pub(super) fn variant(
 }
 
 /// Brings a study up to date after its series were.
-pub(super) fn settle(session: &Session<'_>, study: i64, touch: &Touch) -> Result<(), DbError> {
+pub(super) fn settle(
+    session: &Session<'_>,
+    study: i64,
+    touch: &Touch,
+    rules: &IdentityRules,
+) -> Result<(), DbError> {
     match to_show(session, (WINNER, LEAST), study, touch)? {
         Shown::Same => {}
         Shown::Nothing => clear(session, study)?,
-        Shown::By(candidate) => show(session, study, &candidate)?,
+        Shown::By(candidate) => show(session, study, &candidate, rules)?,
     }
     if touch.new_variant {
         conflict::compare_variants(session, study)?;
@@ -181,31 +195,41 @@ pub(super) fn to_show(
     Ok(if wins { Shown::By(best) } else { Shown::Same })
 }
 
+/// What a study shows of its patient: folded name, row of the patient, UID, row of the person.
+type Before = (String, Option<i64>, String, Option<i64>);
+
+fn before(session: &Session<'_>, study: i64) -> Result<Option<Before>, DbError> {
+    session.row(SHOWN, [study], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))
+}
+
 /// Empties what a study shows: all of it is withdrawn.
 fn clear(session: &Session<'_>, study: i64) -> Result<(), DbError> {
-    let shown =
-        session.row(SHOWN, [study], |row| Ok((row.get::<_, String>(0)?, row.get::<_, Option<i64>>(1)?)))?;
-    let Some((name, patient)) = shown else { return Ok(()) };
+    let Some((name, patient, _, person)) = before(session, study)? else { return Ok(()) };
     session.execute(CLEAR, [study])?;
     word::replace(session, study, &name, "")?;
+    person.map_or(Ok(()), |person| person::drop_unused(session, person))?;
     patient.map_or(Ok(()), |patient| patient::drop_empty(session, patient))
 }
 
-fn show(session: &Session<'_>, study: i64, candidate: &Candidate) -> Result<(), DbError> {
-    let missing = DbError::Invalid("study");
-    let (old_name, old_patient, uid) = session
-        .row(SHOWN, [study], |row| {
-            Ok((row.get::<_, String>(0)?, row.get::<_, Option<i64>>(1)?, row.get::<_, String>(2)?))
-        })?
-        .ok_or(missing)?;
-    let (name, key) = session
+fn show(
+    session: &Session<'_>,
+    study: i64,
+    candidate: &Candidate,
+    rules: &IdentityRules,
+) -> Result<(), DbError> {
+    let (old_name, old_patient, uid, old_person) =
+        before(session, study)?.ok_or(DbError::Invalid("study"))?;
+    let (name, saying) = session
         .row(TO_SHOW, [candidate.instance], |row| {
             let (patient_id, issuer): (String, String) = (row.get(1)?, row.get(2)?);
             let (facility, scope): (u32, String) = (row.get(3)?, row.get(4)?);
-            Ok((row.get::<_, String>(0)?, PatientKey::new(&patient_id, &issuer, facility, &scope, &uid)))
+            let patient = PatientKey::new(&patient_id, &issuer, facility, &scope, &uid);
+            let (name, birth_date, sex, identifiers) = (row.get(5)?, row.get(6)?, row.get(7)?, row.get(8)?);
+            Ok((row.get::<_, String>(0)?, Saying { patient, name, birth_date, sex, identifiers }))
         })?
         .ok_or(DbError::Invalid("instance"))?;
-    let patient = patient::row_of(session, &key)?;
+    let patient = patient::row_of(session, &saying.patient)?;
+    let person = person::row_of(session, &saying, &uid, rules)?;
     let precedence = &candidate.precedence;
     let params = params![
         study,
@@ -215,9 +239,13 @@ fn show(session: &Session<'_>, study: i64, candidate: &Candidate) -> Result<(), 
         candidate.instance,
         candidate.variant,
         patient,
+        person,
     ];
     session.execute(SHOW, params)?;
     word::replace(session, study, &old_name, &name)?;
+    if let Some(old) = old_person.filter(|old| *old != person) {
+        person::drop_unused(session, old)?;
+    }
     match old_patient {
         Some(old) if old != patient => patient::drop_empty(session, old),
         _ => Ok(()),

@@ -1,10 +1,12 @@
 //! What a batch touched, so that each series and study is brought up to date once, at the end of the batch.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use storage_config::Uid;
 
 use super::entry::PackId;
+use crate::identity::IdentityRules;
 
 /// Decides whose attributes a study or series shows: the least one's. It depends on nothing but the instance, so that
 /// the outcome does not depend on the order of arrival.
@@ -64,8 +66,10 @@ pub(super) struct Added {
 }
 
 /// All that a batch touched.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Touched {
+    /// When two records are of one person.
+    pub rules: Arc<IdentityRules>,
     pub series: BTreeMap<i64, Touch>,
     pub studies: BTreeMap<i64, Touch>,
     /// Subjects of statements that are to be decided.
@@ -80,6 +84,21 @@ pub(super) struct Touched {
 }
 
 impl Touched {
+    /// Nothing yet, by these rules.
+    pub(super) fn by(rules: Arc<IdentityRules>) -> Touched {
+        Touched {
+            rules,
+            series: BTreeMap::new(),
+            studies: BTreeMap::new(),
+            subjects: BTreeSet::new(),
+            added: BTreeMap::new(),
+            study_rows: HashMap::new(),
+            series_rows: HashMap::new(),
+            study_variants: HashMap::new(),
+            series_variants: HashMap::new(),
+        }
+    }
+
     /// An instance came to be served.
     pub(super) fn appears(&mut self, placed: &Placed) {
         let candidate =

@@ -81,7 +81,7 @@ pub fn is_placeholder(name: &str, policy: &IdentityPolicy) -> bool {
 }
 
 /// Upper case with marks, composed, separators as one space.
-fn spelled(name: &str) -> String {
+pub(crate) fn spelled(name: &str) -> String {
     use unicode_normalization::UnicodeNormalization;
     let upper: String = name
         .nfc()

@@ -155,7 +155,8 @@ fn told_by(number: &str) -> Option<(i64, Sex)> {
     Some((1900 + century_and_sex / 2 * 100 + value(4)? * 10 + value(5)?, sex))
 }
 
-fn is_personal_number(number: &str) -> bool {
+/// Twelve digits, not all the same.
+pub(crate) fn is_personal_number(number: &str) -> bool {
     number.len() == 12
         && number.bytes().all(|byte| byte.is_ascii_digit())
         && number.bytes().collect::<std::collections::BTreeSet<u8>>().len() > 1

@@ -12,6 +12,8 @@ use storage_config::Hasher;
 const KEY_BYTES: usize = 16;
 /// What the digest behind a key starts with, so that it can never equal the digest of something else.
 const KEY_DOMAIN: &[u8] = b"patient-key/1\0";
+/// The same for keys of what is said of a person under a number.
+const SAID_DOMAIN: &[u8] = b"person-key/1\0";
 
 /// Names a patient, and with it the group it belongs to, where a PatientID must not stand: in addresses, logs and
 /// bookmarks. It follows from the patient alone (issuer or facility, PatientID), so that it outlives a rebuild of the
@@ -30,6 +32,21 @@ impl GroupKey {
             hasher.update(text.as_bytes());
         }
         hasher.update(&facility.to_le_bytes());
+        let digest = hasher.finish().0;
+        let mut key = [0; KEY_BYTES];
+        key.iter_mut().zip(digest).for_each(|(to, from)| *to = from);
+        GroupKey(key)
+    }
+
+    /// The key of what is said of a person under the number that this key names.
+    pub(crate) fn said(&self, parts: &[&str]) -> GroupKey {
+        let mut hasher = Hasher::new();
+        hasher.update(SAID_DOMAIN);
+        hasher.update(&self.0);
+        for text in parts {
+            hasher.update(&(text.len() as u64).to_le_bytes());
+            hasher.update(text.as_bytes());
+        }
         let digest = hasher.finish().0;
         let mut key = [0; KEY_BYTES];
         key.iter_mut().zip(digest).for_each(|(to, from)| *to = from);

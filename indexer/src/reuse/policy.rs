@@ -77,6 +77,12 @@ impl Policy {
         Policy::from_toml(SHIPPED)
     }
 
+    /// The version that begins last.
+    #[must_use]
+    pub fn latest(&self) -> &PolicyVersion {
+        &self.versions[self.versions.len().saturating_sub(1)]
+    }
+
     /// The version in force on a day: the last that begins on or before it. Before the first begins, it is the first,
     /// because a decision without rules would be none.
     #[must_use]

@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 use storage_config::{ContentHash, Uid};
 
 use super::codes::{CodeRule, StudyCode};
+use super::person::{Collision, PatientLink, PatientNumbers};
 use super::quality::QualityMark;
 use super::{Decision, Delivery, LedgerEntry, Order, Report, StatementError, invalid, text};
-use crate::query::GroupKey;
 
 /// Instances that one withdrawal lists at most.
 pub const INSTANCES_MAX: usize = 100_000;
@@ -53,6 +53,10 @@ pub enum State {
     LedgerEntry(Box<LedgerEntry>),
     /// Instances whose bytes were removed; the subject is the removal.
     Removal(Removal),
+    /// What two sayings of a person that clash were found to be; the subject is [`Collision::key`].
+    Collision(Collision),
+    /// Numbers of a patient that a person evidences; the subject is the patient's key.
+    PatientNumbers(PatientNumbers),
 }
 
 /// Names a kind of statement.
@@ -86,6 +90,10 @@ pub enum Kind {
     LedgerEntry,
     /// [`State::Removal`].
     Removal,
+    /// [`State::Collision`].
+    Collision,
+    /// [`State::PatientNumbers`].
+    PatientNumbers,
 }
 
 impl Kind {
@@ -106,6 +114,8 @@ impl Kind {
             Kind::Delivery => 12,
             Kind::LedgerEntry => 13,
             Kind::Removal => 16,
+            Kind::Collision => 14,
+            Kind::PatientNumbers => 15,
         }
     }
 }
@@ -129,6 +139,8 @@ impl State {
             State::Delivery(_) => Kind::Delivery,
             State::LedgerEntry(_) => Kind::LedgerEntry,
             State::Removal(_) => Kind::Removal,
+            State::Collision(_) => Kind::Collision,
+            State::PatientNumbers(_) => Kind::PatientNumbers,
         }
     }
 
@@ -162,12 +174,9 @@ impl State {
                 chosen.check()?;
                 key.split('/').count() == 3
             }
-            State::PatientLink(link) => {
-                if link.a >= link.b {
-                    return Err(invalid("b", "the same patient, or the two not in order"));
-                }
-                key == link.key()
-            }
+            State::PatientLink(link) => link.check(key)?,
+            State::Collision(collision) => collision.check(key)?,
+            State::PatientNumbers(numbers) => numbers.check(key)?,
             State::LegalHold(_) => is_uid(key),
             State::StudyCode(code) => {
                 code.check()?;
@@ -374,31 +383,6 @@ impl ServedVersion {
 #[must_use]
 pub fn sop_key(study: &Uid, series: &Uid, sop_instance: &Uid) -> String {
     format!("{study}/{series}/{sop_instance}")
-}
-
-/// Whether two patients are one person.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PatientLink {
-    /// The lesser key.
-    pub a: GroupKey,
-    /// The greater key.
-    pub b: GroupKey,
-    /// Whether they are one person.
-    pub linked: bool,
-}
-
-impl PatientLink {
-    /// A link, or none, between two patients in any order.
-    #[must_use]
-    pub fn between(one: GroupKey, other: GroupKey, linked: bool) -> PatientLink {
-        PatientLink { a: one.min(other), b: one.max(other), linked }
-    }
-
-    /// The key of the subject.
-    #[must_use]
-    pub fn key(&self) -> String {
-        format!("{}-{}", self.a, self.b)
-    }
 }
 
 /// Whether a study must be kept whatever else is said of it.

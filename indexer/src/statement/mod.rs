@@ -11,6 +11,7 @@ pub mod fold;
 mod kinds;
 mod ledger;
 mod order;
+mod person;
 mod quality;
 mod report;
 mod time;
@@ -22,14 +23,15 @@ pub use codes::{CodeRule, StudyCode, Verdict};
 pub use decision::{DECIDED_STUDIES_MAX, Decision, DecisionReason, ReportRelied, ReuseChoice, Seen};
 pub use delivery::{BilledPrice, Delivery, DeliveryMode};
 pub use kinds::{
-    DatedCode, Facility, INSTANCES_MAX, Kind, LegalHold, PatientLink, Reason, Removal, Resolution,
-    ServedVersion, State, VERSIONS_MAX, Withdrawal, sop_key,
+    DatedCode, Facility, INSTANCES_MAX, Kind, LegalHold, Reason, Removal, Resolution, ServedVersion, State,
+    VERSIONS_MAX, Withdrawal, sop_key,
 };
 pub use ledger::{Dose, LedgerEntry, LedgerEvent, LedgerLine, NO_ENTRY, Payers, Reversal};
 pub use order::{
     IDENTIFIERS_MAX, ORDERED_EXAMS_MAX, Order, OrderStatus, OrderedFor, OrderedIdentifier, OrderedItem,
     Payment,
 };
+pub use person::{Collision, Finding, PatientLink, PatientNumbers};
 pub use quality::QualityMark;
 pub use report::{REPORT_CHARS_MAX, Report};
 pub use time::{HybridTime, NotATime};

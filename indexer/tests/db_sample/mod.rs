@@ -8,7 +8,7 @@
 
 use std::path::{Path, PathBuf};
 
-use indexer::dataset::attributes::{Attributes, Instance, Normalised, Patient, Series, Study};
+use indexer::dataset::attributes::{Attributes, Instance, Normalised, OtherId, Patient, Series, Study};
 use indexer::dataset::fold::fold;
 use indexer::db::{Batch, Db, DbOptions, Entry, FacilityId, InstanceEntry, PackId, Place, Scope};
 use indexer::query::{Level, Query};
@@ -25,6 +25,9 @@ pub struct Sample {
     pub issuer: &'static str,
     pub name: &'static str,
     pub birth_date: &'static str,
+    pub sex: &'static str,
+    /// OtherPatientIDs: value and issuer.
+    pub other: &'static [(&'static str, &'static str)],
     pub date: &'static str,
     pub time: &'static str,
     pub modality: &'static str,
@@ -50,6 +53,8 @@ pub const SAMPLE: Sample = Sample {
     issuer: "",
     name: "Nguyễn^Văn^An",
     birth_date: "19700101",
+    sex: "",
+    other: &[],
     date: "20261121",
     time: "101500",
     modality: "CT",
@@ -112,6 +117,12 @@ impl Sample {
             name: some(self.name),
             name_folded: fold(self.name),
             birth_date: normal(self.birth_date, self.birth_date.into()),
+            sex: some(self.sex),
+            other_ids: self
+                .other
+                .iter()
+                .map(|(id, issuer)| OtherId { id: (*id).into(), issuer: some(issuer), ..OtherId::default() })
+                .collect(),
             ..Patient::default()
         };
         let study = Study {
@@ -253,7 +264,10 @@ pub fn everything(db: &Db) -> String {
         let mut query = Query::new(level);
         query.with_parents = true;
         for row in db.query(&query).unwrap().rows {
-            line("row", &(level, row.identity_conflict, &row.attributes));
+            line("row", &(level, row.identity_conflict, row.patient, &row.attributes));
+            if let Some(patient) = row.patient.filter(|_| level == Level::Study) {
+                line("one person", &db.linked_patients(patient).unwrap());
+            }
             let (Some(series_uid), Some(sop)) = (&row.series_uid, &row.sop_instance) else { continue };
             line("at", &(&row.study_uid, series_uid, sop));
             for version in db.versions(Some(&row.study_uid), sop).unwrap() {
@@ -277,6 +291,17 @@ pub fn everything(db: &Db) -> String {
         line("named", &found);
     }
     line("conflicts", &db.conflicts(1000, 0).unwrap());
+    for open in [true, false] {
+        line(
+            "collisions",
+            &db.collisions(open, 1000, 0)
+                .unwrap()
+                .iter()
+                .map(|c| (c.a, c.b, &c.clashes))
+                .map(|c| format!("{c:?}"))
+                .collect::<Vec<_>>(),
+        );
+    }
     line("resolved", &db.resolved_conflicts(1000, 0).unwrap());
     line("sent after rejection", &db.arrived_after_rejection(1000, 0).unwrap());
     line("unindexable", &db.unindexable(1000, 0).unwrap());

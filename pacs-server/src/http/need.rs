@@ -39,6 +39,7 @@ const TABLE: &[(&str, Option<Action>, Option<Action>)] = &[
     ("/api/v1/conflicts", Some(Action::SeeState), Some(Action::Withdraw)),
     ("/api/v1/withdrawals", Some(Action::SeeStudies), Some(Action::Withdraw)),
     ("/api/v1/patients", Some(Action::SeeStudies), Some(Action::Withdraw)),
+    ("/api/v1/collisions", Some(Action::SeeStudies), Some(Action::Withdraw)),
     ("/api/v1/codes", Some(Action::SeeStudies), Some(Action::Store)),
     ("/api/v1/legal-holds", Some(Action::SeeStudies), Some(Action::Withdraw)),
     ("/api/v1/studies", Some(Action::SeeStudies), Some(Action::Withdraw)),

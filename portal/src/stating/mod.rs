@@ -7,6 +7,7 @@
 mod body;
 pub(crate) mod choosing;
 mod codes;
+mod collisions;
 mod decisions;
 mod deliveries;
 mod fields;
@@ -57,6 +58,10 @@ pub(crate) fn routes() -> Router<Portal> {
         .route("/api/v1/patients/links", post(patients::link))
         .route("/api/v1/patients/unlinks", post(patients::unlink))
         .route("/api/v1/patients/{key}/links", get(patients::links))
+        .route("/api/v1/patients/{key}/candidates", get(patients::candidates))
+        .route("/api/v1/patients/{key}/identifiers", post(patients::numbers))
+        .route("/api/v1/collisions", get(collisions::list).post(collisions::open))
+        .route("/api/v1/collisions/{key}", post(collisions::resolve))
         .route("/api/v1/legal-holds", get(legal_hold::list))
         .route(
             "/api/v1/studies/{study}/legal-hold",

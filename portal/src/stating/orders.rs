@@ -214,7 +214,7 @@ fn payment(fields: &mut Fields) -> Result<Option<Payment>, Problem> {
     })
 }
 
-fn identifier(fields: &mut Fields) -> Result<OrderedIdentifier, Problem> {
+pub(super) fn identifier(fields: &mut Fields) -> Result<OrderedIdentifier, Problem> {
     let missing = || Problem::Invalid("patient.identifiers.kind", "is missing".into());
     Ok(OrderedIdentifier {
         kind: fields.one_of("patient.identifiers.kind")?.ok_or_else(missing)?,

@@ -376,6 +376,22 @@ pub struct Facility {
     /// Modalities it is licensed for (PS3.3 C.7.3.1.1.1); empty: not told.
     #[serde(default)]
     pub modalities: Vec<String>,
+    /// Where twelve digits of this facility are the personal number, without an issuer or a type that says so.
+    #[serde(default)]
+    pub personal_number_in: Vec<PersonalNumberIn>,
+    /// Beginnings of PatientIDs that it gives for the time being (emergency, newborn): they never join two studies.
+    #[serde(default)]
+    pub temporary_ids: Vec<String>,
+}
+
+/// Where a facility writes the personal number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PersonalNumberIn {
+    /// As PatientID (0010,0020).
+    PatientId,
+    /// Among OtherPatientIDs (0010,1000).
+    OtherPatientIds,
 }
 
 /// A machine that signs in with a bearer token.

@@ -7,6 +7,7 @@ use super::when::Normalised;
 use crate::dataset::Tag;
 use crate::dataset::charset::TextNotes;
 use crate::dataset::fold::fold;
+use crate::identity::Carried;
 
 /// OtherPatientIDs, retired.
 pub(super) const OTHER_PATIENT_IDS: Tag = Tag(0x0010, 0x1000);
@@ -51,6 +52,23 @@ pub struct OtherId {
 }
 
 impl Patient {
+    /// The other identifiers with all that is said of their issuers and types, each once, in order: equal for headers
+    /// that name them in another order.
+    #[must_use]
+    pub fn carried(&self) -> Vec<Carried> {
+        let joined = |parts: [&Option<String>; 2]| {
+            let told: Vec<&str> = parts.into_iter().flatten().map(|text| text.trim()).collect();
+            told.into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join(" ")
+        };
+        let carried = self.other_ids.iter().map(|other| Carried {
+            value: other.id.trim().to_owned(),
+            issuer: joined([&other.issuer, &other.issuer_universal]),
+            kind: joined([&other.kind, &other.identifier_type]),
+        });
+        let all: std::collections::BTreeSet<Carried> = carried.collect();
+        all.into_iter().collect()
+    }
+
     pub(super) fn read(header: &Header<'_>, notes: &mut TextNotes) -> Self {
         let name = header.text(tags::PATIENT_NAME, notes);
         let qualifiers = header.items(tags::ISSUER_OF_PATIENT_ID_QUALIFIERS_SEQUENCE).next();

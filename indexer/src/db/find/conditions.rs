@@ -35,7 +35,7 @@ impl Conditions {
             conditions.add_below(key);
         }
         if let PatientScope::Group(group) = &query.scope {
-            conditions.study.push(&of_group("s.patient_row", group));
+            conditions.study.push(&of_group("s.person_row", group));
             conditions.selective = true;
         }
         conditions.add_moments(query);
@@ -191,7 +191,7 @@ fn of_group(column: &str, group: &IdentityGroup) -> Fragment {
 
 /// That anybody of the group has this PatientID: then all their studies match, whatever number they came under.
 fn named_so(group: &IdentityGroup, patient_id: &str) -> Fragment {
-    let mut all = Fragment::new("EXISTS (SELECT 1 FROM patient p WHERE ");
+    let mut all = Fragment::new("EXISTS (SELECT 1 FROM person p WHERE ");
     all.append(&of_group("p.id", group)).raw(" AND p.patient_id = ?)");
     all.bound.push(Bound::Text(patient_id.to_owned()));
     all

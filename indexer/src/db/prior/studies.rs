@@ -63,7 +63,7 @@ pub struct HolderRow {
 }
 
 const OF_PATIENT: &str = "SELECT s.id, s.study_uid, s.generation, i.facility_id, s.accession, s.n_instances, v.json \
-     FROM patient p JOIN study s ON s.patient_row = p.id JOIN instance i ON i.id = s.winner_id \
+     FROM person p JOIN study s ON s.person_row = p.id JOIN instance i ON i.id = s.winner_id \
      JOIN study_variant v ON v.id = s.variant_id WHERE p.key = ?1 ORDER BY s.newest DESC, s.study_uid LIMIT ?2";
 /// Studies without a winner have nothing that is served; the scope of their instances tells counted orders apart.
 const WITHDRAWN: &str = "SELECT s.id, s.study_uid, s.generation, min(i.facility_id), max(v.accession), 0, max(v.json) \

@@ -35,7 +35,6 @@ pub(super) use ledger::{
     all_due, due as ledger_due, head_of as ledger_head_of, heads as ledger_heads, looked_at,
     of_days as ledger_of_days, of_order as ledger_of_order, posted, sums as ledger_sums,
 };
-pub(super) use link::linked_with;
 pub use list::{RejectedArrival, Stated, SubjectRow};
 pub(super) use list::{arrived_after_rejection, by_id, legal_holds, of_kind, subject, withdrawals};
 pub(super) use list::{read as read_stated, stated as stated_row};
@@ -167,14 +166,21 @@ fn apply(
         State::Withdrawal(state) => withdrawal::apply(session, subject, statement.time, state, touched),
         State::ServedVersion(state) => served::apply(session, subject, state, touched),
         State::PatientLink(state) => {
-            link::apply(session, subject, state)?;
+            link::apply(session, subject, statement.time, state)?;
             [state.a, state.b].iter().try_for_each(|patient| decision::patient_changed(session, patient))
+        }
+        State::Collision(state) => {
+            link::collide(session, subject, statement.time, state, touched)?;
+            [state.a, state.b].iter().try_for_each(|patient| decision::patient_changed(session, patient))
+        }
+        State::PatientNumbers(state) => {
+            link::numbers(session, subject, &statement.subject.key, state, touched)
         }
         State::LegalHold(state) => legal_hold::apply(session, subject, &statement.subject.key, state),
         State::StudyCode(state) => code::choose(session, subject, statement, state),
         State::CodeRule(state) => code::rule(session, subject, statement, state),
         State::Order(state) => {
-            order::apply(session, subject, statement.time, state)?;
+            order::apply(session, subject, statement, state, &touched.rules)?;
             // An open order that nobody decided about has nothing to do with the ledger.
             decision::order_changed(session, &statement.subject.key)
         }

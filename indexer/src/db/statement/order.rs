@@ -9,13 +9,18 @@ use storage_config::Uid;
 use super::list::{Stated, read, stated};
 use crate::db::entry::FacilityId;
 use crate::db::error::DbError;
+use crate::db::patient::PatientKey;
+use crate::db::person::{self, Kept, Saying};
 use crate::db::session::Session;
-use crate::statement::{HybridTime, Order, OrderStatus};
+use crate::identity::IdentityRules;
+use crate::statement::{Order, OrderStatus, Statement};
 
 const SET: &str = "INSERT INTO exam_order (subject_row, time, facility_id, accession, placer, filler, patient_id, \
-     open) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (subject_row) DO UPDATE SET time = excluded.time, \
+     open, person_row) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT (subject_row) DO UPDATE SET time = excluded.time, \
      facility_id = excluded.facility_id, accession = excluded.accession, placer = excluded.placer, \
-     filler = excluded.filler, patient_id = excluded.patient_id, open = excluded.open";
+     filler = excluded.filler, patient_id = excluded.patient_id, open = excluded.open, \
+     person_row = excluded.person_row";
+const PERSON: &str = "SELECT person_row FROM exam_order WHERE subject_row = ?1";
 /// Current orders under a condition on their rows `o`, the latest first.
 macro_rules! orders {
     ($condition:literal) => {
@@ -50,7 +55,7 @@ const MARK: &str = "UPDATE study SET generation = generation + 1 WHERE accession
 
 #[cfg(test)]
 pub(super) const HOT: &[&str] =
-    &[SET, MARK, NEWEST, BY_ACCESSION, BY_PLACER, BY_FILLER, BY_PATIENT, OF_STUDY, STUDIES];
+    &[SET, PERSON, MARK, NEWEST, BY_ACCESSION, BY_PLACER, BY_FILLER, BY_PATIENT, OF_STUDY, STUDIES];
 
 /// By what orders are looked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,29 +75,52 @@ pub enum OrdersBy {
 pub(super) fn apply(
     session: &Session<'_>,
     subject: i64,
-    time: HybridTime,
+    statement: &Statement,
     order: &Order,
+    rules: &IdentityRules,
 ) -> Result<(), DbError> {
     let Order { facility, accession, placer_number, filler_number, patient, .. } = order;
     let facility = facility.unwrap_or(0);
     let patient_id = patient.patient_id.trim();
     let open = !matches!(order.status, OrderStatus::Cancelled | OrderStatus::Reused);
+    let before: Option<Option<i64>> = session.row(PERSON, [subject], |row| row.get(0))?;
+    let alone = format!("order {}", statement.subject.key);
+    let person = person::row_of(session, &saying(order, facility, &alone)?, &alone, rules)?;
     let params = params![
         subject,
-        time.packed(),
+        statement.time.packed(),
         facility,
         accession.trim(),
         placer_number.trim(),
         filler_number.trim(),
         patient_id,
-        open
+        open,
+        person,
     ];
     session.execute(SET, params)?;
+    if let Some(before) = before.flatten().filter(|before| *before != person) {
+        person::drop_unused(session, before)?;
+    }
     if !matches!(order.status, OrderStatus::Requested | OrderStatus::InProgress) {
         // Closing an order says nothing new of what its studies are.
         return Ok(());
     }
     session.execute(MARK, params![accession.trim(), facility]).map(drop)
+}
+
+/// What an order says of the person.
+fn saying(order: &Order, facility: u32, alone: &str) -> Result<Saying, DbError> {
+    let patient = &order.patient;
+    let (number, issuer) = (patient.patient_id.trim(), patient.issuer.trim());
+    let birth_date = patient.birth_date.trim().replace('-', "");
+    let kept = Kept { header: Vec::new(), order: patient.identifiers.clone() };
+    Ok(Saying {
+        patient: PatientKey::new(number, issuer, facility, "", alone),
+        name: patient.name.trim().to_owned(),
+        birth_date,
+        sex: patient.sex.clone(),
+        identifiers: kept.to_text()?,
+    })
 }
 
 /// Current orders, the latest first.

@@ -110,14 +110,23 @@ async fn begin(
     Json(wanted): Json<Wanted>,
 ) -> Result<Response, Refused> {
     // A machine that acts for a facility stores for no other one.
+    let signed_in = who.as_ref().and_then(|Extension(who)| match who {
+        Principal::Person { .. } | Principal::Machine { .. } => Some(who.who().to_owned()),
+        _ => None,
+    });
     let own = who.map(|Extension(who)| who.facility()).filter(|own| *own != FacilityId(0));
     let given = |text: Option<String>| text.map(|t| t.trim().to_owned()).filter(|t| !t.is_empty());
-    let job = job(given(wanted.facility), given(wanted.issuer), given(wanted.source));
+    let mut job = job(given(wanted.facility), given(wanted.issuer), given(wanted.source));
     job.check_labels().map_err(|error| {
         let why = error.to_string();
         let field = ["facility", "issuer", "source"].into_iter().find(|field| why.contains(field));
         Refused::Wrong(field.unwrap_or("body"), why)
     })?;
+    // The label is what somebody wrote; who brought the files stands beside it and cannot be claimed.
+    if let Some(name) = signed_in {
+        let label = job.source.map(|label| format!("{label} ")).unwrap_or_default();
+        job.source = Some(format!("{label}by {name}"));
+    }
     let session = tokio::task::spawn_blocking(move || {
         let facility = match &job.facility {
             None => own.unwrap_or(FacilityId(0)),
