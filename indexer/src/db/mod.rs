@@ -75,7 +75,7 @@ pub enum Db {
     /// One file beside the packs.
     Sqlite(SqliteDb),
     /// A server, which several archives may share.
-    Postgres(PostgresDb),
+    Postgres(Box<PostgresDb>),
 }
 
 impl Db {
@@ -93,7 +93,7 @@ impl Db {
     /// # Errors
     /// When the URL is none, the server cannot be reached or refuses, or the tables are of a later version.
     pub fn open_postgres(url: &str, options: DbOptions) -> Result<Db, DbError> {
-        PostgresDb::open(url, options).map(Db::Postgres)
+        PostgresDb::open(url, options).map(|db| Db::Postgres(Box::new(db)))
     }
 
     /// Which database it is, for people: without user and password.
