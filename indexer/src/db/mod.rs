@@ -73,7 +73,7 @@ use session::Session;
 /// The database of the index.
 pub enum Db {
     /// One file beside the packs.
-    Sqlite(SqliteDb),
+    Sqlite(Box<SqliteDb>),
     /// A server, which several archives may share.
     Postgres(Box<PostgresDb>),
 }
@@ -84,7 +84,7 @@ impl Db {
     /// # Errors
     /// When the file cannot be opened, is damaged, or was written by a later version.
     pub fn open(path: &Path, options: DbOptions) -> Result<Db, DbError> {
-        SqliteDb::open(path, options).map(Db::Sqlite)
+        SqliteDb::open(path, options).map(|db| Db::Sqlite(Box::new(db)))
     }
 
     /// Opens a PostgreSQL database by its URL (`postgres://user:password@host:port/name`) and makes its tables where
