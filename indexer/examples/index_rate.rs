@@ -85,7 +85,9 @@ fn store(archive: &Archive, numbers: impl Iterator<Item = u64>) -> u64 {
             continue;
         }
         let tell = tell.clone();
-        store.finish(&Expect::default(), move |result| drop(tell.send(result.is_ok())));
+        store.finish(&Expect::default(), move |result| {
+            let _ = tell.send(result.is_ok());
+        });
         waiting += 1;
         if waiting == WINDOW {
             taken += (0..waiting).filter_map(|_| told.recv().ok()).filter(|ok| *ok).count() as u64;

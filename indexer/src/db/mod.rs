@@ -89,9 +89,9 @@ use session::Session;
 /// The database of the index.
 pub enum Db {
     /// One file beside the packs.
-    Sqlite(SqliteDb),
+    Sqlite(Box<SqliteDb>),
     /// A server, which several archives may share.
-    Postgres(PostgresDb),
+    Postgres(Box<PostgresDb>),
 }
 
 impl Db {
@@ -100,7 +100,7 @@ impl Db {
     /// # Errors
     /// When the file cannot be opened, is damaged, or was written by a later version.
     pub fn open(path: &Path, options: DbOptions) -> Result<Db, DbError> {
-        SqliteDb::open(path, options).map(Db::Sqlite)
+        SqliteDb::open(path, options).map(|db| Db::Sqlite(Box::new(db)))
     }
 
     /// Opens a PostgreSQL database by its URL (`postgres://user:password@host:port/name`) and makes its tables where
@@ -109,7 +109,7 @@ impl Db {
     /// # Errors
     /// When the URL is none, the server cannot be reached or refuses, or the tables are of a later version.
     pub fn open_postgres(url: &str, options: DbOptions) -> Result<Db, DbError> {
-        PostgresDb::open(url, options).map(Db::Postgres)
+        PostgresDb::open(url, options).map(|db| Db::Postgres(Box::new(db)))
     }
 
     /// Which database it is, for people: without user and password.

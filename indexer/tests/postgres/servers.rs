@@ -74,7 +74,8 @@ fn servers_that_store_the_same_studies_make_one_archive() {
     let count = |world: &World| {
         let totals = world.archive().db().totals().unwrap();
         let rows = (totals.patients, totals.studies, totals.series, totals.instances, totals.other_versions);
-        (rows, totals.holdings, totals.conflicts)
+        // Which version came first, and so what conflicts with what, is chance.
+        (rows, totals.holdings)
     };
     assert_eq!(count(&worlds[0]), count(&alone));
     assert_eq!(count(&worlds[1]), count(&alone));

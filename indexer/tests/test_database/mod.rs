@@ -1,6 +1,7 @@
 //! A database of its own for each test: a file of SQLite, or in the suite `on_postgres` one of a server that is started
 //! for the tests and ends with them.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 #![allow(dead_code, reason = "each test uses a part, and suites that others include leave it out")]
 
 pub mod server;

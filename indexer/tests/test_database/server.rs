@@ -3,7 +3,7 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::process::{ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -42,7 +42,9 @@ rm -rf "$folder"
 /// A running server.
 pub struct Server {
     folder: PathBuf,
-    orders: Mutex<(ChildStdin, BufReader<ChildStdout>)>,
+    keeper: Child,
+    /// None once the keeper is to end.
+    orders: Mutex<Option<(ChildStdin, BufReader<ChildStdout>)>>,
     databases: AtomicU32,
 }
 
@@ -70,7 +72,8 @@ impl Server {
         assert!(!folder.is_empty(), "PostgreSQL did not start");
         Server {
             folder: folder.trim().into(),
-            orders: Mutex::new((stdin, stdout)),
+            keeper: child,
+            orders: Mutex::new(Some((stdin, stdout))),
             databases: AtomicU32::new(0),
         }
     }
@@ -122,10 +125,18 @@ impl Server {
 
     fn order(&self, order: &str) {
         let mut orders = self.orders.lock().unwrap();
+        let orders = orders.as_mut().unwrap();
         writeln!(orders.0, "{order}").unwrap();
         let mut answer = String::new();
         orders.1.read_line(&mut answer).unwrap();
         assert_eq!(answer.trim(), order);
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        drop(self.orders.lock().map(|mut orders| orders.take()));
+        let _ = self.keeper.wait();
     }
 }
 
