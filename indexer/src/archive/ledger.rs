@@ -19,7 +19,9 @@ use crate::ledger::{Due, Holding, LedgerPolicy, Tariff, due, negated, payers};
 use crate::reuse::answer::Listed;
 use crate::reuse::prior::{IdentityStatus, ReportStatus};
 use crate::reuse::{CheckName, Date, Moment, Outcome};
-use crate::statement::{Decision, Kind, LedgerEntry, LedgerEvent, LedgerLine, NO_ENTRY, Order, State, Who};
+use crate::statement::{
+    Decision, Kind, LedgerEntry, LedgerEvent, LedgerLine, NO_ENTRY, Order, Reversal, State, Who,
+};
 
 /// Orders of one turn.
 const TURN: u32 = 16;
@@ -112,7 +114,7 @@ impl Archive {
             State::ReuseDecision(decision) if decision.reuses() => Some(InForce { stated, decision }),
             _ => None,
         });
-        let holding = self.holding(key, order.facility, in_force.as_ref())?;
+        let holding = self.holding(key, order.facility, in_force.as_ref(), &entries)?;
         for due in due(&holding, &posted) {
             self.enter(key, &due, &decisions, &entries)?;
         }
@@ -125,6 +127,7 @@ impl Archive {
         key: &str,
         facility: Option<u32>,
         in_force: Option<&InForce<'_>>,
+        entries: &[Stated],
     ) -> Result<Holding, StateError> {
         let (order, _) = self.ordered(key)?;
         let mut holding = Holding { status: order.status, ..Holding::default() };
@@ -139,7 +142,9 @@ impl Archive {
             .iter()
             .find(|study| !decision.studies.contains(study) && !was_listed(decision, study.as_str()));
         let within = self.repeat_within_days(decision.seen.today);
-        holding.performed = own.map(ToString::to_string).or_else(|| performed(&answer, decision, within));
+        let known = known_repeat(entries, &stated.statement.subject.key, &answer);
+        holding.performed =
+            known.or_else(|| own.map(ToString::to_string)).or_else(|| performed(&answer, decision, within));
         Ok(holding)
     }
 
@@ -287,6 +292,20 @@ fn was_listed(decision: &Decision, study: &str) -> bool {
     listed.is_some_and(|listed| listed.iter().any(|of| of == study))
 }
 
+/// An exam that took an entry of the decision back before, as long as it is here: it does so for good.
+fn known_repeat(entries: &[Stated], decision: &str, answer: &ReuseAnswer) -> Option<String> {
+    entries.iter().find_map(|stated| match &stated.statement.state {
+        State::LedgerEntry(entry)
+            if entry.reversal == Some(Reversal::ExamPerformed)
+                && entry.decision == decision
+                && answer.studies.iter().any(|seen| seen.study == entry.because) =>
+        {
+            Some(entry.because.clone())
+        }
+        _ => None,
+    })
+}
+
 /// An exam that covers the order and was performed from the day of the decision on, within so many days.
 fn performed(answer: &ReuseAnswer, decision: &Decision, within_days: i64) -> Option<String> {
     let day = decision.seen.today;
@@ -302,7 +321,9 @@ fn performed(answer: &ReuseAnswer, decision: &Decision, within_days: i64) -> Opt
         codes_of(study).is_some_and(|codes| codes.iter().any(|code| decided.contains(&code)))
     };
     let in_time = |prior: &&Listed| {
-        prior.confirmed && prior.performed.is_some_and(|on| (0..=within_days).contains(&on.days_since(day)))
+        // Where the machine's clock is not believable, the day on which it is first seen here counts.
+        let on = prior.performed.unwrap_or(answer.decision.today);
+        prior.confirmed && (0..=within_days).contains(&on.days_since(day))
     };
     answer.decision.priors.iter().filter(in_time).find_map(|prior| {
         let coverage = prior.checks.iter().find(|check| check.name == CheckName::Coverage);
