@@ -80,9 +80,21 @@ const checked = (archive, id, study) => until('the answer of the check',
   () => say(archive, 'POST', '/api/v1/reuse/check', { order: id }), answer => answer.studies
     .some(seen => seen.study === study && seen.examined_at && seen.verified_at && seen.codes?.length));
 
-/** A person says what the study is. */
-const coded = (archive, study) =>
-  say(archive, 'POST', `/api/v1/studies/${study}/codes`, { techniques: ['18.149'], service_code: HEAD_CT.code });
+/** How often in turn an answer has to be the same before it counts as settled. */
+const SAME = 20;
+
+/** A person says what the study of an order's prior is; waits until all that follows from it is done. */
+async function coded(archive, id, study) {
+  await say(archive, 'POST', `/api/v1/studies/${study}/codes`, { techniques: ['18.149'], service_code: HEAD_CT.code });
+  let [before, same] = ['', 0];
+  await until('the answer that stays', async () => {
+    const { decision, studies } = await say(archive, 'POST', '/api/v1/reuse/check', { order: id });
+    const now = JSON.stringify([decision, studies]);
+    same = now === before ? same + 1 : 0;
+    before = now;
+    return same;
+  }, times => times >= SAME);
+}
 
 async function withSite(test) {
   const folder = fs.mkdtempSync('/tmp/site-');
@@ -130,7 +142,7 @@ export const tests = [
       await report(archive, study);
       const id = await order(archive);
       await checked(archive, id, study);
-      await coded(archive, study);
+      await coded(archive, id, study);
       const { page, log, shot } = await look(context, archive, id, 'offered');
       const text = await page.locator('.prior').innerText();
       for (const told of [/9 ngày trước/, /sọ não/i, /00002/, /xuất huyết/, /Lê Thị Hạnh/, /Đã duyệt/, /ĐẶNG THỊ DUNG/]) {
