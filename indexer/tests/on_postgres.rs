@@ -2,6 +2,7 @@
 //! that goes away, can show.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "tests")]
+#![allow(clippy::duplicate_mod, reason = "each suite brings its own helpers and runs alone too")]
 
 mod archive_world;
 mod test_database;
