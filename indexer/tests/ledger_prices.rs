@@ -46,8 +46,8 @@ fn the_national_price_holds_where_no_list_is_in_force() {
     assert_eq!(line.list, format!("national {}", catalogue.version()));
     assert!(!line.film_included && !line.name.is_empty());
     // A technique leaves the service code open: the lowest price, and that it is a bound.
-    let open = tariff.line(&item("18.149"));
-    assert_eq!((open.exam_vnd, open.lower_bound), (Some(452_400), true), "{open:?}");
+    let open = tariff.line(&item("18.119"));
+    assert_eq!((open.exam_vnd, open.lower_bound), (Some(45_700), true), "{open:?}");
     // What nobody knows stays unknown.
     let unknown = tariff.line(&item("CT-SO-NAO"));
     assert_eq!((unknown.exam_vnd, unknown.film_vnd, unknown.code.as_str()), (None, None, ""));
