@@ -2,6 +2,7 @@
 //! that goes away, can show.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "tests")]
+#![allow(clippy::duplicate_mod, reason = "the suites are whole tests of their own, with their tools")]
 
 mod archive_world;
 mod test_database;
