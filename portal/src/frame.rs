@@ -22,6 +22,8 @@ pub(crate) enum Place {
     Review,
     /// Orders without images, images without order.
     Reconciliation,
+    /// What should be one person and clashes.
+    Collisions,
     /// Exams that were avoided.
     Ledger,
     /// A prior for an order: opened from elsewhere, without the other ways of the archive.
@@ -58,7 +60,7 @@ impl<'a> Frame<'a> {
         let refused = portal.archive.refuses().map(|error| error.to_string());
         let script = match place {
             Place::Import => &*assets::IMPORT_JS,
-            Place::Review | Place::Reconciliation | Place::Reuse => &*assets::DESK_JS,
+            Place::Review | Place::Reconciliation | Place::Collisions | Place::Reuse => &*assets::DESK_JS,
             _ => &*assets::JS,
         };
         Frame { language, place, title, here, refused, reader: None, script }
@@ -105,6 +107,7 @@ impl<'a> Frame<'a> {
             (Place::Import, "/import", words.import),
             (Place::Review, "/review", words.review),
             (Place::Reconciliation, "/reconciliation", words.reconciliation),
+            (Place::Collisions, "/collisions", words.collisions),
             (Place::System, "/state", words.system),
         ] {
             let current = if place == self.place { " aria-current=\"page\"" } else { "" };

@@ -9,6 +9,7 @@ mod arrival;
 mod assets;
 mod backups;
 mod calendar;
+mod collisions;
 mod damage;
 mod download;
 mod figures;
@@ -214,6 +215,7 @@ pub fn router(portal: Portal) -> Router {
     all = all
         .merge(review::routes())
         .merge(reconciliation::routes())
+        .merge(collisions::routes())
         .merge(reuse::routes())
         .merge(openapi::routes())
         .merge(ledger::routes());

@@ -24,6 +24,7 @@ words! {
     import: "Nhập ảnh", "Import";
     review: "Chờ gán mã", "Codes";
     reconciliation: "Đối chiếu chỉ định", "Orders";
+    collisions: "Nghi nhầm / trùng", "Collisions";
     system: "Hệ thống", "System";
     system_status: "Tình trạng hệ thống", "System status";
     offline: "Mất kết nối với máy chủ – danh sách chưa được cập nhật.", "The server cannot be reached – this list is not up to date.";

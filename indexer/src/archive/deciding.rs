@@ -52,13 +52,28 @@ pub struct Decide {
     pub why: String,
 }
 
-/// Names an answer: equal answers have equal names, whenever they were asked for.
+/// Members of an answer that only say when something was looked at: looking again and finding the same changes nothing.
+const TIMES: [&str; 3] = ["at", "examined_at", "verified_at"];
+
+/// Names an answer: equal answers have equal names, whenever they were asked for, and whenever its evidence was made.
 ///
 /// # Errors
 /// When the answer cannot be written.
 pub fn answer_name(answer: &ReuseAnswer) -> Result<String, StateError> {
-    let hash = hash_of(&(&answer.order.version, &answer.evidence_rule, &answer.decision, &answer.studies))?;
-    Ok(hash.to_string().chars().take(32).collect())
+    let mut told = json!([answer.order.version, answer.evidence_rule, answer.decision, answer.studies]);
+    leave_out_times(&mut told);
+    Ok(hash_of(&told)?.to_string().chars().take(32).collect())
+}
+
+fn leave_out_times(value: &mut serde_json::Value) {
+    match value {
+        serde_json::Value::Object(members) => {
+            members.retain(|name, _| !TIMES.contains(&name.as_str()));
+            members.values_mut().for_each(leave_out_times);
+        }
+        serde_json::Value::Array(values) => values.iter_mut().for_each(leave_out_times),
+        _ => {}
+    }
 }
 
 impl Archive {

@@ -50,6 +50,7 @@ const TABLE: &[(&str, Option<Action>, Option<Action>)] = &[
     ("/reuse", Some(Action::SeeStudies), Some(Action::SeeStudies)),
     ("/review", Some(Action::SeeStudies), Some(Action::Store)),
     ("/reconciliation", Some(Action::SeeStudies), Some(Action::Order)),
+    ("/collisions", Some(Action::SeeStudies), Some(Action::Withdraw)),
     ("/api/v1/reuse/check", Some(Action::SeeStudies), Some(Action::SeeStudies)),
     ("/api/v1/reuse/decisions", Some(Action::SeeStudies), Some(Action::Decide)),
     ("/api/v1/deliveries", Some(Action::SeeStudies), Some(Action::Order)),

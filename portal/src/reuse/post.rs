@@ -4,10 +4,10 @@ use axum::extract::{Form, Query, State};
 use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use indexer::archive::{Archive, Basis, Decide, Said, Shown, StateError, StateErrorKind};
+use indexer::archive::{Archive, Basis, Decide, LinkPatients, Shown, StateError, StateErrorKind};
 use indexer::db::FacilityId;
 use indexer::principal::{Action, Principal};
-use indexer::statement::{DecisionReason, Order, PatientLink, ReuseChoice, State as Statement, Who as Says};
+use indexer::statement::{DecisionReason, Order, ReuseChoice, Who as Says};
 use serde::Deserialize;
 use serde_json::json;
 use storage_config::{ContentHash, Uid};
@@ -161,16 +161,8 @@ fn link(archive: &Archive, typed: &Typed, linked: bool, who: Says) -> Result<(),
     if document.is_empty() {
         return Err(Refused::NotUnderstood("text"));
     }
-    let link = PatientLink::between(a, b, linked);
-    let said = Said {
-        id: None,
-        key: link.key(),
-        state: Statement::PatientLink(link),
-        based_on: Basis::Current,
-        who,
-        why: format!("document seen: {document}"),
-    };
-    archive.state(said)?;
+    let link = LinkPatients { a, b, linked, document: document.to_owned() };
+    archive.link_patients(link, (None, Basis::Current), (who, String::new()))?;
     Ok(())
 }
 

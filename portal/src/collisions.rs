@@ -1,0 +1,302 @@
+//! `/collisions`: what should be one person and clashes, the two sayings side by side, until somebody finds out. Programs
+//! have the same under `/api/v1/collisions`.
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Form, Query, State};
+use axum::http::request::Parts;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use indexer::archive::{Archive, Basis, StateErrorKind};
+use indexer::db::{CollisionRow, DbError, FacilityId, PersonRecord};
+use indexer::identity::{Clash, IdentifierKind, Sex};
+use indexer::principal::Action;
+use indexer::query::GroupKey;
+use indexer::statement::{Finding, Kind};
+use serde::Deserialize;
+
+use crate::api::ask;
+use crate::calendar::Day;
+use crate::frame::{Failure, Frame, Place};
+use crate::html::{Escaped, Html};
+use crate::language::Language;
+use crate::problem::Problem;
+use crate::shown::masked;
+use crate::sign_in::Who;
+use crate::stating::{who, who_field};
+use crate::words::with;
+use crate::{FORM_BYTES, Portal};
+
+crate::words::words! {
+    title: "Nghi nhầm / trùng người bệnh", "Identity collisions";
+    hint: "Hai bên có cùng mã hoặc số định danh nhưng thông tin khác nhau. Đối chiếu giấy tờ rồi chọn; quyết định được ghi lại và có thể đổi.", "Both sides have one number and say different things. Compare a document and choose; the choice is kept and can be changed.";
+    none: "Không có nghi nhầm nào đang mở.", "No collision is open.";
+    open: "Đang mở", "Open";
+    resolved: "Đã giải quyết", "Resolved";
+    name: "Họ tên", "Name";
+    birth: "Ngày sinh", "Born";
+    sex: "Giới", "Sex";
+    number: "Mã NB", "Patient ID";
+    personal: "Số định danh", "Personal no.";
+    card: "Thẻ BHYT", "Insurance card";
+    facility: "Cơ sở", "Facility";
+    first: "Bên thứ nhất", "The one";
+    second: "Bên thứ hai", "The other";
+    differs: "khác nhau", "differs";
+    doubted: "Có người nghi ngờ", "Somebody doubts it";
+    document: "Giấy tờ đã xem", "Document seen";
+    who: "Người xác nhận", "Confirmed by";
+    who_hint: "Họ tên và chức danh", "Name and position";
+    one: "Cùng một người", "One person";
+    two: "Hai người khác nhau", "Two persons";
+    forbidden: "Cần bác sĩ chẩn đoán hình ảnh hoặc quản trị kho ảnh.", "A radiologist or an administrator of the archive is needed.";
+    nobody: "Hãy ghi tên người xác nhận.", "Say who confirms it.";
+    no_document: "Hãy ghi giấy tờ đã xem.", "Say which document was seen.";
+    changed: "Người khác vừa giải quyết. Hãy xem lại.", "Somebody else resolved it meanwhile. Please look again.";
+    failed: "Chưa ghi được: {n}", "Not noted: {n}";
+}
+
+/// Collisions of a page.
+const ROWS: u32 = 30;
+
+/// The routes of this module.
+pub(crate) fn routes() -> Router<Portal> {
+    Router::new().route("/collisions", get(show).post(resolve)).layer(DefaultBodyLimit::max(FORM_BYTES))
+}
+
+/// Which list.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Address {
+    /// `resolved` for those that somebody resolved.
+    list: String,
+}
+
+impl Address {
+    fn at(&self) -> &'static str {
+        if self.list == "resolved" { "/collisions?list=resolved" } else { "/collisions" }
+    }
+}
+
+/// A collision with the version of what was said of it; 0 for none.
+struct Seen(CollisionRow, u64);
+
+struct Listed {
+    rows: Vec<Seen>,
+    codes: std::collections::HashMap<FacilityId, String>,
+}
+
+fn read(archive: &Archive, open: bool) -> Result<Listed, DbError> {
+    let db = archive.db();
+    let rows = db.collisions(open, ROWS, 0)?.into_iter().map(|row| {
+        let said = db.subject(Kind::Collision, &format!("{}-{}", row.a, row.b))?;
+        Ok(Seen(row, said.and_then(|said| said.version).unwrap_or(0)))
+    });
+    let rows = rows.collect::<Result<_, DbError>>()?;
+    let codes = db.facility_codes()?.into_iter().map(|code| (code.facility, code.code)).collect();
+    Ok(Listed { rows, codes })
+}
+
+async fn show(
+    State(portal): State<Portal>,
+    language: Language,
+    reader: Who,
+    Query(address): Query<Address>,
+) -> Result<Response, Failure> {
+    shown(&portal, language, &reader, &address, None).await
+}
+
+async fn shown(
+    portal: &Portal,
+    language: Language,
+    reader: &Who,
+    address: &Address,
+    refused: Option<(StatusCode, String)>,
+) -> Result<Response, Failure> {
+    let open = address.list != "resolved";
+    let listed = ask(&portal.archive, move |archive| read(archive, open)).await.map_err(Failure::of(language))?;
+    let words = words(language);
+    let mut out = Html::default();
+    out.put(format_args!("<h1>{}</h1><p class=\"days\">", words.title));
+    for (to, name, current) in
+        [("/collisions", words.open, open), ("/collisions?list=resolved", words.resolved, !open)]
+    {
+        let current = if current { " aria-current=\"page\"" } else { "" };
+        out.put(format_args!("<a href=\"{to}\"{current}>{name}</a>"));
+    }
+    out.put(format_args!("</p><p>{}</p>", words.hint));
+    if let Some((_, why)) = &refused {
+        out.put(format_args!("<p class=\"banner bad\" role=\"alert\">{}</p>", Escaped(why)));
+    }
+    if listed.rows.is_empty() {
+        out.put(format_args!("<p class=\"banner good\">✓ {}</p>", words.none));
+    }
+    for seen in &listed.rows {
+        collision(&mut out, language, reader, (address, &listed), seen);
+    }
+    let status = refused.map_or(StatusCode::OK, |(status, _)| status);
+    let frame = Frame::new(portal, language, Place::Collisions, words.title, address.at()).asked_by(reader);
+    Ok(frame.answering(status, &out))
+}
+
+fn words(language: Language) -> &'static Words {
+    match language {
+        Language::Vietnamese => &VI,
+        Language::English => &EN,
+    }
+}
+
+fn collision(
+    out: &mut Html,
+    language: Language,
+    reader: &Who,
+    (address, listed): (&Address, &Listed),
+    Seen(row, version): &Seen,
+) {
+    let words = words(language);
+    out.put(format_args!("<form class=\"card collision task\" method=\"post\" action=\"{}\">", address.at()));
+    let clash = |clash: Clash| row.clashes.contains(&clash);
+    let of = |tell: &dyn Fn(&PersonRecord) -> String| -> [String; 2] {
+        [0, 1].map(|at| row.persons[at].as_ref().map(tell).unwrap_or_default())
+    };
+    let identifiers = |kind: IdentifierKind| {
+        move |one: &PersonRecord| {
+            let those = one.person.identifiers.iter().filter(|identifier| identifier.kind == kind);
+            those.map(|identifier| masked(&identifier.value)).collect::<Vec<_>>().join(", ")
+        }
+    };
+    let lines: [(&str, [String; 2], bool); 7] = [
+        (words.name, of(&|one| one.person.name.as_deref().unwrap_or_default().replace('^', " ")), clash(Clash::Name)),
+        (words.birth, of(&|one| born(language, &one.birth_date)), clash(Clash::BirthDate)),
+        (words.sex, of(&|one| sex(language, one.person.sex)), clash(Clash::Sex)),
+        (words.number, of(&|one| masked(&one.patient_id)), false),
+        (words.personal, of(&identifiers(IdentifierKind::PersonalNumber)), clash(Clash::PersonalNumber)),
+        (words.card, of(&identifiers(IdentifierKind::InsuranceCard)), false),
+        (words.facility, of(&|one| facility(listed, one)), false),
+    ];
+    out.put(format_args!(
+        "<table class=\"persons\"><thead><tr><td></td><th scope=\"col\">{}</th><th scope=\"col\">{}</th></tr></thead><tbody>",
+        words.first, words.second
+    ));
+    for (name, [one, other], clashes) in lines {
+        if one.is_empty() && other.is_empty() {
+            continue;
+        }
+        let mark = if clashes { format!(" <b class=\"lacks\">≠ {}</b>", words.differs) } else { String::new() };
+        out.put(format_args!(
+            "<tr><th scope=\"row\">{name}{mark}</th><td>{}</td><td>{}</td></tr>",
+            Escaped(&one),
+            Escaped(&other)
+        ));
+    }
+    out.put(format_args!("</tbody></table>"));
+    if row.clashes.is_empty() && row.open {
+        out.put(format_args!("<p class=\"warn\">! {}</p>", words.doubted));
+    }
+    if reader.may(Action::Withdraw) {
+        choices(out, words, reader, (row, *version));
+    }
+    out.put(format_args!("</form>"));
+}
+
+fn choices(out: &mut Html, words: &Words, reader: &Who, (row, version): (&CollisionRow, u64)) {
+    out.put(format_args!(
+        "<input type=\"hidden\" name=\"a\" value=\"{}\"><input type=\"hidden\" name=\"b\" value=\"{}\">\
+         <input type=\"hidden\" name=\"version\" value=\"{version}\"><div class=\"row\">",
+        row.a, row.b
+    ));
+    who_field(out, reader, words.who, words.who_hint);
+    out.put(format_args!(
+        "<p class=\"who row\"><label>{} <input name=\"document\" maxlength=\"200\" required></label></p></div>\
+         <p class=\"acts\"><button class=\"button\" name=\"finding\" value=\"one_person\">{}</button>\
+         <button class=\"button plain\" name=\"finding\" value=\"different_persons\">{}</button></p>",
+        words.document, words.one, words.two
+    ));
+}
+
+fn facility(listed: &Listed, one: &PersonRecord) -> String {
+    if one.issuer.is_empty() { listed.codes.get(&one.facility).cloned().unwrap_or_default() } else { one.issuer.clone() }
+}
+
+fn born(language: Language, date: &str) -> String {
+    Day::of_text(&date.replace('-', "")).map_or(date.to_owned(), |day| day.shown(language))
+}
+
+fn sex(language: Language, sex: Option<Sex>) -> String {
+    let words = language.words();
+    match sex {
+        Some(Sex::Male) => words.male.to_owned(),
+        Some(Sex::Female) => words.female.to_owned(),
+        Some(Sex::Other) => words.other_sex.to_owned(),
+        None => String::new(),
+    }
+}
+
+/// What the form says.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Typed {
+    a: String,
+    b: String,
+    version: u64,
+    finding: String,
+    document: String,
+    who: String,
+}
+
+async fn resolve(
+    State(portal): State<Portal>,
+    language: Language,
+    reader: Who,
+    Query(address): Query<Address>,
+    parts: Parts,
+    Form(typed): Form<Typed>,
+) -> Result<Response, Failure> {
+    let words = words(language);
+    let bad = |why: &str| (StatusCode::BAD_REQUEST, why.to_owned());
+    let refused = match said(&typed, &parts) {
+        _ if !reader.may(Action::Withdraw) => (StatusCode::FORBIDDEN, words.forbidden.to_owned()),
+        Err(NotSaid::Nobody) => bad(words.nobody),
+        Err(NotSaid::Document) => bad(words.no_document),
+        Err(NotSaid::Field(field)) => bad(&with(words.failed, field)),
+        Ok((pair, finding, says)) => {
+            let archive = portal.archive.clone();
+            let basis = Basis::Exactly(Some(typed.version).filter(|version| *version > 0));
+            let done = tokio::task::spawn_blocking(move || {
+                archive.resolve_collision(pair, finding, (None, basis), (says, String::new()))
+            });
+            match done.await.map_err(Problem::failed).map_err(Failure::of(language))? {
+                Ok(_) => return Ok((StatusCode::SEE_OTHER, [(header::LOCATION, address.at())]).into_response()),
+                Err(error) if error.kind() == StateErrorKind::Conflict => {
+                    (StatusCode::CONFLICT, words.changed.to_owned())
+                }
+                Err(error) => bad(&with(words.failed, &error)),
+            }
+        }
+    };
+    shown(&portal, language, &reader, &address, Some(refused)).await
+}
+
+enum NotSaid {
+    Nobody,
+    Document,
+    Field(&'static str),
+}
+
+type Resolution = ((GroupKey, GroupKey), (Finding, String), indexer::statement::Who);
+
+fn said(typed: &Typed, parts: &Parts) -> Result<Resolution, NotSaid> {
+    let says = who::who(parts, Some(typed.who.clone())).map_err(|_| NotSaid::Nobody)?;
+    let a = typed.a.parse().map_err(|_| NotSaid::Field("a"))?;
+    let b = typed.b.parse().map_err(|_| NotSaid::Field("b"))?;
+    let finding = match typed.finding.as_str() {
+        "one_person" => Finding::OnePerson,
+        "different_persons" => Finding::DifferentPersons,
+        _ => return Err(NotSaid::Field("finding")),
+    };
+    let document = typed.document.trim().to_owned();
+    if document.is_empty() {
+        return Err(NotSaid::Document);
+    }
+    Ok(((a, b), (finding, document), says))
+}
