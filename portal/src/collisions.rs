@@ -114,7 +114,8 @@ async fn shown(
     refused: Option<(StatusCode, String)>,
 ) -> Result<Response, Failure> {
     let open = address.list != "resolved";
-    let listed = ask(&portal.archive, move |archive| read(archive, open)).await.map_err(Failure::of(language))?;
+    let listed =
+        ask(&portal.archive, move |archive| read(archive, open)).await.map_err(Failure::of(language))?;
     let words = words(language);
     let mut out = Html::default();
     out.put(format_args!("<h1>{}</h1><p class=\"days\">", words.title));
@@ -166,7 +167,11 @@ fn collision(
         }
     };
     let lines: [(&str, [String; 2], bool); 7] = [
-        (words.name, of(&|one| one.person.name.as_deref().unwrap_or_default().replace('^', " ")), clash(Clash::Name)),
+        (
+            words.name,
+            of(&|one| one.person.name.as_deref().unwrap_or_default().replace('^', " ")),
+            clash(Clash::Name),
+        ),
         (words.birth, of(&|one| born(language, &one.birth_date)), clash(Clash::BirthDate)),
         (words.sex, of(&|one| sex(language, one.person.sex)), clash(Clash::Sex)),
         (words.number, of(&|one| masked(&one.patient_id)), false),
@@ -182,7 +187,8 @@ fn collision(
         if one.is_empty() && other.is_empty() {
             continue;
         }
-        let mark = if clashes { format!(" <b class=\"lacks\">≠ {}</b>", words.differs) } else { String::new() };
+        let mark =
+            if clashes { format!(" <b class=\"lacks\">≠ {}</b>", words.differs) } else { String::new() };
         out.put(format_args!(
             "<tr><th scope=\"row\">{name}{mark}</th><td>{}</td><td>{}</td></tr>",
             Escaped(&one),
@@ -215,7 +221,11 @@ fn choices(out: &mut Html, words: &Words, reader: &Who, (row, version): (&Collis
 }
 
 fn facility(listed: &Listed, one: &PersonRecord) -> String {
-    if one.issuer.is_empty() { listed.codes.get(&one.facility).cloned().unwrap_or_default() } else { one.issuer.clone() }
+    if one.issuer.is_empty() {
+        listed.codes.get(&one.facility).cloned().unwrap_or_default()
+    } else {
+        one.issuer.clone()
+    }
 }
 
 fn born(language: Language, date: &str) -> String {
@@ -266,7 +276,9 @@ async fn resolve(
                 archive.resolve_collision(pair, finding, (None, basis), (says, String::new()))
             });
             match done.await.map_err(Problem::failed).map_err(Failure::of(language))? {
-                Ok(_) => return Ok((StatusCode::SEE_OTHER, [(header::LOCATION, address.at())]).into_response()),
+                Ok(_) => {
+                    return Ok((StatusCode::SEE_OTHER, [(header::LOCATION, address.at())]).into_response());
+                }
                 Err(error) if error.kind() == StateErrorKind::Conflict => {
                     (StatusCode::CONFLICT, words.changed.to_owned())
                 }

@@ -321,6 +321,28 @@ impl Archive {
         Ok(())
     }
 
+    /// Opens a collision for each study of which a decision says that it may be of somebody else: once, so that what
+    /// people find out afterwards stays.
+    pub(super) fn open_doubts(&self, decisions: &[Stated]) -> Result<(), StateError> {
+        for stated in decisions {
+            let State::ReuseDecision(decision) = &stated.statement.state else { continue };
+            if decision.withdrawn || !decision.reasons.contains(&DecisionReason::DoubtAboutPerson) {
+                continue;
+            }
+            for study in &decision.studies {
+                let key = &stated.statement.subject.key;
+                let id = said_once("doubt", &format!("{key} {study}"));
+                if self.db().statement(&id)?.is_some() {
+                    continue;
+                }
+                let Some((person, _)) = self.db().keys_of_study(study)? else { continue };
+                let by = (stated.statement.who.clone(), format!("decision {key}"));
+                self.open_collision(&person, study, Some(id), by)?;
+            }
+        }
+        Ok(())
+    }
+
     fn set_status(
         &self,
         order: &str,

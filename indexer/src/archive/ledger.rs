@@ -110,6 +110,7 @@ impl Archive {
             return Ok(());
         }
         self.close_or_reopen(key, &decisions)?;
+        self.open_doubts(&decisions)?;
         let in_force = decisions.iter().find_map(|stated| match &stated.statement.state {
             State::ReuseDecision(decision) if decision.reuses() => Some(InForce { stated, decision }),
             _ => None,
