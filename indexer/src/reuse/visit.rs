@@ -5,8 +5,8 @@ use super::checks::{Case, Member, believed};
 const HOUR_MS: u64 = 3_600_000;
 /// Up to so many studies of a visit every set is tried; beyond, single studies, pairs, triples and the whole.
 const ALL_SETS_UP_TO: usize = 8;
-/// Up to so many studies triples are tried, which keeps the sets in the low thousands.
-const TRIPLES_UP_TO: usize = 24;
+/// Up to so many studies triples are tried, which keeps the sets in the hundreds: an answer is waited for.
+const TRIPLES_UP_TO: usize = 12;
 /// Up to so many studies pairs are tried.
 const PAIRS_UP_TO: usize = 100;
 
