@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use crate::Portal;
 
 /// What all parts share stands first.
-const PARTS: [&str; 11] = [
+const PARTS: [&str; 12] = [
     include_str!("../data/openapi/base.json"),
     include_str!("../data/openapi/operation.json"),
     include_str!("../data/openapi/log.json"),
@@ -24,6 +24,7 @@ const PARTS: [&str; 11] = [
     include_str!("../data/openapi/decisions.json"),
     include_str!("../data/openapi/ledger.json"),
     include_str!("../data/openapi/imports.json"),
+    include_str!("../data/openapi/persons.json"),
 ];
 
 static WHOLE: LazyLock<String> = LazyLock::new(|| {
