@@ -14,7 +14,7 @@ use archive_world::{World, instances, read, store};
 use fixtures::many::{Address, instance};
 use fixtures::rng::Rng;
 use fixtures::studies::Instance;
-use indexer::archive::{Archive, ReadError, Remote, Withdraw};
+use indexer::archive::{Archive, ReadError, Remote, VerifyJob, Withdraw};
 use indexer::statement::{Evidence, Reason, Who};
 use storage_config::Uid;
 use storage_config::config::Ack;
@@ -163,6 +163,45 @@ fn what_is_out_of_reach_is_not_damaged_and_comes_back() {
     bucket.set_away(false);
     world.check(std::slice::from_ref(&sent));
     assert!(archive.db().damaged_copies(10, 0).unwrap().is_empty());
+}
+
+#[test]
+fn verification_takes_nothing_for_damaged_that_is_out_of_reach() {
+    let (mut world, bucket) = world(11, Ack::Remote);
+    world.start().unwrap();
+    let all = instances(11, 12);
+    assert!(all.iter().all(|sent| keep(&world, sent)));
+    upload_all(&mut world);
+    until("no file is left", || pack_files(&world).is_empty());
+    let study = VerifyJob { study: Some(Uid::parse(&all[0].study).unwrap()), ..VerifyJob::default() };
+    // Away from the beginning, then going away at each of the first requests.
+    for away_after in [None, Some(0), Some(1), Some(2), Some(3), Some(5), Some(8)] {
+        for job in [&VerifyJob::default(), &study] {
+            world.stop();
+            world.start().unwrap();
+            let archive = world.archive().clone();
+            match away_after {
+                None => bucket.set_away(true),
+                // Every try of the request and of all that follow.
+                Some(n) => (0..400).for_each(|more| {
+                    bucket.fail_call(bucket.calls() + n + more, ObjectFault::Refused);
+                }),
+            }
+            let report = archive.verify(job, &|| false, &mut |_| {}).unwrap();
+            println!("{away_after:?}: {report:?}");
+            assert_eq!((report.damaged, report.found.len()), (0, 0));
+            assert!(report.is_whole() && report.stopped == (report.away > 0), "{report:?}");
+            // A few requests may be all that a run needs.
+            assert!(report.away > 0 || away_after > Some(1), "{report:?}");
+            assert!(archive.db().damaged_copies(10, 0).unwrap().is_empty());
+            bucket.clear_faults();
+            bucket.set_away(false);
+            // The next run goes on there, and a series is read anew.
+            let report = archive.verify(job, &|| false, &mut |_| {}).unwrap();
+            assert!(report.is_whole() && !report.stopped && report.records > 0, "{report:?}");
+        }
+    }
+    world.check(&all);
 }
 
 #[test]

@@ -145,6 +145,13 @@ fn tell(report: &VerifyReport) -> io::Result<()> {
             report.records, report.damaged, report.whole_elsewhere, report.repaired
         )?;
     }
+    if report.away > 0 {
+        writeln!(
+            out,
+            "{} out of reach: in a bucket that does not answer, or on another server",
+            report.away
+        )?;
+    }
     if report.stopped {
         writeln!(out, "stopped before the end; the next run goes on there")?;
     }

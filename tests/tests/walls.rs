@@ -94,7 +94,7 @@ fn none(what: &str, found: &[String]) {
 /// A library, as manifests write it, and the crates that may name it.
 const OWNERS: &[(&str, &[&str])] = &[
     ("rusqlite", &["indexer"]),
-    ("tokio-postgres", &["indexer"]),
+    ("tokio-postgres", &["indexer", "tests"]),
     ("tokio-postgres-rustls", &["indexer"]),
     ("rustls-native-certs", &["indexer"]),
     ("futures-util", &["indexer", "dicomweb", "portal", "pacs-server"]),
@@ -108,7 +108,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("hyper", &["pacs-server"]),
     ("hyper-util", &["pacs-server"]),
     ("tower", &["dicomweb", "portal", "pacs-server"]),
-    ("tokio", &["storage-config", "dicomweb", "indexer", "portal", "pacs-server"]),
+    ("tokio", &["storage-config", "dicomweb", "indexer", "portal", "pacs-server", "tests"]),
     ("clap", &["pacs-server", "fixtures"]),
     ("metrics-exporter-prometheus", &["pacs-server"]),
     ("sqlx", &[]),

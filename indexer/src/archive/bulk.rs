@@ -128,8 +128,8 @@ impl BulkValue {
     fn read_here(&mut self, shared: &Shared, range: Range<u64>, out: &mut Vec<u8>) -> Result<(), ReadError> {
         if self.open.is_none() {
             let place = self.places.last().ok_or_else(|| ReadError::Missing("no copy is left".into()))?;
-            let reader = shared.reader(place)?;
-            let record = shared.records.get(&reader, place)?;
+            let open = |reader: &Arc<PackReader>| Ok((reader.clone(), shared.records.get(reader, place)?));
+            let (reader, record) = shared.read_at(place, open)?;
             if record.raw_sha256 != self.hash || record.raw_length != self.length {
                 return Err(ReadError::Damaged("another record stands there".into()));
             }
@@ -144,8 +144,13 @@ impl BulkValue {
     /// After a copy could not be read: what is tried next. A copy that is out of reach is as good as before.
     fn pass_over(&mut self, shared: &Shared, error: &ReadError) {
         if matches!(error, ReadError::Away(_)) {
-            self.open = None;
-            self.places.pop();
+            let moved = |place: &Place, reader: &PackReader| shared.has_moved(place.pack, reader);
+            let open = self.open.take();
+            let again =
+                self.places.last().zip(open).is_some_and(|(place, (reader, _))| moved(place, &reader));
+            if !again {
+                self.places.pop();
+            }
             return;
         }
         tracing::error!(%error, hash = %self.hash, "a copy of a bulk value is damaged");

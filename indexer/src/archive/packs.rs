@@ -159,6 +159,30 @@ impl Shared {
         Ok(reader)
     }
 
+    /// Reads where a record is; once more where its pack was read from groups that the whole pack has replaced since.
+    pub(crate) fn read_at<T>(
+        &self,
+        place: &Place,
+        read: impl Fn(&Arc<PackReader>) -> Result<T, ReadError>,
+    ) -> Result<T, ReadError> {
+        let reader = self.reader(place)?;
+        match read(&reader) {
+            Err(ReadError::Away(_)) if self.has_moved(place.pack, &reader) => read(&self.reader(place)?),
+            result => result,
+        }
+    }
+
+    /// Whether a pack is whole in the bucket by now although `reader` reads groups of it; it is opened anew then.
+    pub(crate) fn has_moved(&self, pack: PackId, reader: &PackReader) -> bool {
+        let whole =
+            |length| self.db.pack_object(pack).is_ok_and(|now| now.is_some_and(|o| o.length != length));
+        let moved = reader.is_object() && reader.len().is_ok_and(whole);
+        if moved {
+            self.readers.forget(pack);
+        }
+        moved
+    }
+
     /// Opens a pack for reading: its file, else what the bucket has of it.
     pub(crate) fn open_pack(&self, pack: PackId, name: &PackName) -> Result<PackReader, ReadError> {
         let path = self.options.packs_dir.join(name.file_name());

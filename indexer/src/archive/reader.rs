@@ -107,12 +107,13 @@ pub(crate) fn read_body(shared: &Shared, place: &Place) -> Result<InstanceBody, 
 }
 
 fn read_body_here(shared: &Shared, place: &Place) -> Result<InstanceBody, ReadError> {
-    let reader = shared.reader(place)?;
-    let record = reader.record(place.offset)?;
-    if record.raw_length > RECORD_MAX {
-        return Err(ReadError::Damaged(format!("an instance record of {} bytes", record.raw_length)));
-    }
-    let bytes = reader.read_body(&record)?;
+    let bytes = shared.read_at(place, |reader| {
+        let record = reader.record(place.offset)?;
+        if record.raw_length > RECORD_MAX {
+            return Err(ReadError::Damaged(format!("an instance record of {} bytes", record.raw_length)));
+        }
+        Ok(reader.read_body(&record)?)
+    })?;
     let (body, digest) = InstanceBody::read(&bytes).map_err(|e| ReadError::Damaged(e.to_string()))?;
     if body.digest() == digest { Ok(body) } else { Err(ReadError::Damaged("an instance's digest".into())) }
 }

@@ -60,8 +60,10 @@ enum Pass {
 
 /// Indexes what the index lacks of the packs on disk and in the bucket.
 pub(crate) fn start(shared: &Shared) -> Result<Recovered, OpenError> {
+    let known = !shared.db.packs()?.is_empty();
+    let sources = Sources::find(shared, known)?;
+    // After the bucket was looked at: another server makes the row of a pack before it sends any of it.
     let rows = rows_by_name(shared)?;
-    let sources = Sources::find(shared, !rows.is_empty())?;
     know_names(shared, &rows, &sources);
     let recovered = index_open(shared, &rows, &sources)?;
     sources.tell(shared)?;

@@ -15,7 +15,7 @@ pub enum Body {
     Whole,
     /// Not what was written, or not readable; in words.
     Damaged(&'static str),
-    /// Not known: the caller did not want to go on.
+    /// Not known: the caller did not want to go on, or the object store that has it does not answer.
     Unread,
 }
 
@@ -25,7 +25,7 @@ impl PackReader {
     /// which says whether to go on.
     ///
     /// # Errors
-    /// What `take` says. Of the disk none: what cannot be read is damaged.
+    /// What `take` says. Of the disk none: what it cannot read is damaged.
     pub fn verify_body<E>(
         &self,
         record: &Record,
@@ -39,6 +39,7 @@ impl PackReader {
             block.clear();
             match self.read_range(record, at..end, &mut block) {
                 Ok(()) => at = end,
+                Err(error) if error.kind() == PackErrorKind::Away => return Ok(Body::Unread),
                 Err(error) if error.kind() == PackErrorKind::Io => {
                     return Ok(Body::Damaged("the disk cannot read it"));
                 }

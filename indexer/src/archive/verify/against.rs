@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use storage_config::pack::{Body, FILE_HEADER_LENGTH, PackName, PackReader, Scanned, Verify, scan};
+use storage_config::pack::{
+    Body, FILE_HEADER_LENGTH, PackErrorKind, PackName, PackReader, Scanned, Verify, scan,
+};
 
 use super::job::{BackupDiffers, Compared, VerifyError};
 use super::pace::Pace;
@@ -30,7 +32,7 @@ impl Verifier<'_> {
         for pack in &packs {
             let Ok(name) = pack.name.parse::<PackName>() else { continue };
             if pack.length.max(pack.checkpoint) > FILE_HEADER_LENGTH
-                && let Some(how) = self.compare(pack, &name, folder, pace)
+                && let Some(how) = self.compare(pack, &name, folder, pace, &mut run.report.away)
             {
                 run.report.differing.push(BackupDiffers { file: name.file_name(), how });
             }
@@ -42,6 +44,7 @@ impl Verifier<'_> {
             run.progress.done += 1;
             run.tell(pace.bytes, false);
         }
+        run.report.stopped = run.report.away > 0;
         Ok(())
     }
 
@@ -51,6 +54,7 @@ impl Verifier<'_> {
         name: &PackName,
         folder: &Path,
         pace: &mut Pace<'_>,
+        away: &mut u64,
     ) -> Option<Compared> {
         let disk = &self.shared.options.disk;
         let there = match PackReader::open_lenient(disk, &folder.join(name.file_name())) {
@@ -58,11 +62,21 @@ impl Verifier<'_> {
             Err(_) if disk.open(&folder.join(name.file_name())).is_err() => return Some(Compared::Missing),
             Err(_) => return Some(Compared::Damaged),
         };
-        let Ok(here) = self.shared.open_pack(row.id, name) else { return Some(Compared::DamagedHere) };
+        let here = match self.shared.open_pack(row.id, name) {
+            Ok(here) => here,
+            Err(error) if self.is_away(name, &error) => {
+                *away += 1;
+                return None;
+            }
+            Err(_) => return Some(Compared::DamagedHere),
+        };
         let known = if row.sealed { row.length } else { row.checkpoint };
         let length = there.len().unwrap_or(0);
         match equal(&here, &there, known.min(length), pace) {
-            None => None,
+            None => {
+                *away += u64::from(!pace.stopped());
+                None
+            }
             // A pack that is being written is behind in every backup; the rest is in the next one.
             Some(true) if length < known && row.sealed => Some(Compared::Shorter),
             Some(true) => None,
@@ -75,16 +89,17 @@ impl Verifier<'_> {
     }
 }
 
-/// Whether the first `length` bytes of two packs are equal; none when it was to stop.
+/// Whether the first `length` bytes of two packs are equal; none when that cannot be said now.
 fn equal(one: &PackReader, other: &PackReader, length: u64, pace: &mut Pace<'_>) -> Option<bool> {
     let (mut at, mut a, mut b) = (0, Vec::new(), Vec::new());
     while at < length {
         let size = BLOCK.min(length - at) as usize;
         a.clear();
         b.clear();
-        let read = one.read_raw(&mut a, size, at).and_then(|()| other.read_raw(&mut b, size, at));
-        if read.is_err() || a != b {
-            return Some(false);
+        match one.read_raw(&mut a, size, at).and_then(|()| other.read_raw(&mut b, size, at)) {
+            Err(error) if error.kind() == PackErrorKind::Away => return None,
+            Ok(()) if a == b => {}
+            _ => return Some(false),
         }
         at += size as u64;
         if !pace.took(2 * size as u64) {

@@ -1,6 +1,7 @@
 //! Verification without being asked: series soon after they went quiet, packs every so many days. Low in priority: one
 //! thread, bounded in bytes a second.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -9,11 +10,11 @@ use super::series::SeriesRead;
 use super::{Run, Verifier, VerifyProgress, VerifyReport};
 use crate::archive::error::OpenError;
 use crate::archive::{Archive, spawn};
-use crate::db::{DbError, PackRow};
+use crate::db::{DbError, PackId, PackRow};
 
 /// How long the thread waits when there is nothing to do.
 const PAUSE: Duration = Duration::from_secs(1);
-/// How long it waits after an error.
+/// How long it waits after an error, and before it looks again at what is out of reach.
 const AFTER_ERROR: Duration = Duration::from_secs(30);
 /// Series of one turn.
 const TURN: u32 = 16;
@@ -44,12 +45,16 @@ impl Archive {
 
     fn verify_on(&self, how: KeepVerified) {
         let verifier = Verifier { shared: &self.shared, replica: self.shared.options.replica.clone() };
-        let mut wait = PAUSE;
+        let (mut wait, mut away) = (PAUSE, Away::default());
         while !self.shared.wait_for_stop(wait) {
             let mut pace = Pace::new(&self.shared, Some(how.bytes_per_second), &|| false);
-            wait = match verifier.turn(&how, &mut pace) {
+            wait = match verifier.turn(&how, &mut away, &mut pace) {
                 Ok(true) => Duration::ZERO,
-                Ok(false) => PAUSE,
+                Ok(false) if away == Away::default() => PAUSE,
+                Ok(false) => {
+                    away = Away::default();
+                    AFTER_ERROR
+                }
                 Err(error) => {
                     tracing::warn!(%error, "verification waits");
                     AFTER_ERROR
@@ -59,15 +64,30 @@ impl Archive {
     }
 }
 
+/// What was found out of reach, series and packs: the others are verified meanwhile.
+#[derive(Default, PartialEq)]
+struct Away {
+    series: BTreeSet<i64>,
+    packs: BTreeSet<PackId>,
+}
+
 impl Verifier<'_> {
     /// Does what is due; whether there may be more at once.
-    fn turn(&self, how: &KeepVerified, pace: &mut Pace<'_>) -> Result<bool, DbError> {
+    fn turn(&self, how: &KeepVerified, away: &mut Away, pace: &mut Pace<'_>) -> Result<bool, DbError> {
         let now = (self.shared.options.now_ms)();
         let quiet_ms = i64::try_from(how.quiet.as_millis()).unwrap_or(i64::MAX);
-        let waiting = self.shared.db.series_to_verify(now.saturating_sub(quiet_ms), TURN)?;
+        let most = TURN.saturating_add(u32::try_from(away.series.len()).unwrap_or(u32::MAX));
+        let mut waiting = self.shared.db.series_to_verify(now.saturating_sub(quiet_ms), most)?;
+        waiting.retain(|series| !away.series.contains(&series.id));
         for series in &waiting {
-            if let SeriesRead::Read { damaged: 1.., .. } = self.series(series.id, pace)? {
-                tracing::error!(study = %series.study_uid, "a study has images without a whole copy");
+            match self.series(series.id, pace)? {
+                SeriesRead::Read { damaged: 0, .. } => {}
+                SeriesRead::Read { .. } => {
+                    tracing::error!(study = %series.study_uid, "a study has images without a whole copy");
+                }
+                SeriesRead::Unread => {
+                    away.series.insert(series.id);
+                }
             }
             if pace.stopped() {
                 return Ok(false);
@@ -76,12 +96,15 @@ impl Verifier<'_> {
         if !waiting.is_empty() {
             return Ok(true);
         }
-        let Some((pack, from)) = self.due(how, now)? else { return Ok(false) };
+        let Some((pack, from)) = self.due(how, now, away)? else { return Ok(false) };
         let mut ignore = |_: &VerifyProgress| {};
         let progress = VerifyProgress { done: 0, all: 0, bytes: 0, damaged: 0 };
         let report = VerifyReport::default();
         let mut run = Run { report, tell: &mut ignore, told: Instant::now(), progress };
         let passed = self.pack(&pack, (from, 100, 0), &mut run, pace);
+        if run.report.away > 0 {
+            away.packs.insert(pack.id);
+        }
         match passed {
             Ok(()) => Ok(true),
             Err(super::VerifyError::Index(error)) => Err(error),
@@ -94,7 +117,7 @@ impl Verifier<'_> {
 
     /// The pack that is to be read next, and from where: one whose pass was interrupted, else the one that was read
     /// longest ago, if that is long ago.
-    fn due(&self, how: &KeepVerified, now: i64) -> Result<Option<(PackRow, u64)>, DbError> {
+    fn due(&self, how: &KeepVerified, now: i64, away: &Away) -> Result<Option<(PackRow, u64)>, DbError> {
         if how.every_days == 0 {
             return Ok(None);
         }
@@ -103,7 +126,7 @@ impl Verifier<'_> {
             |name: &str| known.binary_search_by(|one| one.name.as_str().cmp(name)).ok().map(|at| &known[at]);
         let before = now.saturating_sub(i64::from(how.every_days).saturating_mul(DAY_MS));
         let mut packs = self.shared.db.packs()?;
-        packs.retain(|pack| pack.sealed && !pack.removed);
+        packs.retain(|pack| pack.sealed && !pack.removed && !away.packs.contains(&pack.id));
         let due = packs.into_iter().filter_map(|pack| {
             let (at_ms, place) = of(&pack.name).map_or((0, 0), |known| (known.at_ms, known.place));
             (place > 0 || at_ms <= before).then_some((place == 0, at_ms, pack, place))

@@ -101,7 +101,11 @@ pub struct VerifyReport {
     pub compared: u64,
     /// Those that differ.
     pub differing: Vec<BackupDiffers>,
-    /// Whether it was stopped before its end; it goes on there the next time.
+    /// Packs, or series of the study, that could not be reached now: the object store does not answer, or another server
+    /// has them. They prove nothing and are read another time.
+    #[serde(default)]
+    pub away: u64,
+    /// Whether it was stopped before its end, or something was out of reach; it goes on there the next time.
     pub stopped: bool,
     /// How long it took.
     pub seconds: f64,

@@ -17,11 +17,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use storage_config::pack::{Kind, PackName};
+use storage_config::pack::{Kind, PackError, PackName};
 
 pub use background::KeepVerified;
 pub use job::{BackupDiffers, Compared, DamageFound, VerifyError, VerifyJob, VerifyProgress, VerifyReport};
 
+use super::error::ReadError;
 use super::{Archive, Shared};
 use crate::db::{DamagedRecord, DbError, PackId, PackRow, PackVerified};
 use job::LISTED;
@@ -117,7 +118,10 @@ impl Verifier<'_> {
                 }
                 SeriesRead::Unread => {
                     run.report.stopped = true;
-                    break;
+                    if pace.stopped() {
+                        break;
+                    }
+                    run.report.away += 1;
                 }
             }
         }
@@ -162,7 +166,9 @@ impl Verifier<'_> {
             run.progress.done += 1;
             run.tell(pace.bytes, false);
         }
-        if whole_run {
+        // What was out of reach is due still.
+        run.report.stopped = run.report.away > 0;
+        if whole_run && !run.report.stopped {
             self.archive().in_index(|db| db.set_verify_run(None))?;
         }
         Ok(())
@@ -185,7 +191,17 @@ impl Verifier<'_> {
         let Ok(name) = row.name.parse::<PackName>() else { return Ok(()) };
         let length = if row.sealed { row.length } else { row.checkpoint };
         let reader = match self.shared.open_pack(row.id, &name) {
+            // Of groups that are just being replaced by the whole pack some may be gone.
+            Ok(reader) if reader.is_object() && reader.len().is_ok_and(|now| now < length) => {
+                run.report.away += 1;
+                return Ok(());
+            }
             Ok(reader) => reader,
+            Err(error) if self.is_away(&name, &error) => {
+                tracing::warn!(%error, "a pack is out of reach and is verified another time");
+                run.report.away += 1;
+                return Ok(());
+            }
             Err(error) => {
                 tracing::error!(%error, "a pack cannot be opened");
                 let lost = Finding {
@@ -209,6 +225,7 @@ impl Verifier<'_> {
                 Told::Keep(_) => {}
             });
         let Passed { place, records } = passed;
+        run.report.away += u64::from(place.is_some() && !pace.stopped());
         run.report.records += records;
         let found = before + findings.len() as u64;
         self.take(row.id, &name, findings, run, pace);
@@ -223,6 +240,19 @@ impl Verifier<'_> {
             _ => run.report.packs += u64::from(place.is_none()),
         }
         Ok(())
+    }
+
+    /// Whether a pack that cannot be opened is only out of reach: in a bucket that does not answer, or on the disk of
+    /// another server.
+    fn is_away(&self, name: &PackName, error: &ReadError) -> bool {
+        let others = self.shared.db.is_shared() && name.identity.writer != self.shared.identity.writer;
+        match error {
+            ReadError::Away(_) => true,
+            ReadError::Store(PackError::Io { source, .. }) => {
+                others && source.kind() == std::io::ErrorKind::NotFound
+            }
+            _ => false,
+        }
     }
 
     /// Keeps where a pass goes on. Not to keep it costs only time.

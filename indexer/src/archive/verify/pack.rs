@@ -2,7 +2,8 @@
 
 use storage_config::ContentHash;
 use storage_config::pack::{
-    Body, FILE_HEADER_LENGTH, HeaderState, Kind, PackReader, Record, Scanned, SealIndex, Verify, scan,
+    Body, FILE_HEADER_LENGTH, HeaderState, Kind, PackError, PackErrorKind, PackReader, Record, Scanned,
+    SealIndex, Verify, scan,
 };
 
 use super::pace::Pace;
@@ -56,7 +57,10 @@ pub(super) enum Told {
 impl Pass<'_> {
     /// Reads the pack, or the part of it that is wanted.
     pub(super) fn run(&self, pace: &mut Pace<'_>, tell: &mut dyn FnMut(Told)) -> Passed {
-        let mut list = SealList::read(self.reader);
+        // What the object store does not give now proves nothing: the pass goes on there another time.
+        let Ok(mut list) = SealList::read(self.reader) else {
+            return Passed { place: Some(self.from), records: 0 };
+        };
         if self.from <= FILE_HEADER_LENGTH {
             self.look_at_ends(&list, tell);
         }
@@ -87,6 +91,9 @@ impl Pass<'_> {
                 Ok(Scanned::Sealed { .. }) => end = self.length,
                 Ok(_) => break,
                 // What the disk cannot read comes out as a gap; a record of a later version cannot be judged.
+                Err(error) if error.kind() == PackErrorKind::Away => {
+                    return Passed { place: Some(end), ..passed };
+                }
                 Err(error) => tracing::warn!(%error, "a stretch of a pack cannot be verified"),
             }
         }
@@ -120,6 +127,11 @@ pub(super) fn read(reader: &PackReader, record: &Record, pace: &mut Pace<'_>) ->
     took.unwrap_or(Body::Unread)
 }
 
+/// What was read, none where it is damaged; an error only where the object store does not answer.
+fn if_answered<T>(read: Result<Option<T>, PackError>) -> Result<Option<T>, PackError> {
+    read.or_else(|error| if error.kind() == PackErrorKind::Away { Err(error) } else { Ok(None) })
+}
+
 /// The list of records in the seal of a pack: what stood where nothing can be read any more.
 struct SealList {
     index: Option<SealIndex>,
@@ -128,11 +140,12 @@ struct SealList {
 }
 
 impl SealList {
-    fn read(reader: &PackReader) -> SealList {
-        let seal = reader.seal().ok().flatten();
-        let index = seal.as_ref().and_then(|_| reader.seal_index().ok().flatten());
+    /// Fails only where the object store does not answer.
+    fn read(reader: &PackReader) -> Result<SealList, PackError> {
+        let seal = if_answered(reader.seal())?;
+        let index = if seal.is_some() { if_answered(reader.seal_index())? } else { None };
         let damaged = seal.filter(|_| index.is_none()).map(|seal| (seal.offset, seal.end()));
-        SealList { index, damaged }
+        Ok(SealList { index, damaged })
     }
 
     /// Whether a stretch held nothing when the pack was sealed by a later start.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use storage_config::pack::{Body, Kind};
+use storage_config::pack::{Body, Kind, PackErrorKind, PackReader};
 
 use super::Verifier;
 use super::pace::Pace;
@@ -15,7 +15,7 @@ use crate::record::InstanceBody;
 pub(super) enum SeriesRead {
     /// All of it was read: so many instances, so many of them without a whole copy.
     Read { instances: u64, damaged: u64 },
-    /// It was to stop, or the series changed under the reading.
+    /// It was to stop, or some of it is out of reach at the moment.
     Unread,
 }
 
@@ -29,6 +29,7 @@ impl Verifier<'_> {
                 Ok(Some(true)) => {}
                 Ok(Some(false)) => damaged += 1,
                 Ok(None) => return Ok(SeriesRead::Unread),
+                Err(ReadError::Away(_)) => return Ok(SeriesRead::Unread),
                 Err(ReadError::Index(error)) => return Err(error),
                 Err(error) => {
                     tracing::warn!(%error, "an instance cannot be read");
@@ -42,7 +43,7 @@ impl Verifier<'_> {
         Ok(SeriesRead::Read { instances: members.len() as u64, damaged })
     }
 
-    /// Whether an instance is whole in at least one copy of each of its parts; none when it was to stop.
+    /// Whether an instance is whole in at least one copy of each of its parts; none when that cannot be said now.
     fn instance(
         &self,
         member: &SeriesMember,
@@ -51,7 +52,6 @@ impl Verifier<'_> {
     ) -> Result<Option<bool>, ReadError> {
         let body = match self.record(member, pace)? {
             Some(body) => body,
-            None if pace.stopped() => return Ok(None),
             None => return Ok(Some(false)),
         };
         packs.insert(member.place.pack);
@@ -76,13 +76,14 @@ impl Verifier<'_> {
         Ok(Some(whole))
     }
 
-    /// The record of an instance, if it is whole; what is not is listed and repaired where that can be done.
+    /// The record of an instance, if it is whole; [`ReadError::Away`] when that cannot be said now. What is not is listed and repaired where that can be done.
     fn record(&self, member: &SeriesMember, pace: &mut Pace<'_>) -> Result<Option<InstanceBody>, ReadError> {
         let mut place = member.place;
         // Once as it was, once where a repair or another process put it.
         for _ in 0..2 {
             match self.read_record(&place, member, pace) {
-                Ok(found) => return Ok(found),
+                Ok(Some(found)) => return Ok(Some(found)),
+                Ok(None) => return Err(ReadError::Away("a record was not read".into())),
                 Err(finding) => {
                     let row = self.shared.db.instance_by_digest(&member.digest)?;
                     let Some(row) = row else { return Ok(None) };
@@ -102,6 +103,7 @@ impl Verifier<'_> {
         Ok(None)
     }
 
+    /// The record if it is whole; none when that cannot be said now.
     fn read_record(
         &self,
         place: &Place,
@@ -115,25 +117,39 @@ impl Verifier<'_> {
             hash: None,
             what,
         };
-        let reader = self
-            .shared
-            .readers
-            .get(self.shared, place.pack)
-            .map_err(|_| finding("its pack cannot be read"))?;
-        let record = reader.record(place.offset).map_err(|_| finding("the frame of a record"))?;
+        let reader = match self.shared.reader(place) {
+            Ok(reader) => reader,
+            Err(ReadError::Away(_)) => return Ok(None),
+            Err(_) => return Err(finding("its pack cannot be read")),
+        };
+        let record = match reader.record(place.offset) {
+            Ok(record) => record,
+            Err(error) if error.kind() == PackErrorKind::Away => return Ok(self.unread(place, &reader)),
+            Err(_) => return Err(finding("the frame of a record")),
+        };
         match read(&reader, &record, pace) {
             Body::Whole => {}
-            Body::Unread => return Ok(None),
+            Body::Unread => return Ok(self.unread(place, &reader)),
             Body::Damaged(what) => return Err(finding(what)),
         }
-        let body = reader.read_body(&record).map_err(|_| finding("a chunk of the body"))?;
+        let body = match reader.read_body(&record) {
+            Ok(body) => body,
+            Err(error) if error.kind() == PackErrorKind::Away => return Ok(self.unread(place, &reader)),
+            Err(_) => return Err(finding("a chunk of the body")),
+        };
         match InstanceBody::read(&body) {
             Ok((body, digest)) if digest == member.digest && body.digest() == digest => Ok(Some(body)),
             _ => Err(finding("the digest")),
         }
     }
 
-    /// Whether a copy of a bulk value is whole; none when it was to stop. One that is not is quarantined, and repaired
+    /// Nothing can be said now; the next time its pack is opened anew if it stands elsewhere by now.
+    fn unread<T>(&self, place: &Place, reader: &PackReader) -> Option<T> {
+        self.shared.has_moved(place.pack, reader);
+        None
+    }
+
+    /// Whether a copy of a bulk value is whole; none when that cannot be said now. One that is not is quarantined, and repaired
     /// where that can be done.
     fn bulk(&self, place: &Place, hash: storage_config::ContentHash, pace: &mut Pace<'_>) -> Option<bool> {
         let finding = |what| Finding {
@@ -143,8 +159,9 @@ impl Verifier<'_> {
             hash: Some(hash),
             what,
         };
-        let reader = match self.shared.readers.get(self.shared, place.pack) {
+        let reader = match self.shared.reader(place) {
             Ok(reader) => reader,
+            Err(ReadError::Away(_)) => return None,
             Err(_) => {
                 return Some(self.damaged(place.pack, finding("its pack cannot be read"), pace));
             }
@@ -152,11 +169,12 @@ impl Verifier<'_> {
         let body = match reader.record(place.offset) {
             Ok(record) if record.raw_sha256 == hash => read(&reader, &record, pace),
             Ok(_) => Body::Damaged("another record stands there"),
+            Err(error) if error.kind() == PackErrorKind::Away => Body::Unread,
             Err(_) => Body::Damaged("the frame of a record"),
         };
         match body {
             Body::Whole => Some(true),
-            Body::Unread => None,
+            Body::Unread => self.unread(place, &reader),
             Body::Damaged(what) => Some(self.damaged(place.pack, finding(what), pace)),
         }
     }
