@@ -98,7 +98,9 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Asked<T> {
             Err(error) => {
                 let text = error.body_text();
                 let why = text.rsplit("query string: ").next().unwrap_or_default();
-                let named = QUERY_FIELDS.into_iter().find(|name| {
+                // One that nobody knows names all the others.
+                let fields = QUERY_FIELDS.into_iter().filter(|_| !why.contains("unknown field"));
+                let named = { fields }.find(|name| {
                     why.strip_prefix(name).is_some_and(|rest| rest.starts_with(':'))
                         || why.contains(&format!("`{name}`"))
                 });

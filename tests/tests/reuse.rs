@@ -288,14 +288,29 @@ fn amended_marked_withdrawn(world: &World, asked: &Value, all: &[Instance]) -> R
 fn a_gap_an_old_exam_and_the_other_side_are_named() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let world = World::start(&Setup::new(folder.path()).with_file(SITE)?)?;
+    // Persons who have nothing in common: otherwise one would be offered as a candidate for another.
+    let person = |patient: &str| match patient {
+        "P-GAP" => ("LE THI HOA", "19510203"),
+        "P-OLD" => ("PHAM THI SEN", "19620704"),
+        "P-FEW" => ("VU THI LAN", "19730911"),
+        _ => ("DO THI KHUE", "19840116"),
+    };
     let of = |patient: &str, asked: Value| {
-        let mut asked = asked;
-        asked["patient"]["patient_id"] = json!(patient);
+        let (mut asked, (name, born)) = (asked, person(patient));
+        asked["patient"] = json!({ "patient_id": patient, "name": name, "birth_date": born, "sex": "F" });
         asked
     };
     let head = |patient: &str| of(patient, order("01001", HEAD_CT, ""));
 
-    let changes = |patient, accession| [(k::PATIENT_ID, patient), (k::ACCESSION_NUMBER, accession)];
+    let changes = |patient, accession| {
+        let (name, born) = person(patient);
+        [
+            (k::PATIENT_ID, patient),
+            (k::ACCESSION_NUMBER, accession),
+            (k::PATIENT_NAME, name),
+            (k::PATIENT_BIRTH_DATE, born),
+        ]
+    };
     let mut gap = study("ct-so-nao", 31, 3, &changes("P-GAP", "G-1"));
     gap.remove(1);
     let old = study("ct-so-nao", 32, 500, &changes("P-OLD", "O-1"));

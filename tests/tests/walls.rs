@@ -97,7 +97,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("tokio-postgres", &["indexer", "tests"]),
     ("tokio-postgres-rustls", &["indexer"]),
     ("rustls-native-certs", &["indexer"]),
-    ("futures-util", &["indexer", "dicomweb", "portal", "pacs-server"]),
+    ("futures-util", &["storage-config", "indexer", "dicomweb", "portal", "pacs-server"]),
     ("dicom-ul", &["pacs-server"]),
     ("dicom-core", &["indexer", "dicomweb"]),
     ("dicom-dictionary-std", &["indexer", "dicomweb"]),

@@ -161,10 +161,12 @@ const MARK_BY_REPORT: &str = "INSERT INTO ledger_due (order_key, noted) SELECT D
      JOIN reuse_decision d ON d.subject_row = p.subject_row WHERE p.report_key = ?1 \
      ON CONFLICT (order_key) DO UPDATE SET noted = ledger_due.noted + 1";
 const MARK_BY_PATIENT: &str = "INSERT INTO ledger_due (order_key, noted) SELECT DISTINCT d.order_key, 1 FROM decision_patient p \
-     JOIN reuse_decision d ON d.subject_row = p.subject_row WHERE p.patient = ?1 \
+     JOIN reuse_decision d ON d.subject_row = p.subject_row \
+     WHERE p.patient = ?1 OR p.patient IN (SELECT k.key FROM person k WHERE k.patient_key = ?1) \
      ON CONFLICT (order_key) DO UPDATE SET noted = ledger_due.noted + 1";
 const MARK_BY_STUDY: &str = "INSERT INTO ledger_due (order_key, noted) SELECT DISTINCT d.order_key, 1 FROM study s \
-     JOIN patient k ON k.id = s.patient_row JOIN decision_patient p ON p.patient = k.key \
+     JOIN person k ON k.id = s.person_row JOIN person o ON o.patient_key = k.patient_key \
+     JOIN decision_patient p ON p.patient IN (o.key, o.patient_key) \
      JOIN reuse_decision d ON d.subject_row = p.subject_row WHERE s.study_uid = ?1 \
      ON CONFLICT (order_key) DO UPDATE SET noted = ledger_due.noted + 1";
 

@@ -1,0 +1,53 @@
+//! Which database the index is in, and whether it answers. Knows connections, not rows.
+
+use super::Db;
+use super::error::DbError;
+
+impl Db {
+    /// Which database it is, for people: without user and password.
+    #[must_use]
+    pub fn name(&self) -> String {
+        match self {
+            Db::Sqlite(db) => format!("sqlite {}", db.path().display()),
+            Db::Postgres(db) => db.name().to_owned(),
+        }
+    }
+
+    /// Which kind of database it is.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Db::Sqlite(_) => "sqlite",
+            Db::Postgres(_) => "postgres",
+        }
+    }
+
+    /// Whether several archives may have rows in it.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        matches!(self, Db::Postgres(_))
+    }
+
+    /// Whether it answers.
+    ///
+    /// # Errors
+    /// When it is away.
+    pub fn ping(&self) -> Result<(), DbError> {
+        match self {
+            Db::Sqlite(_) => Ok(()),
+            Db::Postgres(db) => db.ping(),
+        }
+    }
+
+    /// Counts the connections over which was written; a lost one is opened again. After it changed, what was committed
+    /// before must be looked up: a database that was restored or failed over may have lost it.
+    ///
+    /// # Errors
+    /// When the database is away.
+    pub fn epoch(&self) -> Result<u64, DbError> {
+        match self {
+            Db::Sqlite(_) => Ok(0),
+            Db::Postgres(db) => db.epoch(),
+        }
+    }
+}
