@@ -114,6 +114,17 @@ fn check(web: &Http, order: &str) -> Result<Value> {
     good(&web.say("POST", "/api/v1/reuse/check", &[DOCTOR], &json!({ "order": order }))?, 200)
 }
 
+/// The answer once everything was looked at: until then each look at the study makes another one of it.
+fn settled(web: &Http, order: &str) -> Result<Value> {
+    wait_for("the evidence", LIMIT, || {
+        let told = check(web, order)?;
+        let seen = told["studies"].as_array().map(Vec::as_slice).unwrap_or_default();
+        let looked_at = |one: &Value| one["examined_at"].is_string() && one["verified_at"].is_string();
+        let open = told["decision"].to_string().contains("not_verified");
+        Ok((!seen.is_empty() && seen.iter().all(looked_at) && !open).then_some(told))
+    })
+}
+
 fn decide(web: &Http, key: &str, body: &Value) -> Result<Answer> {
     web.say("POST", "/api/v1/reuse/decisions", &[DOCTOR, ("Idempotency-Key", key)], body)
 }
@@ -161,7 +172,7 @@ fn a_reused_exam_is_entered_once_and_taken_back_when_it_does_not_hold() -> Resul
     let setup = Setup::new(folder.path()).with("PACS_STUDY__QUIET_SECONDS", "1").with_file(SITE)?;
     let (server, mut web, study) = started(&setup)?;
     order(&web, "order-1")?;
-    let told = check(&web, "order-1")?;
+    let told = settled(&web, "order-1")?;
     println!("{told}");
     let prior = &told["decision"]["priors"][0];
     ensure!(prior["studies"][0] == *study && prior["confirmed"] == true, "{told}");
@@ -307,7 +318,7 @@ fn withdrawn(web: &mut Http, events: &mut Vec<&str>) -> Result<()> {
 
 fn repeated(web: &Http) -> Result<()> {
     // A repeat needs a reason where a prior was there, and leaves the order open.
-    let told = check(web, "order-1")?;
+    let told = settled(web, "order-1")?;
     let mut repeat = json!({
         "decision": "repeat", "order": "order-1", "verdict": told["decision"]["verdict"], "reasons": ["clinical_change"],
     });
@@ -322,7 +333,7 @@ fn repeated(web: &Http) -> Result<()> {
 
 fn made_after_all(server: &Server, web: &mut Http) -> Result<()> {
     // An exam that is made although a stored one was to stand in takes the entry back.
-    let told = check(web, "order-2")?;
+    let told = settled(web, "order-2")?;
     let reuse = json!({
         "decision": "reuse_with_second_reading", "order": "order-2", "reasons": ["other"], "text": "đủ",
         "verdict": told["decision"]["priors"][0]["verdict"],
