@@ -72,7 +72,8 @@ fn remote(config: &Config) -> Result<Option<Remote>> {
 
 /// Opens the index that the configuration names.
 fn open_index(config: &Config) -> Result<Db> {
-    let options = DbOptions { identity: identity(config), ..DbOptions::default() };
+    let options =
+        DbOptions { identity: identity(config), server: Some(config.store.writer), ..DbOptions::default() };
     if config.database.is_postgres() {
         let db = Db::open_postgres(&config.database.url, options)
             .with_context(|| format!("the index at {} cannot be opened", config.database.shown()))?;

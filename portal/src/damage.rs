@@ -4,10 +4,10 @@
 use axum::Json;
 use axum::extract::State;
 use axum::response::Response;
-use indexer::archive::Archive;
-use indexer::db::{DamagedCopy, DbError, Unindexable};
+use indexer::db::{DamagedCopy, Unindexable};
 use serde_json::{Value, json};
 
+use crate::Portal;
 use crate::api::{Stretch, ask};
 use crate::figures::{bytes, count};
 use crate::frame::{Failure, Frame, Place};
@@ -16,7 +16,6 @@ use crate::language::Language;
 use crate::problem::{Asked, Problem};
 use crate::state::table;
 use crate::words::with;
-use crate::{Portal, Site};
 
 /// Rows of each table of the page.
 const ROWS: u32 = 500;
@@ -40,28 +39,16 @@ impl Damage {
     }
 }
 
-/// Packs that the index knows and whose files are not in their folder.
-pub(crate) fn missing_packs(archive: &Archive, site: &Site) -> Result<u64, DbError> {
-    let Some(Ok(files)) = site.packs_dir.as_ref().map(std::fs::read_dir) else { return Ok(0) };
-    let names = files.filter_map(|file| file.ok()?.file_name().into_string().ok());
-    let names: std::collections::HashSet<String> =
-        names.filter_map(|name| Some(name.split_once('.')?.0.to_owned())).collect();
-    let missing =
-        archive.db().packs()?.iter().filter(|pack| !pack.removed && !names.contains(&pack.name)).count();
-    Ok(missing as u64)
-}
-
 /// GET `/api/v1/damaged`.
 pub(crate) async fn list(
     State(portal): State<Portal>,
     Asked(stretch): Asked<Stretch>,
 ) -> Result<Json<Value>, Problem> {
     let (limit, offset) = stretch.bounds();
-    let site = portal.site.clone();
     let (copies, records, totals, missing) = ask(&portal.archive, move |archive| {
         let db = archive.db();
         let records = db.damaged_records(limit, offset)?;
-        Ok((db.damaged_copies(limit, offset)?, records, db.totals()?, missing_packs(archive, &site)?))
+        Ok((db.damaged_copies(limit, offset)?, records, db.totals()?, archive.missing_packs()?))
     })
     .await?;
     // Packs go by their number here: the random part of a name protects its records against forgery.
@@ -86,10 +73,9 @@ pub(crate) async fn list(
 
 /// `/damaged`: the list.
 pub(crate) async fn page(State(portal): State<Portal>, language: Language) -> Result<Response, Failure> {
-    let site = portal.site.clone();
     let (copies, mut unindexable, totals, missing) = ask(&portal.archive, move |archive| {
         let db = archive.db();
-        let missing = missing_packs(archive, &site)?;
+        let missing = archive.missing_packs()?;
         let mut unreadable = db.unindexable(ROWS, 0)?;
         let records = db.damaged_records(ROWS, 0)?.into_iter().filter(|record| !record.repaired);
         unreadable.extend(records.map(|record| Unindexable { place: record.place, reason: record.what }));

@@ -11,6 +11,7 @@ use super::Shared;
 use super::error::StoreError;
 use super::job::{Done, Outcome, Stored};
 use super::recovery;
+use super::setting_aside::apply_or_list;
 use crate::db::{Applied, Batch, Db, DbError};
 
 /// Entries after which a transaction ends even if more waits.
@@ -295,7 +296,7 @@ fn repair(shared: &Arc<Shared>, mut commits: Vec<Committed>, error: &DbError) {
     let batches: Vec<&Batch> = commits.iter().map(|c| &c.batch).collect();
     while !shared.wait_for_stop(RETRY) {
         let caught_up = recovery::catch_up(shared);
-        match caught_up.and_then(|()| shared.db.apply_at(shared.marks.epoch(), &batches, || true)) {
+        match caught_up.and_then(|()| apply_or_list(shared, shared.marks.epoch(), &batches)) {
             Ok(_) => {
                 shared.marks.advance(batches.iter().flat_map(|batch| batch.checkpoints.iter().copied()));
                 shared.health.index_works();

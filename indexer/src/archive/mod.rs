@@ -39,6 +39,7 @@ mod recovery;
 mod related;
 mod remote;
 pub mod reuse;
+mod setting_aside;
 mod sources;
 mod stating;
 mod steps;

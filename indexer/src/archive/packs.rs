@@ -1,6 +1,7 @@
 //! The packs of this archive: making, sealing and giving up writers; open readers.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::ffi::{OsStr, OsString};
 use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -12,8 +13,8 @@ use storage_config::disk::SyncPoint;
 use storage_config::pack::{Identity, PackError, PackName, PackReader, PackWriter, SealedLedger};
 
 use super::error::{ReadError, StoreError};
-use super::{ArchiveOptions, Shared};
-use crate::db::{Job, PackId, Place};
+use super::{Archive, ArchiveOptions, Shared};
+use crate::db::{DbError, Job, PackId, Place};
 use crate::ledger::chain::Head;
 
 /// How far each pack of this process was indexed for good, and over which connection of the index.
@@ -70,6 +71,11 @@ impl PackNames {
     /// Takes note of a pack of this server.
     pub(crate) fn add(&self, pack: PackId, name: PackName) {
         self.0.write().unwrap_or_else(PoisonError::into_inner).insert(pack, (name, true));
+    }
+
+    /// Takes note of a pack whose bytes are nowhere.
+    pub(crate) fn lose(&self, pack: PackId, name: PackName) {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).insert(pack, (name, false));
     }
 
     /// The name of a pack; of one that another server made, from the index.
@@ -134,6 +140,30 @@ impl Readers {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<PackId, (Arc<PackReader>, u64)>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Archive {
+    /// How many packs the index has and neither the disk nor the bucket. Those of other servers of a shared index are
+    /// theirs to look for.
+    ///
+    /// # Errors
+    /// When the index cannot be read.
+    pub fn missing_packs(&self) -> Result<u64, DbError> {
+        let shared = &self.shared;
+        // A folder that cannot be listed is told of by whoever reads from it.
+        let Ok(files) = shared.options.disk.list(&shared.options.packs_dir) else { return Ok(0) };
+        let files: HashSet<OsString> = files.into_iter().collect();
+        let uploaded: HashSet<PackId> =
+            shared.db.pack_objects()?.into_iter().map(|object| object.pack).collect();
+        let missing = shared.db.packs()?.into_iter().filter(|row| {
+            let Ok(name) = row.name.parse::<PackName>() else { return false };
+            let own = !shared.db.is_shared() || name.identity.writer == shared.identity.writer;
+            own && !row.removed
+                && !uploaded.contains(&row.id)
+                && !files.contains(OsStr::new(&name.file_name()))
+        });
+        Ok(missing.count() as u64)
     }
 }
 
@@ -273,7 +303,7 @@ impl Shared {
     /// Where answers wait for the bucket, rows of another server's pack stand for bytes in it.
     pub(crate) fn is_here(&self, pack: PackId) -> bool {
         let waits = self.uploads.as_ref().is_some_and(|uploads| uploads.remote.ack == Ack::Remote);
-        waits || self.names.is_here(pack)
+        !self.db.has_lost(pack) && (waits || self.names.is_here(pack))
     }
 
     /// Whether a copy of a bulk value that is not known to be damaged is in a pack of this server.

@@ -15,12 +15,13 @@ use storage_config::pack::{
 };
 
 use super::append::{instance_entry, place};
+use super::compact::server_of_turns;
 use super::error::OpenError;
+use super::setting_aside::apply_or_list;
 use super::sources::{At, Sources};
 use super::{Shared, reader};
 use crate::dataset::DataSet;
 use crate::dataset::attributes::Attributes;
-use super::compact::server_of_turns;
 use crate::db::{Batch, DbError, Entry, FacilityId, Job, PackId, PackObject, PackRow, Place};
 use crate::record::{HoldingBody, InstanceBody, read_statement};
 
@@ -80,15 +81,16 @@ fn index_open(
     let uploaded = uploaded(shared, rows)?;
     // Of a shared index they may be on the disk of another server.
     let gone = |(name, row): &(&PackName, &PackRow)| {
-        let missing = !shared.db.is_shared() && !row.removed;
+        let missing = !row.removed && (!shared.db.is_shared() || is_own(shared, name));
         missing && !sources.packs.contains_key(name) && !uploaded.contains(&row.id)
     };
-    for (name, _) in rows.iter().filter(gone) {
+    for (name, row) in rows.iter().filter(gone) {
         tracing::error!(pack = %name, "a pack of the index is not on the disk");
+        shared.names.lose(row.id, *name);
+        shared.db.pack_is_lost(row.id);
         recovered.missing += 1;
     }
-    let known =
-        |name| rows.get(name).is_some_and(|row: &PackRow| row.sealed || uploaded.contains(&row.id));
+    let known = |name| rows.get(name).is_some_and(|row: &PackRow| row.sealed || uploaded.contains(&row.id));
     // What another node has not sealed yet it indexes itself.
     let others =
         |name, at: &At| rows.contains_key(name) && matches!(at, At::Groups(_)) && !is_own(shared, name);
@@ -149,7 +151,8 @@ pub(crate) fn rebuild(shared: &Shared, progress: &mut dyn FnMut(u64, u64)) -> Re
     let uploads = shared.uploads.clone();
     let _turn = uploads.as_ref().map(|uploads| uploads.turn.lock().unwrap_or_else(PoisonError::into_inner));
     let sources = Sources::find(shared, false)?;
-    let others = rows_by_name(shared)?.into_keys().filter(|name| !sources.packs.contains_key(name)).count();
+    let other = |(name, row): &(PackName, PackRow)| !row.removed && !sources.packs.contains_key(name);
+    let others = rows_by_name(shared)?.into_iter().filter(other).count();
     if shared.db.is_shared() && others > 0 {
         return Err(DbError::OthersPacks(others).into());
     }
@@ -439,7 +442,8 @@ impl Replay<'_> {
         if self.pass == Pass::All {
             batch.checkpoints.push((self.pack, upto));
         }
-        self.shared.db.apply(&batch).map(drop)
+        self.recovered.unindexable += apply_or_list(self.shared, None, &[&batch])?;
+        Ok(())
     }
 }
 

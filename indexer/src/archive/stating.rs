@@ -253,9 +253,9 @@ impl Archive {
                 why: "a code that was not seen before".into(),
             });
             match stated {
-                Ok(_) => return Ok(FacilityId(id)),
-                // Somebody else took the number: it may have been for this very code.
-                Err(StateError::Version { .. }) => {}
+                Ok(stated) if stated.version.is_some() => return Ok(FacilityId(id)),
+                // Somebody else took the number, perhaps at another server: it may have been for this very code.
+                Ok(_) | Err(StateError::Version { .. }) => {}
                 Err(error) => return Err(error),
             }
         }

@@ -1,7 +1,6 @@
 //! Applies a batch of records in one transaction, in append order, each in a way that may be repeated.
 
 use std::collections::HashSet;
-use std::sync::Arc;
 
 use super::bulk;
 use super::conflict;
@@ -13,11 +12,11 @@ use super::pack;
 use super::removal;
 use super::series;
 use super::session::Session;
+use super::sqlite::DbOptions;
 use super::statement;
 use super::study;
 use super::touched::Touched;
 use super::verified;
-use crate::identity::IdentityRules;
 
 /// All tables that are derived from packs.
 const DERIVED: &[&str] = &[
@@ -76,9 +75,9 @@ const DERIVED: &[&str] = &[
 pub(super) fn apply(
     session: &Session<'_>,
     batches: &[&Batch],
-    (utc_offset_minutes, rules): (i32, &Arc<IdentityRules>),
+    options: &DbOptions,
 ) -> Result<Vec<Applied>, DbError> {
-    let mut touched = Touched::by(rules.clone());
+    let mut touched = Touched::by(options);
     let mut applied = Vec::with_capacity(batches.iter().map(|batch| batch.entries.len()).sum());
     look_ahead(session, batches)?;
     for batch in batches {
@@ -87,13 +86,14 @@ pub(super) fn apply(
             applied.push(if gone.contains(&n) {
                 Applied::Gone
             } else {
-                apply_one(session, entry, utc_offset_minutes, &mut touched)?
+                apply_one(session, entry, options.utc_offset_minutes, &mut touched)?
             });
         }
     }
     while let Some(subject) = touched.subjects.pop_first() {
         statement::settle(session, subject, &mut touched)?;
     }
+    statement::apply_again(session, &mut touched)?;
     settle(session, &mut touched)?;
     for (pack, to) in batches.iter().flat_map(|batch| &batch.checkpoints) {
         let added = touched.added.remove(pack).unwrap_or_default();
@@ -162,13 +162,14 @@ fn apply_one(
 pub(super) fn decide_statements(
     session: &Session<'_>,
     limit: u32,
-    rules: &Arc<IdentityRules>,
+    options: &DbOptions,
 ) -> Result<usize, DbError> {
     let subjects = statement::undecided(session, limit)?;
-    let mut touched = Touched::by(rules.clone());
+    let mut touched = Touched::by(options);
     for subject in &subjects {
         statement::settle(session, *subject, &mut touched)?;
     }
+    statement::apply_again(session, &mut touched)?;
     settle(session, &mut touched)?;
     Ok(subjects.len())
 }

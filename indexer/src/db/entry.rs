@@ -104,6 +104,20 @@ pub enum Entry {
     },
 }
 
+impl Entry {
+    /// Where its record is: pack and position.
+    #[must_use]
+    pub fn at(&self) -> (PackId, u64) {
+        match self {
+            Entry::Bulk { place, .. } | Entry::Holding { place, .. } | Entry::Statement { place, .. } => {
+                (place.pack, place.offset)
+            }
+            Entry::Instance(entry) => (entry.place.pack, entry.place.offset),
+            Entry::Unindexable { pack, offset, .. } => (*pack, *offset),
+        }
+    }
+}
+
 /// Records in append order and the marks up to which their packs are indexed: applied together or not at all.
 #[derive(Debug, Clone, Default)]
 pub struct Batch {

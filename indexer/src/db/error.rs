@@ -36,6 +36,11 @@ pub enum DbError {
     /// The database lost packs that were committed to it; a start of this server registers them again.
     #[error("the index has lost packs that were in it; start the server again")]
     Lost,
+    /// Another server of the same number uses the database.
+    #[error(
+        "another server with store.writer = {0} uses this database; each server needs a number of its own"
+    )]
+    Taken(u32),
     /// The index has rows of packs that are not on this disk; making it again from this disk would lose them.
     #[error("the index has rows of {0} packs that are not on this disk")]
     OthersPacks(usize),
@@ -75,6 +80,28 @@ pub enum DbErrorKind {
 }
 
 impl DbError {
+    /// Whether the database refuses what it was given, and would again: values that it cannot hold.
+    #[must_use]
+    pub(crate) fn is_of_content(&self) -> bool {
+        match self {
+            DbError::Range(_) => true,
+            DbError::Server { code, .. } => {
+                // Data, integrity, limits of the server.
+                ["22", "23", "54"].iter().any(|class| code.starts_with(class))
+            }
+            DbError::Statement(rusqlite::Error::ToSqlConversionFailure(_)) => true,
+            DbError::Statement(error) => matches!(
+                error.sqlite_error_code(),
+                Some(
+                    rusqlite::ErrorCode::ConstraintViolation
+                        | rusqlite::ErrorCode::TooBig
+                        | rusqlite::ErrorCode::TypeMismatch
+                )
+            ),
+            _ => false,
+        }
+    }
+
     /// What a caller needs to know.
     #[must_use]
     pub fn kind(&self) -> DbErrorKind {
@@ -103,7 +130,7 @@ impl DbError {
                 if passes { DbErrorKind::Unavailable } else { DbErrorKind::Internal }
             }
             DbError::Away(_) | DbError::Reconnected | DbError::Lost => DbErrorKind::Unavailable,
-            DbError::OthersPacks(_) => DbErrorKind::Schema,
+            DbError::OthersPacks(_) | DbError::Taken(_) => DbErrorKind::Schema,
             DbError::Injected | DbError::NotDurable | DbError::NoReader(_) | DbError::OutcomeUnknown(_) => {
                 DbErrorKind::Unavailable
             }

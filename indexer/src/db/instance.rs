@@ -3,11 +3,12 @@
 use crate::db::sql::{Row, ToValue, params};
 use storage_config::{ContentHash, Hasher};
 
-use super::entry::{Applied, InstanceEntry, Place};
+use super::entry::{Applied, InstanceEntry, PackId, Place};
 use super::error::DbError;
 use super::holding::{self, Came};
 use super::machine;
-use super::row::{SeriesValues, StudyValues, json, number};
+use super::pack::LostPacks;
+use super::row::{SeriesValues, StudyValues, bounded, json, number};
 use super::series;
 use super::session::{Session, signed};
 use super::statement;
@@ -18,7 +19,7 @@ use super::version::{self, Versions};
 use super::visible;
 
 const KNOWN: &str = "SELECT id, study_row, series_row, study_variant_id, series_variant_id, rank, received_ms, \
-     facility_id, source, version, sop_uid, damaged, condemned FROM instance WHERE digest = ?1";
+     facility_id, source, version, sop_uid, damaged, condemned, pack_id FROM instance WHERE digest = ?1";
 const INSERT: &str = "INSERT INTO instance (digest, study_row, series_row, version, instance_number, rank, \
      received_ms, facility_id, study_variant_id, series_variant_id, pack_id, record_at, body_length, \
      length, frames, sop_uid, sop_class, transfer_syntax, source, patient_scope, bulk_digest, notes, json) \
@@ -43,7 +44,7 @@ struct KnownRow {
     source: String,
     served: bool,
     sop_uid: String,
-    /// Its record is damaged or about to be removed: the one that comes takes its place.
+    /// Its record is damaged, lost or about to be removed: the one that comes takes its place.
     to_be_replaced: bool,
 }
 
@@ -66,7 +67,9 @@ pub(super) fn apply(
     touched: &mut Touched,
 ) -> Result<Applied, DbError> {
     let came = Came { facility: entry.facility, received_ms: entry.received_ms, source: &entry.source };
-    if let Some(known) = session.row(KNOWN, [&entry.digest.0[..]], |row| known_row(row, entry))? {
+    if let Some(known) =
+        session.row(KNOWN, [&entry.digest.0[..]], |row| known_row(row, entry, &touched.lost))?
+    {
         let new = holding::note(session, known.placed.instance, came)?;
         touched.added(entry.place.pack).holdings += i64::from(new);
         if known.to_be_replaced {
@@ -145,7 +148,7 @@ fn insert<'e>(
         attributes.sop_class.as_str(),
         entry.transfer_syntax.as_str(),
         entry.source,
-        entry.patient_scope,
+        bounded(&entry.patient_scope),
         bulk_digest(entry),
         entry.notes.join("\n"),
         json(&attributes.instance_json)?,
@@ -169,7 +172,7 @@ fn bulk_digest(entry: &InstanceEntry) -> Vec<u8> {
     hasher.finish().0.to_vec()
 }
 
-/// The same instance by a record that takes the place of one that is damaged or about to be removed.
+/// The same instance by a record that takes the place of one that is damaged, lost or about to be removed.
 fn replace(session: &Session<'_>, known: &KnownRow, place: Place) -> Result<(), DbError> {
     let (at, length) = (signed(place.offset, "record position")?, signed(place.length, "body length")?);
     session.execute(REPLACE, params![known.placed.instance, place.pack.0, at, length])?;
@@ -188,7 +191,7 @@ fn came_earlier(
         entry.received_ms,
         entry.facility.0,
         entry.source,
-        entry.patient_scope,
+        bounded(&entry.patient_scope),
         entry.place.pack.0,
         signed(entry.place.offset, "record position")?,
         signed(entry.place.length, "body length")?,
@@ -200,7 +203,7 @@ fn came_earlier(
     version::decide_again(session, known.placed.study, known.placed.series, &known.sop_uid, touched)
 }
 
-fn known_row(row: &Row<'_>, entry: &InstanceEntry) -> Result<KnownRow, DbError> {
+fn known_row(row: &Row<'_>, entry: &InstanceEntry, lost: &LostPacks) -> Result<KnownRow, DbError> {
     let precedence = Precedence { rank: row.get(5)?, received_ms: row.get(6)?, digest: entry.digest.0 };
     let placed = Placed {
         instance: row.get(0)?,
@@ -217,6 +220,6 @@ fn known_row(row: &Row<'_>, entry: &InstanceEntry) -> Result<KnownRow, DbError> 
         source: row.get(8)?,
         served: version == 0,
         sop_uid: row.get(10)?,
-        to_be_replaced: row.get::<_, bool>(11)? || row.get::<_, bool>(12)?,
+        to_be_replaced: row.get::<_, bool>(11)? || row.get::<_, bool>(12)? || lost.has(PackId(row.get(13)?)),
     })
 }

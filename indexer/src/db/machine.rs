@@ -5,6 +5,7 @@ use crate::db::sql::params;
 
 use super::entry::InstanceEntry;
 use super::error::DbError;
+use super::row::bounded;
 use super::session::{Session, unsigned};
 
 /// A clock may run ahead by this much before it is told of, in seconds: transfers and clocks are not exact.
@@ -57,9 +58,9 @@ pub(super) fn check(
         return Ok(());
     }
     let series = &entry.attributes.series;
-    let text = |text: Option<&String>| text.map_or("", |text| text.trim()).to_owned();
+    let text = |text: Option<&String>| bounded(text.map_or("", |text| text.trim()));
     let (station, serial) = (text(series.station.as_ref()), text(series.device_serial.as_ref()));
-    session.execute(NOTE, params![station, serial, entry.source, entry.received_ms, off]).map(drop)
+    session.execute(NOTE, params![station, serial, bounded(&entry.source), entry.received_ms, off]).map(drop)
 }
 
 pub(super) fn list(session: &Session<'_>, limit: u32) -> Result<Vec<MachineClock>, DbError> {

@@ -70,6 +70,7 @@ pub use faults::{DbCall, DbFault, DbFaults};
 pub use holding::HoldingRow;
 pub use machine::MachineClock;
 pub use object::PackObject;
+pub use pack::LostPacks;
 pub use pack::PackRow;
 pub use patient::GROUP_PATIENTS_MAX;
 pub use peer::{PeerRow, UnknownPeer};
@@ -148,9 +149,19 @@ impl Db {
     ) -> Result<Vec<Applied>, DbError> {
         let options = self.options();
         self.write_at(epoch, |session| {
-            let applied = apply::apply(session, batches, (options.utc_offset_minutes, &options.identity))?;
+            let applied = apply::apply(session, batches, options)?;
             if durable() { Ok(applied) } else { Err(DbError::NotDurable) }
         })
+    }
+
+    /// Takes note that the bytes of a pack are nowhere, so that what comes again takes the place of what it held.
+    pub(crate) fn pack_is_lost(&self, pack: PackId) {
+        self.options().lost.note(pack);
+    }
+
+    /// Whether the bytes of a pack are known to be nowhere.
+    pub(crate) fn has_lost(&self, pack: PackId) -> bool {
+        self.options().lost.has(pack)
     }
 
     /// Does one small piece of background work.

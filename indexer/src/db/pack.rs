@@ -1,5 +1,8 @@
 //! Packs as rows: their names, and how far each is indexed.
 
+use std::collections::HashSet;
+use std::sync::{Arc, PoisonError, RwLock};
+
 use crate::db::sql::params;
 
 use super::entry::PackId;
@@ -22,6 +25,23 @@ pub struct PackRow {
     pub checkpoint: u64,
     /// Whether compaction moved elsewhere what is to stay of it: its file is gone, or about to go.
     pub removed: bool,
+}
+
+/// Packs of the index whose bytes are nowhere. They are known to this process alone: a folder that was not mounted marks
+/// nothing for good. What comes again takes the place of what they held.
+#[derive(Debug, Clone, Default)]
+pub struct LostPacks(Arc<RwLock<HashSet<PackId>>>);
+
+impl LostPacks {
+    /// Takes note of one.
+    pub(crate) fn note(&self, pack: PackId) {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).insert(pack);
+    }
+
+    /// Whether a pack is one.
+    pub(super) fn has(&self, pack: PackId) -> bool {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).contains(&pack)
+    }
 }
 
 const FIND: &str = "SELECT id FROM pack WHERE name = ?1";

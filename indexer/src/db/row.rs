@@ -13,6 +13,22 @@ pub(super) const NO_NUMBER: i64 = 1 << 32;
 /// Most words of a name that are kept for sorting and searching.
 pub(super) const WORDS_MAX: usize = 24;
 
+/// Most bytes of a text by which rows are found. An entry of an index of PostgreSQL takes 2,704 bytes, and the longest one
+/// holds four such texts.
+pub(super) const KEY_TEXT_BYTES: usize = 512;
+/// Digits of the hash that stands for the rest of a longer text.
+const REST_DIGITS: usize = 32;
+
+/// A text as rows keep it: of a longer one the beginning, and a hash by which it differs from others that begin alike.
+pub(super) fn bounded(text: &str) -> String {
+    if text.len() <= KEY_TEXT_BYTES {
+        return text.to_owned();
+    }
+    let hash = ContentHash::of(text.as_bytes()).to_string();
+    let start = text.floor_char_boundary(KEY_TEXT_BYTES - REST_DIGITS - 1);
+    format!("{}~{}", text.get(..start).unwrap_or_default(), hash.get(..REST_DIGITS).unwrap_or_default())
+}
+
 /// What an instance says of patient and study.
 pub(super) struct StudyValues {
     pub patient_id: String,
@@ -47,7 +63,7 @@ pub(super) struct SeriesValues {
 impl StudyValues {
     pub(super) fn of(attributes: &Attributes) -> Result<StudyValues, DbError> {
         let (patient, study) = (&attributes.patient, &attributes.study);
-        let name_folded = patient.name_folded.clone();
+        let name_folded = bounded(&patient.name_folded);
         Ok(StudyValues {
             patient_id: text(patient.id.as_ref()),
             issuer: text(patient.issuer.as_ref()),
@@ -60,7 +76,7 @@ impl StudyValues {
             accession: text(study.accession.as_ref()),
             study_id: text(study.id.as_ref()),
             description_folded: folded(study.description.as_ref()),
-            referring_folded: study.referring_physician_folded.clone(),
+            referring_folded: bounded(&study.referring_physician_folded),
             json: json(&attributes.study_json)?,
             name: text(patient.name.as_ref()),
             identifiers: Kept { header: patient.carried(), order: Vec::new() }.to_text()?,
@@ -122,7 +138,7 @@ impl SeriesValues {
 pub(super) fn sorted_words(folded: &str) -> String {
     let mut all: Vec<&str> = words(folded).take(WORDS_MAX).collect();
     all.sort_unstable();
-    all.join(" ")
+    bounded(&all.join(" "))
 }
 
 pub(super) fn json(attributes: &Map<String, Value>) -> Result<String, DbError> {
@@ -140,11 +156,11 @@ fn normal(value: Option<&Normalised>) -> String {
 }
 
 fn text(text: Option<&String>) -> String {
-    text.map_or("", |text| text.trim_matches(' ')).to_owned()
+    bounded(text.map_or("", |text| text.trim_matches(' ')))
 }
 
 fn folded(text: Option<&String>) -> String {
-    text.map(|text| fold(text)).unwrap_or_default()
+    text.map(|text| bounded(&fold(text))).unwrap_or_default()
 }
 
 fn digest(texts: &[&str]) -> ContentHash {

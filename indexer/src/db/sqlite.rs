@@ -12,6 +12,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::error::DbError;
 use super::faults::{DbCall, DbFaults};
+use super::pack::LostPacks;
 use super::readers::{Reader, Readers, Reusable};
 use super::session::{Link, Session};
 use crate::identity::IdentityRules;
@@ -52,13 +53,25 @@ pub struct DbOptions {
     pub utc_offset_minutes: i32,
     /// When two records are of one person.
     pub identity: Arc<IdentityRules>,
+    /// The number of this server among those of a shared database, which must be its own alone; none where that is not
+    /// asked.
+    pub server: Option<u32>,
+    /// Packs that the index has and nothing else.
+    pub lost: LostPacks,
 }
 
 impl Default for DbOptions {
     /// Four readers; the time of Vietnam; the rules of identity as shipped.
     fn default() -> Self {
         let identity = IdentityRules::shipped();
-        DbOptions { faults: DbFaults::none(), readers: 4, utc_offset_minutes: 7 * 60, identity }
+        DbOptions {
+            faults: DbFaults::none(),
+            readers: 4,
+            utc_offset_minutes: 7 * 60,
+            identity,
+            server: None,
+            lost: LostPacks::default(),
+        }
     }
 }
 

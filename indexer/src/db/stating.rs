@@ -20,8 +20,8 @@ impl Db {
     /// # Errors
     /// When the database fails; what was decided before stays.
     pub fn decide_statements(&self) -> Result<(), DbError> {
-        let rules = &self.options().identity;
-        while self.write(|session| apply::decide_statements(session, SUBJECTS, rules))? > 0 {}
+        let options = self.options();
+        while self.write(|session| apply::decide_statements(session, SUBJECTS, options))? > 0 {}
         Ok(())
     }
 

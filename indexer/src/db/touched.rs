@@ -6,6 +6,8 @@ use std::sync::Arc;
 use storage_config::Uid;
 
 use super::entry::PackId;
+use super::pack::LostPacks;
+use super::sqlite::DbOptions;
 use crate::identity::IdentityRules;
 
 /// Decides whose attributes a study or series shows: the least one's. It depends on nothing but the instance, so that
@@ -72,8 +74,12 @@ pub(super) struct Touched {
     pub rules: Arc<IdentityRules>,
     pub series: BTreeMap<i64, Touch>,
     pub studies: BTreeMap<i64, Touch>,
+    /// Packs whose bytes are nowhere.
+    pub lost: LostPacks,
     /// Subjects of statements that are to be decided.
     pub subjects: BTreeSet<i64>,
+    /// Subjects whose current statement is to be applied again: what it was applied by has changed.
+    pub again: BTreeSet<i64>,
     /// By pack.
     pub added: BTreeMap<PackId, Added>,
     /// Rows found or made by this batch.
@@ -84,13 +90,15 @@ pub(super) struct Touched {
 }
 
 impl Touched {
-    /// Nothing yet, by these rules.
-    pub(super) fn by(rules: Arc<IdentityRules>) -> Touched {
+    /// Nothing yet, in a database with these options.
+    pub(super) fn by(options: &DbOptions) -> Touched {
         Touched {
-            rules,
+            rules: options.identity.clone(),
+            lost: options.lost.clone(),
             series: BTreeMap::new(),
             studies: BTreeMap::new(),
             subjects: BTreeSet::new(),
+            again: BTreeSet::new(),
             added: BTreeMap::new(),
             study_rows: HashMap::new(),
             series_rows: HashMap::new(),

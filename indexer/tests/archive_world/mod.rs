@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, mpsc};
 use fixtures::many::{Address, instance};
 use fixtures::rng::Rng;
 use fixtures::studies::Instance;
+use fixtures::writer::{DataSet, Syntax, keyword as k};
 use indexer::archive::{Archive, ArchiveOptions, Expect, Origin, Remote, StoreError, Stored};
 use indexer::db::{Db, DbFaults, DbOptions, FacilityId};
 use storage_config::config::{ScanLimits, StoreLimits};
@@ -35,6 +36,8 @@ pub struct World {
     pub limits: StoreLimits,
     /// Where sealed packs go besides the disk.
     pub remote: Option<Remote>,
+    /// The number of the server.
+    pub writer: u32,
     /// Of a database that it shares with others.
     pub url: Option<String>,
     /// Whether no fault of the disk was asked for.
@@ -73,6 +76,7 @@ impl World {
             acknowledged: Acknowledged::default(),
             limits: small_limits(),
             remote: None,
+            writer: 1,
             url: None,
             faultless: true,
             replica: None,
@@ -97,7 +101,7 @@ impl World {
             packs_dir: PACKS.into(),
             cache_dir: Some(self.dir.path().join("cache")),
             replica: self.replica.clone(),
-            writer: 1,
+            writer: self.writer,
             scan: ScanLimits::default(),
             store: self.limits,
             now_ms,
@@ -243,6 +247,20 @@ pub fn origin(facility: u32, syntax: &str) -> Origin {
         issuer: String::new(),
         transfer_syntax: Uid::parse(syntax).unwrap(),
     }
+}
+
+/// An instance of its own study with nothing but what tells whose it is.
+pub fn of_patient(number: usize, name: &str, id: &str) -> Instance {
+    let mut set = DataSet::new();
+    set.put(k::SPECIFIC_CHARACTER_SET, "ISO_IR 192")
+        .put(k::SOP_CLASS_UID, "1.2.840.10008.5.1.4.1.1.66")
+        .put(k::SOP_INSTANCE_UID, format!("2.25.77{number}"))
+        .put(k::PATIENT_NAME, name)
+        .put(k::PATIENT_ID, id)
+        .put(k::STUDY_INSTANCE_UID, format!("2.25.1{number}"))
+        .put(k::SERIES_INSTANCE_UID, format!("2.25.2{number}"));
+    let syntax = Syntax::EXPLICIT_LITTLE;
+    Instance { syntax, data_set: set.encode(syntax), ..instance(11, Address::default(), 2) }
 }
 
 /// Stores a data set and waits for the answer.

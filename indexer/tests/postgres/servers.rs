@@ -3,15 +3,19 @@
 use std::sync::Barrier;
 
 use fixtures::many::{Address, instance};
+use fixtures::rng::Rng;
 use indexer::db::{Db, DbError, DbOptions};
+use indexer::statement::Reason;
 use storage_config::Uid;
 
-use crate::archive_world::{World, instances, read, store};
+use crate::archive_world::compacting::{compact, job, keep_all, studies_of, withdraw};
+use crate::archive_world::{World, instances, of_patient, read, store};
 use crate::test_database::server;
 
 fn world(seed: u64, url: &str) -> World {
     let mut world = World::new(seed);
     world.url = Some(url.to_owned());
+    world.writer = u32::try_from(seed).unwrap();
     world.start().unwrap();
     world
 }
@@ -108,4 +112,46 @@ fn an_index_with_packs_of_another_server_is_not_made_again_from_one_disk() {
     assert!(refused.contains("1 packs that are not on this disk"), "{refused}");
     let sop = Uid::parse(&sent[1].sop_instance).unwrap();
     assert_eq!(other.archive().db().versions(None, &sop).unwrap().len(), 1);
+}
+
+#[test]
+fn two_servers_of_one_number_are_refused() {
+    let url = server().database();
+    let options = |number| DbOptions { server: Some(number), ..DbOptions::default() };
+    let first = Db::open_postgres(&url, options(7)).unwrap();
+    let other = Db::open_postgres(&url, options(8)).unwrap();
+    assert!(matches!(Db::open_postgres(&url, options(7)).err(), Some(DbError::Taken(7))));
+    drop(first);
+    drop(Db::open_postgres(&url, options(7)).unwrap());
+    drop(other);
+}
+
+#[test]
+fn an_index_is_made_again_after_a_compaction() {
+    let url = server().database();
+    let mut world = world(16, &url);
+    let sent = keep_all(world.archive(), instances(16, 24));
+    withdraw(world.archive(), &studies_of(&sent)[0], Reason::Duplicate);
+    world.stop();
+    world.start().unwrap();
+    let compacted = compact(world.archive(), &job());
+    assert!(compacted.packs > 0, "{compacted:?}");
+    world.stop();
+    world.start().unwrap();
+    world.archive().rebuild(&mut |_, _| {}).unwrap();
+}
+
+#[test]
+fn a_text_longer_than_an_index_takes_is_kept_short_and_stays_its_own() {
+    let url = server().database();
+    let world = world(5, &url);
+    // Four bytes a letter, none like the one before, so that nothing of it can be packed.
+    let mut rng = Rng::new(5);
+    let mut letters = || char::from_u32(0x2_0000 + u32::try_from(rng.index(40_000)).unwrap()).unwrap();
+    let long: String = (0..1000).map(|_| letters()).collect();
+    for n in [0, 1] {
+        store(world.archive(), 1, &of_patient(n, &long, &format!("{long}{n}"))).unwrap();
+    }
+    assert_eq!(world.archive().db().totals().unwrap().patients, 2);
+    assert!(world.archive().refuses().is_none());
 }

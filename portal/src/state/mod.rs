@@ -14,7 +14,7 @@ use storage_config::disk::{Disk, Space};
 use storage_config::operator::BackupNote;
 
 use crate::api::ask;
-use crate::damage::{Damage, missing_packs};
+use crate::damage::Damage;
 use crate::frame::{Failure, Frame, Place};
 use crate::language::Language;
 use crate::machines::Doors;
@@ -119,7 +119,7 @@ impl Seen {
                 report_amended: db.decisions_with_changed_report()?,
                 film_billed_without_film: db.film_billed_without_film()?,
             },
-            damage: Damage { copies, unindexable, records, missing_packs: missing_packs(archive, site)? },
+            damage: Damage { copies, unindexable, records, missing_packs: archive.missing_packs()? },
             doors,
             facilities,
             backup: site.backups.as_ref().map(|backups| {

@@ -9,6 +9,7 @@ use crate::codes::concept::{SCHEME_1227, SCHEME_SERVICE, SCHEME_TECHNIQUE};
 use crate::codes::{FacilityRule, Outcome};
 use crate::db::entry::FacilityId;
 use crate::db::error::DbError;
+use crate::db::row::bounded;
 use crate::db::session::{Session, signed, unsigned};
 
 /// Characters of a Code Meaning (LO).
@@ -153,7 +154,7 @@ pub(in crate::db) fn set(session: &Session<'_>, new: &NewCoding) -> Result<(), D
         let value =
             ["00080100", "00080119", "00080120"].map(text).into_iter().find(|value| !value.is_empty());
         if let Some(value) = value {
-            session.execute(ADD_VALUE, params![row, value, text("00080102")])?;
+            session.execute(ADD_VALUE, params![row, bounded(&value), bounded(&text("00080102"))])?;
         }
     }
     session.execute(PROCESSED, params![row, signed(new.generation, "generation")?]).map(drop)

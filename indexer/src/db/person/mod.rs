@@ -24,7 +24,7 @@ pub(super) use record::{is_known, stranger};
 
 use super::error::DbError;
 use super::patient::PatientKey;
-use super::row::sorted_words;
+use super::row::{bounded, sorted_words};
 use super::session::Session;
 use crate::dataset::fold::fold;
 use crate::identity::{Birth, Carried, IdentityRules, is_personal_number, is_placeholder, spelled};
@@ -156,7 +156,7 @@ fn numbers(saying: &Saying) -> Result<Vec<String>, DbError> {
 
 /// A number as it is looked for.
 pub(super) fn plain(value: &str) -> String {
-    value.trim().to_uppercase()
+    bounded(&value.trim().to_uppercase())
 }
 
 fn stands_alone(

@@ -67,6 +67,13 @@ pub struct PostgresDb {
     attempts: Mutex<Attempts>,
 }
 
+/// Takes a lock that lasts as long as the connection.
+const CLAIM: &str = "SELECT CAST(CASE WHEN pg_try_advisory_lock(?1) THEN 1 ELSE 0 END AS BIGINT)";
+/// Keys of such locks, to which a server's number is added.
+const SERVERS: i64 = 0x7061_6373 << 32;
+/// How long a start waits for the number of a server that may just have ended.
+const TAKEN: Duration = Duration::from_secs(5);
+
 /// When a connection may be tried again after the last attempt failed.
 #[derive(Default)]
 struct Attempts {
@@ -102,10 +109,18 @@ impl PostgresDb {
             epoch: AtomicU64::new(0),
             attempts: Mutex::default(),
         };
-        let deadline = Instant::now() + START;
+        let (deadline, taken_deadline) = (Instant::now() + START, Instant::now() + TAKEN);
         loop {
             match db.connect(WRITE) {
                 Ok(connection) => {
+                    if let Err(error) = db.claim(&connection) {
+                        // One that was just killed may still be connected.
+                        if Instant::now() < taken_deadline {
+                            std::thread::sleep(FIRST_WAIT);
+                            continue;
+                        }
+                        return Err(error);
+                    }
                     migrate::run(&connection)?;
                     *lock(&db.writer) = Some(connection);
                     db.epoch.store(1, Ordering::SeqCst);
@@ -220,9 +235,20 @@ impl PostgresDb {
 
     fn connect_writer(&self) -> Result<Connection, DbError> {
         let connection = self.connect(WRITE)?;
+        self.claim(&connection).map_err(|error| DbError::Away(error.to_string()))?;
         self.epoch.fetch_add(1, Ordering::SeqCst);
         tracing::info!(database = %self.name, "the index is connected again");
         Ok(connection)
+    }
+
+    /// Makes sure that this is the only server of its number as long as the connection for writing lasts: two of one
+    /// number would take each other's packs for their own.
+    fn claim(&self, connection: &Connection) -> Result<(), DbError> {
+        let Some(server) = self.options.server else { return Ok(()) };
+        let key = SERVERS | i64::from(server);
+        let session = Session::reading(Link::Postgres(connection));
+        let free: Option<i64> = session.row(CLAIM, [key], |row| row.get(0))?;
+        if free == Some(1) { Ok(()) } else { Err(DbError::Taken(server)) }
     }
 
     /// Opens a connection, unless the last attempt failed a moment ago.

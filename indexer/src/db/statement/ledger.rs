@@ -21,11 +21,32 @@ const HEADS: &str = "SELECT e.writer, e.count, e.hash FROM ledger_entry e WHERE 
      (SELECT max(m.count) FROM ledger_entry m WHERE m.writer = e.writer) AND e.writer >= 0 ORDER BY e.writer";
 const HEAD: &str =
     "SELECT writer, count, hash FROM ledger_entry WHERE writer = ?1 ORDER BY count DESC LIMIT 1";
-const OF_ORDER: &str = "SELECT t.version, t.body FROM ledger_entry e JOIN subject u ON u.id = e.subject_row \
-     JOIN statement t ON t.id = u.statement_row WHERE e.order_key = ?1 ORDER BY e.writer, e.count";
-const OF_DAYS: &str = "SELECT t.version, t.body FROM ledger_entry e JOIN subject u ON u.id = e.subject_row \
-     JOIN statement t ON t.id = u.statement_row WHERE e.day >= ?3 AND e.day <= ?4 \
-     ORDER BY e.day, e.writer, e.count LIMIT ?1 OFFSET ?2";
+/// Servers that do not know of each other may enter the same: the first of these entries counts, the others stay in
+/// their chains.
+macro_rules! counted {
+    ($select:literal, $condition:literal, $order:literal) => {
+        concat!(
+            $select,
+            " WHERE ",
+            $condition,
+            " AND NOT EXISTS (SELECT 1 FROM ledger_entry f WHERE f.order_key = e.order_key AND f.event = e.event ",
+            "AND f.round = e.round AND (f.writer, f.count) < (e.writer, e.count)) ",
+            $order
+        )
+    };
+}
+const OF_ORDER: &str = counted!(
+    "SELECT t.version, t.body FROM ledger_entry e JOIN subject u ON u.id = e.subject_row \
+     JOIN statement t ON t.id = u.statement_row",
+    "e.order_key = ?1",
+    "ORDER BY e.writer, e.count"
+);
+const OF_DAYS: &str = counted!(
+    "SELECT t.version, t.body FROM ledger_entry e JOIN subject u ON u.id = e.subject_row \
+     JOIN statement t ON t.id = u.statement_row",
+    "e.day >= ?3 AND e.day <= ?4",
+    "ORDER BY e.day, e.writer, e.count LIMIT ?1 OFFSET ?2"
+);
 const MARK: &str = "INSERT INTO ledger_due (order_key, noted) VALUES (?1, 1) \
      ON CONFLICT (order_key) DO UPDATE SET noted = ledger_due.noted + 1";
 const DUE: &str = "SELECT order_key, noted FROM ledger_due WHERE order_key >= '' ORDER BY order_key LIMIT ?1";
@@ -36,15 +57,20 @@ const MARK_ALL: &str = "INSERT INTO ledger_due (order_key, noted) SELECT DISTINC
 macro_rules! sums {
     ($by:literal) => {
         concat!(
-            "SELECT ",
+            "SELECT l.",
             $by,
-            ", sum(of_order * (1 - is_film)), sum(sign * (1 - is_film)), ",
-            "sum(CASE WHEN sign < 0 AND is_film = 0 THEN 1 ELSE 0 END), sum(exam_vnd), sum(film_vnd), ",
-            "sum(offered_vnd), sum(lower_bound * sign), sum(unpriced * sign), ",
-            "sum(CASE WHEN sign < 0 THEN exam_vnd + film_vnd ELSE 0 END) ",
-            "FROM ledger_line WHERE day >= ?1 AND day <= ?2 GROUP BY ",
+            ", CAST(sum(l.of_order * (1 - l.is_film)) AS BIGINT), CAST(sum(l.sign * (1 - l.is_film)) AS BIGINT), ",
+            "CAST(sum(CASE WHEN l.sign < 0 AND l.is_film = 0 THEN 1 ELSE 0 END) AS BIGINT), ",
+            "CAST(sum(l.exam_vnd) AS BIGINT), CAST(sum(l.film_vnd) AS BIGINT), ",
+            "CAST(sum(l.offered_vnd) AS BIGINT), CAST(sum(l.lower_bound * l.sign) AS BIGINT), ",
+            "CAST(sum(l.unpriced * l.sign) AS BIGINT), ",
+            "CAST(sum(CASE WHEN l.sign < 0 THEN l.exam_vnd + l.film_vnd ELSE 0 END) AS BIGINT) ",
+            "FROM ledger_line l JOIN ledger_entry e ON e.subject_row = l.subject_row ",
+            "WHERE l.day >= ?1 AND l.day <= ?2 ",
+            "AND NOT EXISTS (SELECT 1 FROM ledger_entry f WHERE f.order_key = e.order_key AND f.event = e.event ",
+            "AND f.round = e.round AND (f.writer, f.count) < (e.writer, e.count)) GROUP BY l.",
             $by,
-            " ORDER BY ",
+            " ORDER BY l.",
             $by
         )
     };

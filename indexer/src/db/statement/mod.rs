@@ -59,11 +59,14 @@ const SUBJECT: &str = "SELECT version, statement_row FROM subject WHERE id = ?1"
 const SET_VERSION: &str = "UPDATE statement SET version = ?2 WHERE id = ?1";
 const SET_CURRENT: &str = "UPDATE subject SET version = ?2, statement_row = ?3 WHERE id = ?1";
 const BODY: &str = "SELECT body FROM statement WHERE id = ?1";
+const CURRENT_BODY: &str =
+    "SELECT t.body FROM subject u JOIN statement t ON t.id = u.statement_row WHERE u.id = ?1";
 const UNDECIDED: &str = "SELECT DISTINCT subject_row FROM statement WHERE version IS NULL LIMIT ?1";
 
 #[cfg(test)]
 pub(super) fn hot() -> Vec<&'static str> {
-    let own = [FIND, UNDECIDED_OF, ALL_OF, DECIDED_AFTER, SUBJECT, SET_VERSION, SET_CURRENT, BODY];
+    let own =
+        [FIND, UNDECIDED_OF, ALL_OF, DECIDED_AFTER, SUBJECT, SET_VERSION, SET_CURRENT, BODY, CURRENT_BODY];
     [
         &own[..],
         code::HOT,
@@ -147,10 +150,22 @@ pub(super) fn settle(session: &Session<'_>, subject: i64, touched: &mut Touched)
         return Ok(());
     }
     session.execute(SET_CURRENT, params![subject, current.0, current.1])?;
-    let body: String =
-        session.row(BODY, [current.1], |row| row.get(0))?.ok_or(DbError::Invalid("subject"))?;
-    let statement = Statement::from_json(body.as_bytes()).map_err(|_| DbError::Invalid("statement"))?;
-    apply(session, subject, &statement, touched)
+    let body = session.row(BODY, [current.1], |row| row.get(0))?;
+    apply(session, subject, &read_body(body)?, touched)
+}
+
+/// Applies the current statements of subjects again whose rows follow from something that has changed.
+pub(super) fn apply_again(session: &Session<'_>, touched: &mut Touched) -> Result<(), DbError> {
+    while let Some(subject) = touched.again.pop_first() {
+        let body = session.row(CURRENT_BODY, [subject], |row| row.get(0))?;
+        apply(session, subject, &read_body(body)?, touched)?;
+    }
+    Ok(())
+}
+
+fn read_body(body: Option<String>) -> Result<Statement, DbError> {
+    let body = body.ok_or(DbError::Invalid("subject"))?;
+    Statement::from_json(body.as_bytes()).map_err(|_| DbError::Invalid("statement"))
 }
 
 /// Makes other rows what the current statement of a subject says. A kind's function looks at this statement and at
@@ -162,7 +177,7 @@ fn apply(
     touched: &mut Touched,
 ) -> Result<(), DbError> {
     match &statement.state {
-        State::Facility(state) => facility::apply(session, &statement.subject.key, state),
+        State::Facility(state) => facility::apply(session, &statement.subject.key, state, touched),
         State::Withdrawal(state) => withdrawal::apply(session, subject, statement.time, state, touched),
         State::ServedVersion(state) => served::apply(session, subject, state, touched),
         State::PatientLink(state) => {

@@ -217,11 +217,15 @@ async fn take(
     let (outlet, incoming) = body::pair();
     let (idle, limit) = (shared.idle, shared.limits.zip_bytes.max(shared.scan.instance_bytes));
     let (reading_shared, reading) = (shared.clone(), session.clone());
-    let read = tokio::task::spawn_blocking(move || {
+    let (tell, read) = tokio::sync::oneshot::channel();
+    // Not a thread that all answers share: this one waits for a peer, who may be slow on purpose.
+    let thread = std::thread::Builder::new().name("upload".into()).spawn(move || {
         let taken = take_one(&reading_shared, &reading, path, incoming);
         drop(turn);
-        taken
+        // Who hung up is not told.
+        let _ = tell.send(taken);
     });
+    thread.map_err(|_| Refused::Later("no thread is free".to_owned()))?;
     let bytes = outlet.pump(body, limit, idle).await;
     session.received(bytes);
     let (status, told) = read.await.map_err(|_| Refused::Failed)??;
