@@ -132,7 +132,8 @@ pub(crate) fn rebuild(shared: &Shared, progress: &mut dyn FnMut(u64, u64)) -> Re
     let uploads = shared.uploads.clone();
     let _turn = uploads.as_ref().map(|uploads| uploads.turn.lock().unwrap_or_else(PoisonError::into_inner));
     let sources = Sources::find(shared, false)?;
-    let others = rows_by_name(shared)?.into_keys().filter(|name| !sources.packs.contains_key(name)).count();
+    let elsewhere = |(name, row): &(PackName, PackRow)| !row.removed && !sources.packs.contains_key(name);
+    let others = rows_by_name(shared)?.into_iter().filter(elsewhere).count();
     if shared.db.is_shared() && others > 0 {
         return Err(DbError::OthersPacks(others).into());
     }
