@@ -38,7 +38,7 @@ def spread(rounds, key, digits):
     return middle if low == high else "%s (%s–%s)" % (middle, low, high)
 
 
-def _table(head, rows):
+def table(head, rows):
     lines = ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
     return lines + ["| " + " | ".join(row) + " |" for row in rows] + [""]
 
@@ -51,7 +51,7 @@ def render(results):
              "%d rounds; %d slices of 526 KB (storescu: %d); begun %s, took %d s" % (
                  settings["rounds"], settings["slices"], settings["storescu_slices"], results["begun"],
                  results["seconds"]), ""]
-    lines += _table(("receiver", "version", "durable"),
+    lines += table(("receiver", "version", "durable"),
                     [(p["name"], p["version"], p["durable"]) for p in results["peers"]])
     lines += ["Left out: %s" % text for text in results["absent"]] + [""] * bool(results["absent"])
     for case, peers in results["cases"].items():
@@ -59,7 +59,7 @@ def render(results):
         columns = [c for c in columns if any(c[0] in r for rounds in peers.values() for r in rounds)]
         title = "Disk bytes for each byte sent" if case == "Copies" else case
         lines += ["## " + title, ""]
-        lines += _table(("receiver", *(c[1] for c in columns)),
+        lines += table(("receiver", *(c[1] for c in columns)),
                         [(name, *(spread(rounds, c[0], c[2]) for c in columns)) for name, rounds in peers.items()])
     lines += _growth(results) + _aims(results)
     return "\n".join(lines)
@@ -71,7 +71,7 @@ def _growth(results):
     count = max(r["instances"] for rounds in results["growth"].values() for r in rounds)
     rows = [(text, *(spread(rounds, key, digits) for rounds in results["growth"].values()))
             for key, text, digits in GROWTH_ROWS]
-    return ["## With {:,} instances indexed".format(count), ""] + _table(("", *results["growth"]), rows)
+    return ["## With {:,} instances indexed".format(count), ""] + table(("", *results["growth"]), rows)
 
 
 def _is_quiet(figures):
@@ -92,4 +92,4 @@ def _aims(results):
             rows.append((case, names[key], ("≥ %g" if sign > 0 else "≤ %g") % bound, "%.4g" % value, met,
                          "%d of %d" % (len(quiet), len(rounds))))
     head = ("case", "figure", "aim", "median", "met", "quiet rounds")
-    return ["## Aims of this server", ""] + _table(head, rows) if rows else []
+    return ["## Aims of this server", ""] + table(head, rows) if rows else []

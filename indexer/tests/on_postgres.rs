@@ -9,10 +9,14 @@ mod test_database;
 
 #[path = "archive_codes.rs"]
 mod archive_codes;
+#[path = "archive_compact.rs"]
+mod archive_compact;
 #[path = "archive_statements.rs"]
 mod archive_statements;
 #[path = "archive_store.rs"]
 mod archive_store;
+#[path = "archive_verify.rs"]
+mod archive_verify;
 #[path = "postgres/away.rs"]
 mod away;
 #[path = "db_apply.rs"]
@@ -25,5 +29,11 @@ mod db_faults;
 mod db_query;
 #[path = "patient_groups.rs"]
 mod patient_groups;
+#[path = "persons.rs"]
+mod persons;
 #[path = "postgres/servers.rs"]
 mod servers;
+#[path = "statements_decided.rs"]
+mod statements_decided;
+#[path = "statements_reuse.rs"]
+mod statements_reuse;

@@ -1,6 +1,7 @@
 """A server of its own for a test: free ports, a temporary folder, stopped by SIGTERM.
 
-PACS_BIN names the binary under test. Configuration goes by environment, as an operator's scripts would do it.
+PACS_BIN names the binary under test. Configuration goes by environment, as an operator's scripts would do it. With
+TEST_DATABASE=postgres the index of each data folder is a database of a PostgreSQL server that FIXTURES_BIN runs.
 """
 
 import os
@@ -29,6 +30,37 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
+class Postgres:
+    """A PostgreSQL server that all servers of a run share; it ends with this process."""
+
+    def __init__(self):
+        self.process = subprocess.Popen(
+            [os.environ["FIXTURES_BIN"], "postgres"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        self.process.stdout.readline()
+        self.urls: dict[Path, str] = {}
+
+    def database(self, folder: Path) -> str:
+        """The URL of the database of a data folder."""
+        if folder not in self.urls:
+            self.process.stdin.write("database\n")
+            self.process.stdin.flush()
+            self.urls[folder] = self.process.stdout.readline().strip()
+        return self.urls[folder]
+
+
+postgres: Postgres | None = None
+
+
+def database_settings(folder: Path) -> dict[str, str]:
+    """What names the database of a data folder, where it is not the file in it."""
+    global postgres
+    if os.environ.get("TEST_DATABASE") != "postgres":
+        return {}
+    postgres = postgres or Postgres()
+    return {"PACS_DATABASE__URL": postgres.database(folder)}
+
+
 class ArchiveServer:
     """One running pacs-server over `folder`."""
 
@@ -45,7 +77,7 @@ class ArchiveServer:
             "PACS_DIMSE__LISTEN": f"127.0.0.1:{self.dimse_port}",
             "PACS_HTTP__LISTEN": f"127.0.0.1:{self.http_port}",
         }
-        self.environment |= settings
+        self.environment |= database_settings(folder / "data") | settings
         self.log_path = folder / "server.log"
         self.process: subprocess.Popen | None = None
 

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::database;
 use crate::dimse::{Association, Context as Presentation};
 use crate::http::Http;
 use crate::wait_for;
@@ -67,6 +68,10 @@ impl Setup {
         self
     }
 
+    fn has(&self, name: &str) -> bool {
+        self.settings.iter().any(|(known, _)| known == name)
+    }
+
     /// Writes a configuration file for what is not set by variables.
     ///
     /// # Errors
@@ -102,6 +107,11 @@ impl Setup {
             if name.to_string_lossy().starts_with("PACS_") {
                 command.env_remove(name);
             }
+        }
+        if database::is_postgres() && !self.has("PACS_DATABASE__URL") {
+            let data = self.settings.iter().find(|(name, _)| name == "PACS_DATA_DIR");
+            let data = data.map_or_else(|| self.data_dir(), |(_, path)| path.into());
+            command.env("PACS_DATABASE__URL", database::of(&data)?);
         }
         command.args(arguments).envs(self.settings.iter().cloned()).current_dir(&self.folder);
         command.stdin(Stdio::null());

@@ -10,13 +10,23 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use fixtures::bucket::{ACCESS_KEY_ID, Act, Asks, BUCKET, SECRET_ACCESS_KEY, Seen, Service};
 use fixtures::many::{Address, instance};
-use fixtures::rng::Rng;
 use fixtures::studies::Instance;
 use tests::dimse::contexts_for;
 use tests::server::{Server, Setup};
 use tests::{seed, variable, wait_for};
 
 const LONG: Duration = Duration::from_secs(60);
+
+/// An object store with the faults of this one before it: that of `OBJECT_SERVICE` (`host:port ACCESS_KEY_ID SECRET`,
+/// with a bucket of the usual name) where it is set, else one in this process.
+fn any_service() -> Result<(Service, [String; 2])> {
+    let Ok(named) = std::env::var("OBJECT_SERVICE") else {
+        return Ok((Service::start()?, [ACCESS_KEY_ID.into(), SECRET_ACCESS_KEY.into()]));
+    };
+    let words: Vec<&str> = named.split_whitespace().collect();
+    let [address, id, secret] = words[..] else { anyhow::bail!("OBJECT_SERVICE={named}") };
+    Ok((Service::before(address.parse()?)?, [id.into(), secret.into()]))
+}
 
 /// A server with small packs that are sealed soon, over `service`.
 fn setup(folder: &Path, service: &Service) -> Setup {
@@ -238,19 +248,14 @@ fn killed_at(step: Step, ack: &str, seed: u64) -> Result<()> {
 fn under_faults_of_every_other_request_nothing_acknowledged_is_lost() -> Result<()> {
     let (seed, stores) = (seed(), variable("OBJECT_STORES", 60));
     for ack in ["local", "remote"] {
-        let (folder, service) = (tempfile::tempdir()?, Service::start()?);
-        let setup = setup(folder.path(), &service).with("PACS_STORE__ACK", ack);
+        let (folder, (service, [id, secret])) = (tempfile::tempdir()?, any_service()?);
+        let setup = setup(folder.path(), &service)
+            .with("PACS_STORE__ACK", ack)
+            .with("PACS_STORE__URL", &format!("s3://{BUCKET}/{seed:x}-{ack}"))
+            .with("PACS_STORE__S3__ACCESS_KEY_ID", &id)
+            .with("PACS_STORE__S3__SECRET_ACCESS_KEY", &secret);
         let server = setup.start()?;
-        service.on_request(move |seen: &Seen| {
-            let mut rng = Rng::nth(seed, seen.number);
-            let slow = Act::Slow(Duration::from_millis(20));
-            let acts = [Act::Status(500), Act::Status(503), Act::Cut, Act::Forget, Act::Half, slow];
-            match (rng.below(2), seen.asks) {
-                (0, Asks::Complete) => Act::ErrorInside,
-                (0, _) => *rng.pick(&acts),
-                _ => Act::Serve,
-            }
-        });
+        service.fail(50, seed);
         let all = some(seed, 0, stores, 60_000);
         let mut acknowledged = Vec::new();
         for group in all.chunks(6) {

@@ -255,13 +255,7 @@ fn a_lost_index_is_made_again_with_the_same_answers() -> Result<()> {
     };
     let before = ask(&mut server.web())?;
     server.stop()?;
-    for ending in ["", "-wal", "-shm"] {
-        let file = setup.data_dir().join(format!("index.sqlite{ending}"));
-        match std::fs::remove_file(&file) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
-            _ => {}
-        }
-    }
+    tests::database::lose(&setup.data_dir())?;
     let rebuild = setup.run(&["rebuild"])?;
     ensure!(rebuild.status.success(), "{}", String::from_utf8_lossy(&rebuild.stderr));
     let server = setup.start()?;

@@ -18,6 +18,8 @@ impl<'r> FromSql<'r> for Any<'r> {
             Type::INT4 => Cell::Integer(i64::from(i32::from_sql(of, raw)?)),
             Type::INT2 => Cell::Integer(i64::from(i16::from_sql(of, raw)?)),
             Type::BOOL => Cell::Integer(i64::from(bool::from_sql(of, raw)?)),
+            // The sum of whole numbers.
+            Type::NUMERIC => Cell::Integer(whole(raw).ok_or("a number that is not whole or too large")?),
             Type::FLOAT8 => Cell::Real(f64::from_sql(of, raw)?),
             Type::BYTEA => Cell::Blob(<&[u8]>::from_sql(of, raw)?),
             Type::TEXT | Type::VARCHAR | Type::NAME | Type::UNKNOWN => Cell::Text(<&str>::from_sql(of, raw)?),
@@ -32,6 +34,31 @@ impl<'r> FromSql<'r> for Any<'r> {
     fn accepts(_: &Type) -> bool {
         true
     }
+}
+
+/// A decimal number as the server sends it, where it is whole: how many digits to the base of 10,000 follow, the power
+/// of the first one, the sign, how many decimals are shown, the digits.
+fn whole(raw: &[u8]) -> Option<i64> {
+    let mut words = raw.chunks_exact(2).map(|bytes| i16::from_be_bytes([bytes[0], bytes[1]]));
+    let (_digits, mut power, sign) = (words.next()?, words.next()?, words.next()?);
+    let _decimals = words.next()?;
+    let sign = match sign {
+        0 => 1,
+        0x4000 => -1,
+        _ => return None,
+    };
+    let mut number: i64 = 0;
+    for digit in words {
+        if power < 0 {
+            if digit != 0 {
+                return None;
+            }
+            continue;
+        }
+        number = number.checked_mul(10_000)?.checked_add(sign * i64::from(digit))?;
+        power -= 1;
+    }
+    (0..=power).try_fold(number, |number, _| number.checked_mul(10_000))
 }
 
 /// A value of a row.
@@ -67,5 +94,29 @@ pub(super) fn type_of(value: &Value<'_>) -> Type {
         Value::Real(_) => Type::FLOAT8,
         Value::Text(_) => Type::TEXT,
         Value::Blob(_) => Type::BYTEA,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sums_are_whole_numbers() {
+        let sent = |words: &[i16]| words.iter().flat_map(|word| word.to_be_bytes()).collect::<Vec<u8>>();
+        for (words, number) in [
+            (&[0, 0, 0, 0][..], Some(0)),
+            (&[1, 0, 0, 0, 7], Some(7)),
+            (&[1, 1, 0, 0, 5], Some(50_000)),
+            (&[2, 1, 0x4000, 0, 1, 2345], Some(-12_345)),
+            (&[5, 4, 0, 0, 922, 3372, 368, 5477, 5807], Some(i64::MAX)),
+            (&[5, 4, 0x4000, 0, 922, 3372, 368, 5477, 5808], Some(i64::MIN)),
+            (&[5, 4, 0, 0, 922, 3372, 368, 5477, 5808], None),
+            (&[2, 0, 0, 1, 1, 5000], None),
+            (&[1, 9, 0, 0, 1], None),
+            (&[0, 0, -0x4000, 0], None),
+        ] {
+            assert_eq!(whole(&sent(words)), number, "{words:?}");
+        }
     }
 }
