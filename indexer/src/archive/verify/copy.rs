@@ -162,8 +162,7 @@ impl<'a> CopyLane<'a> {
     pub(crate) fn commit(&mut self) -> Result<(), StoreError> {
         let stopping = || StoreError::Unavailable("the archive is stopping".into());
         let checkpoints = vec![(self.pack, self.writer.len())];
-        let batch =
-            Batch { entries: std::mem::take(&mut self.entries), checkpoints, ..Batch::default() };
+        let batch = Batch { entries: std::mem::take(&mut self.entries), checkpoints, ..Batch::default() };
         if self.behind {
             self.writer.sync(SyncPoint::Copy).inspect_err(|error| self.shared.health.note_disk(error))?;
         } else {
