@@ -84,7 +84,8 @@ async fn serve(
     let portal = portal(config, (archive, people), &dimse_at, http_at).with_allowed_peers(allowed);
     let pictures = Pictures::new(archive.clone(), pool);
     let router =
-        routes(config, (archive, people), metrics.clone(), &facilities, (portal, &uploads, pictures));
+        routes(config, (archive, people), metrics.clone(), &facilities, (portal, &uploads, pictures))
+            .merge(http::internal(config));
     let (stop, stopped) = watch::channel(false);
     let control = control::Server::start(&config.data_dir, config, archive, people.gate.clone())
         .context("the control socket")?;

@@ -56,7 +56,7 @@ const RETRY: Duration = Duration::from_millis(500);
 fn remote(config: &Config) -> Result<Option<Remote>> {
     let Some(bucket) = config.bucket() else { return Ok(None) };
     let store = &config.store;
-    let client = Client::new(&bucket, &store.s3).context("the object store")?;
+    let client = Client::new(&bucket, store).context("the object store")?;
     Ok(Some(Remote {
         objects: Objects::Real(Arc::new(client)),
         ack: store.ack,
@@ -115,6 +115,10 @@ pub(crate) fn open_archive(config: &Config) -> Result<(Archive, DirLock)> {
     };
     let (archive, recovered) =
         Archive::open_with(options, db, remote(config)?).context("the archive cannot be opened")?;
+    let node = &config.node;
+    if !node.url.is_empty() {
+        archive.join(&node.url, node.secret.reveal()).context("the other servers of the index")?;
+    }
     if recovered.packs > 0 {
         tracing::info!(
             packs = recovered.packs,

@@ -9,16 +9,16 @@ use std::time::Duration;
 use bytes::Bytes;
 use fixtures::bucket::{ACCESS_KEY_ID, Act, Asks, BUCKET, SECRET_ACCESS_KEY, Seen, Service};
 use fixtures::rng::Rng;
-use storage_config::config::{Bucket, S3};
+use storage_config::config::{self, Bucket, Store};
 use storage_config::disk::{Disk, DiskFile};
 use storage_config::object::{Blocks, Client, Effort, ObjectError, ObjectFile, ObjectPart, Objects};
 
 /// Rounds under faults; `SOAK_OBJECT_ROUNDS` for long runs.
 const ROUNDS: u64 = 40;
 
-fn settings(service: &Service, secret: &str) -> S3 {
+fn settings(service: &Service, secret: &str) -> Store {
     let text = format!(
-        "endpoint = {:?}\nregion = \"garage\"\naccess_key_id = {ACCESS_KEY_ID:?}\n\
+        "[s3]\nendpoint = {:?}\nregion = \"garage\"\naccess_key_id = {ACCESS_KEY_ID:?}\n\
          secret_access_key = {secret:?}\nallow_http = true\n",
         service.endpoint()
     );
@@ -26,7 +26,7 @@ fn settings(service: &Service, secret: &str) -> S3 {
 }
 
 fn client(service: &Service, bucket: &str, secret: &str) -> Objects {
-    let bucket = Bucket { name: bucket.into(), prefix: "site/a-b".into() };
+    let bucket = Bucket { service: config::Service::S3, name: bucket.into(), prefix: "site/a-b".into() };
     Objects::Real(Arc::new(Client::new(&bucket, &settings(service, secret)).unwrap()))
 }
 

@@ -262,3 +262,138 @@ fn a_disk_that_is_lost_for_good_takes_nothing_with_it() -> Result<()> {
     }
     Ok(())
 }
+
+/// A server that acknowledges what is on its own disk and tells the others where it is reached.
+fn reached(shared: &Shared, writer: u32) -> Result<Setup> {
+    let port = std::net::TcpListener::bind(("127.0.0.1", 0))?.local_addr()?;
+    Ok(shared
+        .node(writer, 3600)?
+        .with("PACS_STORE__ACK", "local")
+        .with("PACS_HTTP__LISTEN", &port.to_string())
+        .with("PACS_NODE__URL", &format!("http://{port}"))
+        .with("PACS_NODE__ALLOW_HTTP", "true")
+        .with("PACS_NODE__SECRET", "a made-up secret of 32 characters".replace(' ', "-").as_str()))
+}
+
+/// The status of asking for an instance, and whether it says when to ask again.
+fn asked(server: &Server, one: &Instance) -> Result<(u16, bool)> {
+    let Instance { study, series, sop_instance, .. } = one;
+    let path = format!("/dicom-web/studies/{study}/series/{series}/instances/{sop_instance}");
+    let accept = "multipart/related; type=\"application/dicom\"; transfer-syntax=*";
+    let answer = server.web().get_accepting(&path, accept)?;
+    Ok((answer.status, answer.header("retry-after").is_some()))
+}
+
+#[test]
+fn what_is_not_uploaded_yet_is_read_through_its_server() -> Result<()> {
+    let (seed, shared) = (seed(), Shared::new()?);
+    let (first, second) = (reached(&shared, 1)?, reached(&shared, 2)?);
+    let (one, other) = (first.start()?, second.start()?);
+    let sent = study(seed, 0, 6);
+    ensure!(stow(one.http, &sent[..3]).len() == 3);
+    read_all(&other, &sent[..3])?;
+    // The pack grows: what was read of it before is no hindrance.
+    ensure!(stow(one.http, &sent[3..]).len() == 3);
+    read_all(&other, &sent)?;
+    ensure!(shared.bucket.objects().is_empty(), "nothing is uploaded yet");
+    // The same bytes at the other server: it answers for what it has itself.
+    ensure!(stow(other.http, &sent[..1]).len() == 1);
+    // Whoever does not know the secret is given nothing.
+    let pack = std::fs::read_dir(first.data_dir().join("packs"))?.next().context("a pack")??;
+    let name = pack.file_name().into_string().expect("a name");
+    let path = format!("/internal/packs/{name}");
+    for headers in [&[][..], &["Authorization: Bearer wrong"][..]] {
+        let answer = one.web().send("GET", &path, headers, b"")?;
+        ensure!(answer.status == 401 && answer.body.is_empty(), "{}", answer.status);
+    }
+    one.kill()?;
+    read_all(&other, &sent[..1])?;
+    // What it read lately it may know still; a server that starts now does not.
+    other.stop()?;
+    let other = second.start()?;
+    for some in &sent[1..] {
+        ensure!(asked(&other, some)? == (503, true), "{:?}", asked(&other, some)?);
+    }
+    let one = first.start()?;
+    wait_for("it to be read again", LONG, || {
+        Ok(sent.iter().all(|some| asked(&other, some).is_ok_and(|a| a.0 == 200)).then_some(()))
+    })?;
+    read_all(&other, &sent)?;
+    // A start seals what it finds: it goes to the bucket, and the other server reads it there.
+    let packs = first.data_dir().join("packs");
+    wait_for("everything to be uploaded", LONG, || {
+        Ok((std::fs::read_dir(&packs)?.count() == 0).then_some(()))
+    })?;
+    read_all(&other, &sent)?;
+    one.stop()?;
+    read_all(&other, &sent)?;
+    other.stop()
+}
+
+#[test]
+fn a_pack_is_compacted_at_one_server_while_the_other_reads_and_stores() -> Result<()> {
+    let (seed, shared) = (seed(), Shared::new()?);
+    let with = |writer| -> Result<Setup> {
+        Ok(shared
+            .node(writer, 1)?
+            .with("PACS_RETENTION__GRACE_DAYS", "0")
+            .with("PACS_RETENTION__COMPACT_PERCENT", "1")
+            .with("PACS_STORE__RETIRED_SECONDS", "0"))
+    };
+    let (first, second) = (with(1)?, with(2)?);
+    let (one, other) = (first.start()?, second.start()?);
+    let (gone, stays) = (study(seed, 0, 6), study(seed, 1, 6));
+    ensure!(stow(one.http, &[gone.clone(), stays.clone()].concat()).len() == 12);
+    let packs = first.data_dir().join("packs");
+    wait_for("everything to be uploaded", LONG, || {
+        Ok((std::fs::read_dir(&packs)?.count() == 0).then_some(()))
+    })?;
+    let before = shared.bucket.objects();
+    read_all(&other, &stays)?;
+    let body = json!({ "study": gone[0].study, "reason": "duplicate", "why": "sent twice" });
+    let answer = one.web().say("POST", "/api/v1/withdrawals", &[("X-Claimed-User", "KTV. An")], &body)?;
+    ensure!(answer.status == 201, "{}", answer.status);
+    let ended = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| -> Result<()> {
+        let reading = scope.spawn(|| -> Result<usize> {
+            let mut rounds = 0;
+            while !ended.load(std::sync::atomic::Ordering::SeqCst) || rounds < 3 {
+                read_all(&other, &stays)?;
+                rounds += 1;
+            }
+            Ok(rounds)
+        });
+        // The same pixels under other headers: they count on what the other server may be about to move.
+        let storing = scope.spawn(|| -> Result<Vec<Instance>> {
+            let mut taken = Vec::new();
+            for source in stays.iter().chain(&gone) {
+                let edit = fixtures::edited::Edit::reissued(source, seed ^ 7);
+                let copy: Vec<Instance> = fixtures::edited::edited(source, &edit).into_iter().collect();
+                taken.extend(stow(other.http, &copy));
+            }
+            Ok(taken)
+        });
+        let compacted = first.run(&["compact", "--who", "operator", "--rate", "0"])?;
+        let both = second.run(&["compact", "--who", "operator", "--rate", "0"])?;
+        wait_for("the old objects to be removed", LONG, || {
+            let now = shared.bucket.objects();
+            Ok(before.iter().any(|old| !now.contains(old)).then_some(()))
+        })?;
+        ended.store(true, std::sync::atomic::Ordering::SeqCst);
+        ensure!(compacted.status.success(), "{}", String::from_utf8_lossy(&compacted.stderr));
+        ensure!(both.status.success(), "{}", String::from_utf8_lossy(&both.stderr));
+        println!("{} rounds while it was compacted", reading.join().unwrap()?);
+        let taken = storing.join().unwrap()?;
+        println!("{} stored meanwhile", taken.len());
+        read_all(&other, &taken)?;
+        read_all(&one, &taken)
+    })?;
+    for node in [&one, &other] {
+        read_all(node, &stays)?;
+        let state = node.web().json("/api/v1/state")?;
+        ensure!(state["unindexable"] == 0, "{state}");
+    }
+    one.stop()?;
+    read_all(&other, &stays)?;
+    other.stop()
+}

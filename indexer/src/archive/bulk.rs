@@ -127,7 +127,7 @@ impl BulkValue {
     /// # Errors
     /// When all copies are out of reach.
     pub(crate) fn reach(&mut self, shared: &Shared) -> Result<(), ReadError> {
-        if shared.uploads.is_none() || self.length == 0 {
+        if (shared.uploads.is_none() && !shared.asks_owners()) || self.length == 0 {
             return Ok(());
         }
         self.read(shared, 0..1, &mut Vec::new())

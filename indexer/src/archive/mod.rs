@@ -30,6 +30,7 @@ mod ledger_chain;
 mod ledger_facts;
 mod manifest;
 mod manifests;
+mod nodes;
 mod ordering;
 mod packs;
 mod persons;
@@ -94,6 +95,7 @@ use health::Health;
 use in_flight::InFlight;
 use index_writer::IndexQueue;
 use manifests::Manifests;
+use nodes::Nodes;
 use packs::{Marks, PackNames, Readers};
 use pool::ChunkPool;
 use remote::Uploads;
@@ -154,6 +156,8 @@ pub(crate) struct Shared {
     records: Records,
     /// Where sealed packs go besides the disk.
     uploads: Option<Arc<Uploads>>,
+    /// The other servers of the index.
+    nodes: OnceLock<Nodes>,
     manifests: Manifests,
     turns: Turns,
     coder: OnceLock<Coders>,
@@ -211,6 +215,7 @@ impl Archive {
             making_pack: Mutex::new(()),
             records: Records::default(),
             uploads: remote.map(|remote| Arc::new(Uploads::new(remote))),
+            nodes: OnceLock::new(),
             turns: Turns::default(),
             coder: OnceLock::new(),
             reuse_site: OnceLock::new(),
@@ -302,6 +307,9 @@ impl Archive {
         if let Some(uploads) = &shared.uploads {
             // No answer waits for the bucket any more. What was not uploaded is uploaded after the next start.
             uploads.remote.objects.stop();
+        }
+        if let Some(nodes) = shared.nodes.get() {
+            nodes.stop();
         }
         shared.index.stop();
         threads.into_iter().for_each(join);

@@ -97,7 +97,7 @@ impl PackNames {
     }
 
     /// Whether a pack is one of this server.
-    fn is_here(&self, pack: PackId) -> bool {
+    pub(crate) fn is_here(&self, pack: PackId) -> bool {
         self.0.read().unwrap_or_else(PoisonError::into_inner).get(&pack).is_some_and(|(_, here)| *here)
     }
 }
@@ -171,8 +171,9 @@ impl Shared {
     /// The reader of the pack in which a record is.
     pub(crate) fn reader(&self, place: &Place) -> Result<Arc<PackReader>, ReadError> {
         let reader = self.readers.get(self, place.pack)?;
-        let Some(uploads) = &self.uploads else { return Ok(reader) };
-        uploads.used(place.pack);
+        if let Some(uploads) = &self.uploads {
+            uploads.used(place.pack);
+        }
         let short = |reader: &PackReader| {
             let end = place.offset.saturating_add(place.length);
             reader.is_object() && reader.len().is_ok_and(|length| length < end)
@@ -180,7 +181,7 @@ impl Shared {
         if !short(&reader) {
             return Ok(reader);
         }
-        // Groups of another node: there may be more of them by now.
+        // Of another node, in groups or through it: there may be more by now.
         self.readers.forget(place.pack);
         let reader = self.readers.get(self, place.pack)?;
         if short(&reader) {
@@ -206,20 +207,33 @@ impl Shared {
     pub(crate) fn has_moved(&self, pack: PackId, reader: &PackReader) -> bool {
         let whole =
             |length| self.db.pack_object(pack).is_ok_and(|now| now.is_some_and(|o| o.length != length));
-        let moved = reader.is_object() && reader.len().is_ok_and(whole);
+        let uploaded = || matches!(self.db.pack_object(pack), Ok(Some(_)));
+        let moved =
+            reader.is_object() && (reader.len().is_ok_and(whole) || (reader.is_passing() && uploaded()));
         if moved {
             self.readers.forget(pack);
         }
         moved
     }
 
-    /// Opens a pack for reading: its file, else what the bucket has of it.
+    /// Opens a pack for reading: its file, else what the bucket has of it, else through the server that has it.
     pub(crate) fn open_pack(&self, pack: PackId, name: &PackName) -> Result<PackReader, ReadError> {
         let path = self.options.packs_dir.join(name.file_name());
         // Its records say for themselves whether they are of this pack, also where the header of the file is damaged.
         match (PackReader::open_lenient(&self.options.disk, &path), &self.uploads) {
             (Err(PackError::Io { source, .. }), Some(uploads)) if source.kind() == ErrorKind::NotFound => {
-                uploads.open(name, self.db.pack_object(pack)?.map(|object| object.length))
+                match uploads.open(name, self.db.pack_object(pack)?.map(|object| object.length)) {
+                    Err(ReadError::Away(away)) => {
+                        self.open_at_owner(name)?.ok_or_else(|| ReadError::Away(away))
+                    }
+                    opened => opened,
+                }
+            }
+            (Err(PackError::Io { source, .. }), None)
+                if source.kind() == ErrorKind::NotFound && self.asks_owners() =>
+            {
+                let away = || ReadError::Away(format!("pack {name} is on the disk of another server"));
+                self.open_at_owner(name)?.ok_or_else(away)
             }
             (opened, _) => Ok(opened?),
         }

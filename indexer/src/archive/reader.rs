@@ -107,12 +107,13 @@ pub(crate) fn read_body(
 ) -> Result<InstanceBody, ReadError> {
     match read_body_at(shared, place) {
         Err(error) if !error.is_damage() => {
-            // Compaction may have moved it, here or at another server.
+            // Compaction may have moved it, here or at another server; and there may be another record of it.
             let now = shared.db.instance_by_digest(digest)?.map(|row| row.place);
-            match now.filter(|now| now != place) {
-                Some(now) => read_body_at(shared, &now),
-                None => Err(error),
-            }
+            let places = now.into_iter().chain(shared.db.record_copies(digest)?);
+            let others = places.filter(|other| other != place);
+            let read = others.filter_map(|other| read_body_at(shared, &other).ok());
+            let mut same = read.filter(|body| body.digest() == *digest);
+            same.next().ok_or(error)
         }
         result => result,
     }

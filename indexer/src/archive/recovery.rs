@@ -18,11 +18,11 @@ use super::append::{instance_entry, place};
 use super::compact::server_of_turns;
 use super::error::OpenError;
 use super::setting_aside::apply_or_list;
-use super::sources::{At, Sources};
+use super::sources::{self, At, Sources};
 use super::{Shared, reader};
 use crate::dataset::DataSet;
 use crate::dataset::attributes::Attributes;
-use crate::db::{Batch, DbError, Entry, FacilityId, Job, PackId, PackObject, PackRow, Place};
+use crate::db::{Batch, DbError, Entry, FacilityId, Job, PackId, PackRow, Place};
 use crate::record::{HoldingBody, InstanceBody, read_statement};
 
 /// Entries of one transaction.
@@ -78,7 +78,7 @@ fn index_open(
     sources: &Sources,
 ) -> Result<Recovered, OpenError> {
     let (mut recovered, mut orphans) = (Recovered::default(), Orphans::new());
-    let uploaded = uploaded(shared, rows)?;
+    let uploaded = sources::uploaded(shared, rows)?;
     // Of a shared index they may be on the disk of another server.
     let gone = |(name, row): &(&PackName, &PackRow)| {
         let missing = !row.removed && (!shared.db.is_shared() || is_own(shared, name));
@@ -122,21 +122,6 @@ fn index_open(
         }
     }
     Ok(recovered)
-}
-
-/// Packs that are, or were, objects of the bucket and of which no more is to be done. A compaction that ended between taking
-/// a pack out of the index and giving its object up left one that is to be indexed again.
-fn uploaded(shared: &Shared, rows: &HashMap<PackName, PackRow>) -> Result<HashSet<PackId>, OpenError> {
-    let objects = shared.db.pack_objects()?;
-    let mut uploaded: HashSet<PackId> = objects.iter().map(|object| object.pack).collect();
-    let removed: HashSet<PackId> = rows.values().filter(|row| row.removed).map(|row| row.id).collect();
-    let half = |object: &&PackObject| object.retired_ms == 0 && removed.contains(&object.pack);
-    let half: Vec<PackId> = objects.iter().filter(half).map(|object| object.pack).collect();
-    // Nobody gives them up after this.
-    if !half.is_empty() && shared.db.break_turn(&server_of_turns(shared), (shared.options.now_ms)())? {
-        uploaded.retain(|pack| !half.contains(pack));
-    }
-    Ok(uploaded)
 }
 
 /// Whether this node wrote a pack, now or in an earlier process.

@@ -8,9 +8,10 @@ use storage_config::object::{Effort, ObjectError, ObjectPart};
 use storage_config::pack::{PackName, PackReader};
 
 use super::Shared;
+use super::compact::server_of_turns;
 use super::error::OpenError;
 use super::remote::pack_key;
-use crate::db::{Job, PackId, PackObject};
+use crate::db::{Job, PackId, PackObject, PackRow};
 
 /// Where a pack is read from; its file where there is one.
 pub(crate) enum At {
@@ -122,4 +123,22 @@ impl At {
         };
         Ok(shared.db.background(&job)?)
     }
+}
+
+/// Packs that are, or were, objects of the bucket and of which no more is to be done. A compaction that ended between taking
+/// a pack out of the index and giving its object up left one that is to be indexed again.
+pub(crate) fn uploaded(
+    shared: &Shared,
+    rows: &HashMap<PackName, PackRow>,
+) -> Result<HashSet<PackId>, OpenError> {
+    let objects = shared.db.pack_objects()?;
+    let mut uploaded: HashSet<PackId> = objects.iter().map(|object| object.pack).collect();
+    let removed: HashSet<PackId> = rows.values().filter(|row| row.removed).map(|row| row.id).collect();
+    let half = |object: &&PackObject| object.retired_ms == 0 && removed.contains(&object.pack);
+    let half: Vec<PackId> = objects.iter().filter(half).map(|object| object.pack).collect();
+    // Nobody gives them up after this.
+    if !half.is_empty() && shared.db.break_turn(&server_of_turns(shared), (shared.options.now_ms)())? {
+        uploaded.retain(|pack| !half.contains(pack));
+    }
+    Ok(uploaded)
 }

@@ -51,6 +51,7 @@ const DERIVED: &[&str] = &[
     "person_number",
     "removed",
     "report",
+    "record_copy",
     "reuse_decision",
     "series",
     "series_pack",

@@ -4,7 +4,7 @@ use storage_config::ContentHash;
 
 use super::object::{self, PackObject};
 use super::removal::{self, HiddenInstance, NamesBulk, PackReplaced, Replaced};
-use super::{Db, DbError, PackId, Place, WalLimits, turn};
+use super::{Db, DbError, PackId, Place, WalLimits, instance, turn};
 
 /// How often a durable commit is tried while readers stand in its way; each try waits for them by itself.
 const DURABLE_TRIES: u32 = 20;
@@ -24,6 +24,14 @@ impl Db {
     /// When the database fails.
     pub fn instances_naming_bulk(&self, after: i64, limit: u32) -> Result<Vec<NamesBulk>, DbError> {
         self.read(|session| removal::naming(session, after, limit))
+    }
+
+    /// The places of all records of an instance of which there are several.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn record_copies(&self, digest: &ContentHash) -> Result<Vec<Place>, DbError> {
+        self.read(|session| instance::copies(session, digest))
     }
 
     /// Instances whose record is in a pack, by place in it. Reads all instances.

@@ -10,7 +10,7 @@ use super::machine;
 use super::pack::LostPacks;
 use super::row::{SeriesValues, StudyValues, bounded, json, number};
 use super::series;
-use super::session::{Session, signed};
+use super::session::{Session, signed, unsigned};
 use super::statement;
 use super::study;
 use super::touched::{Placed, Precedence, Touched};
@@ -31,8 +31,18 @@ const REPLACE: &str = "UPDATE instance SET pack_id = ?2, record_at = ?3, body_le
      condemned = 0 WHERE id = ?1";
 const INSERT_FRAMES: &str = "INSERT INTO frame_table (instance_id, bytes, pixels) VALUES (?1, ?2, ?3)";
 
+const COPY: &str = "INSERT INTO record_copy (digest, pack_id, record_at, body_length) VALUES (?1, ?2, ?3, ?4) \
+     ON CONFLICT (digest, pack_id, record_at) DO NOTHING";
+const COPY_OF_ROW: &str = "INSERT INTO record_copy (digest, pack_id, record_at, body_length) \
+     SELECT digest, pack_id, record_at, body_length FROM instance \
+     WHERE id = ?1 AND (pack_id <> ?2 OR record_at <> ?3) \
+     ON CONFLICT (digest, pack_id, record_at) DO NOTHING";
+const IS_COPY: &str = "SELECT 1 FROM record_copy WHERE digest = ?1 LIMIT 1";
+const COPIES: &str = "SELECT pack_id, record_at, body_length FROM record_copy WHERE digest = ?1 \
+     ORDER BY pack_id, record_at";
+
 #[cfg(test)]
-pub(super) const HOT: &[&str] = &[KNOWN, MOVE, REPLACE];
+pub(super) const HOT: &[&str] = &[KNOWN, MOVE, REPLACE, COPY_OF_ROW, COPIES];
 
 /// Version number of a row between its insertion and the decision what it is.
 pub(super) const UNDECIDED: i64 = -1;
@@ -74,6 +84,8 @@ pub(super) fn apply(
         touched.added(entry.place.pack).holdings += i64::from(new);
         if known.to_be_replaced {
             replace(session, &known, entry.place)?;
+        } else {
+            note_copy(session, &known, entry)?;
         }
         let earlier = (entry.received_ms, entry.facility.0, entry.source.as_str())
             < (known.placed.precedence.received_ms, known.facility, known.source.as_str());
@@ -97,6 +109,27 @@ pub(super) fn apply(
         return withdrawn(session, &versions, &entry.digest, touched);
     }
     version::place(session, &versions, touched)
+}
+
+/// Keeps both records of an instance as places to read it from, whichever of them its row will name.
+fn note_copy(session: &Session<'_>, known: &KnownRow, entry: &InstanceEntry) -> Result<(), DbError> {
+    let (at, length) =
+        (signed(entry.place.offset, "record position")?, signed(entry.place.length, "body length")?);
+    let pack = entry.place.pack.0;
+    // The record of the row itself comes again when the end of a pack is replayed.
+    let another = session.execute(COPY_OF_ROW, params![known.placed.instance, pack, at])? == 1
+        || session.row(IS_COPY, params![&entry.digest.0[..]], |_| Ok(()))?.is_some();
+    if another {
+        session.execute(COPY, params![&entry.digest.0[..], pack, at, length])?;
+    }
+    Ok(())
+}
+
+/// The places of all records of an instance of which there are several.
+pub(super) fn copies(session: &Session<'_>, digest: &ContentHash) -> Result<Vec<Place>, DbError> {
+    session.rows(COPIES, [&digest.0[..]], |row| {
+        Ok(Place { pack: PackId(row.get(0)?), offset: unsigned(row, 1)?, length: unsigned(row, 2)? })
+    })
 }
 
 /// A new row that was withdrawn before its record was applied: it is served only if a holding is visible.

@@ -22,6 +22,7 @@ mod holding;
 mod instance;
 mod ledger;
 mod machine;
+mod node;
 mod object;
 mod pack;
 mod patient;

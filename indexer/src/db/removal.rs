@@ -114,6 +114,8 @@ const RETIRE: &str = "UPDATE pack SET removed = 1, sealed = 0, checkpoint = 0, l
 const DROP_UNINDEXABLE: &str = "DELETE FROM unindexable WHERE pack_id = ?1";
 const DROP_DAMAGED: &str = "DELETE FROM damaged_record WHERE pack_id = ?1";
 const DROP_SERIES: &str = "DELETE FROM series_pack WHERE pack_id = ?1";
+const DROP_COPIES: &str = "DELETE FROM record_copy WHERE pack_id = ?1";
+const DROP_COPIES_OF: &str = "DELETE FROM record_copy WHERE digest = ?1";
 const NAME: &str = "SELECT name FROM pack WHERE id = ?1";
 /// A copy of a condemned bulk value on which somebody counts again.
 const COUNTED_ON: &str =
@@ -257,7 +259,8 @@ pub(super) fn replace(session: &Session<'_>, pack: &PackReplaced) -> Result<Repl
         holdings += held_by;
         going.push(id);
     }
-    for id in going {
+    for (id, digest) in going.into_iter().zip(&pack.removed) {
+        session.execute(DROP_COPIES_OF, [&digest.0[..]])?;
         for sql in [DROP_HOLDINGS, DROP_FRAMES, DROP] {
             session.execute(sql, [id])?;
         }
@@ -276,7 +279,7 @@ pub(super) fn replace(session: &Session<'_>, pack: &PackReplaced) -> Result<Repl
         let removed = signed(pack.removed.len() as u64, "count")?;
         session.execute(HAND_OVER, params![old.0, new, removed, bytes, holdings])?;
     }
-    for sql in [DROP_UNINDEXABLE, DROP_DAMAGED, DROP_SERIES, RETIRE] {
+    for sql in [DROP_UNINDEXABLE, DROP_DAMAGED, DROP_SERIES, DROP_COPIES, RETIRE] {
         session.execute(sql, [old.0])?;
     }
     if let Some(name) = session.row(NAME, [old.0], |row| row.get::<_, String>(0))? {

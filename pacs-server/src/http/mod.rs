@@ -5,6 +5,7 @@
 
 mod body;
 mod guard;
+mod internal;
 mod io;
 mod listener;
 mod need;
@@ -22,6 +23,7 @@ use indexer::archive::Archive;
 use metrics_exporter_prometheus::PrometheusHandle;
 
 pub(crate) use guard::{Guard, KnownToken};
+pub(crate) use internal::router as internal;
 pub(crate) use listener::HttpServer;
 pub(crate) use tls::{Tls, keep_up};
 

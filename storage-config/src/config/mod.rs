@@ -7,13 +7,15 @@
 mod keeping;
 mod limits;
 mod load;
+mod node;
 mod objects;
 mod sign_in;
 
 pub use keeping::{Retention, Verify};
 pub use limits::{DecodeLimits, DimseLimits, HttpLimits, ScanLimits, StoreLimits, UploadLimits};
 pub use load::{ConfigError, load};
-pub use objects::{Bucket, S3, Secret};
+pub use node::Node;
+pub use objects::{Azure, Bucket, Gcs, S3, Secret, Service};
 pub use sign_in::{SignIn, SignInRequired};
 
 use std::net::{IpAddr, SocketAddr};
@@ -39,6 +41,8 @@ pub struct Config {
     pub database: Database,
     /// The packs.
     pub store: Store,
+    /// This server among those that share one index.
+    pub node: Node,
     /// Limits on what a data set may be.
     pub scan: ScanLimits,
     /// Limits on decoding frames for rendered pictures.
@@ -68,6 +72,7 @@ impl Default for Config {
             sign_in: SignIn::default(),
             database: Database::default(),
             store: Store::default(),
+            node: Node::default(),
             scan: ScanLimits::default(),
             decode: DecodeLimits::default(),
             study: Study::default(),
@@ -212,7 +217,8 @@ impl Default for Database {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Store {
-    /// `file:packs`: sealed packs stay in the data folder; `s3://BUCKET/PREFIX`: they go to an object store.
+    /// `file:packs`: sealed packs stay in the data folder; `s3://BUCKET/PREFIX`, `gs://BUCKET/PREFIX` or
+    /// `az://CONTAINER/PREFIX`: they go to an object store.
     pub url: String,
     /// When a store is answered.
     pub ack: Ack,
@@ -233,8 +239,12 @@ pub struct Store {
     pub seal_age_seconds: u64,
     /// Seconds for which the object of a pack stays that was written anew, for other servers that are reading it.
     pub retired_seconds: u64,
-    /// The object store.
+    /// The object store of an `s3://` address.
     pub s3: S3,
+    /// That of a `gs://` address.
+    pub gcs: Gcs,
+    /// That of an `az://` address.
+    pub azure: Azure,
     /// Bounds in size, number and time.
     pub limits: StoreLimits,
 }
@@ -253,6 +263,8 @@ impl Default for Store {
             seal_age_seconds: 600,
             retired_seconds: 600,
             s3: S3::default(),
+            gcs: Gcs::default(),
+            azure: Azure::default(),
             limits: StoreLimits::default(),
         }
     }
@@ -461,6 +473,7 @@ impl Config {
             found.push(format!("database.url = {shown:?}: only sqlite:FILE and postgres://... are known"));
         }
         found.extend(self.store_problems());
+        found.extend(self.node_problems());
         if self.retention.compact_percent == 0 || self.retention.compact_percent > 100 {
             found.push("retention.compact_percent is not 1 to 100".to_owned());
         }

@@ -1,6 +1,7 @@
 //! Where sealed packs go: the settings of an object store, and their address.
 
 use std::fmt;
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize, Serializer};
 
@@ -37,6 +38,34 @@ impl Default for S3 {
     }
 }
 
+/// Google Cloud Storage.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Gcs {
+    /// File of a service account's key (JSON); empty: what `GOOGLE_APPLICATION_CREDENTIALS` and the like name, else the
+    /// identity of this machine.
+    pub service_account_file: PathBuf,
+    /// Address of the service; empty: that of Google.
+    pub endpoint: String,
+    /// Whether an unencrypted connection will do.
+    pub allow_http: bool,
+}
+
+/// Azure Blob Storage.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Azure {
+    /// Name of the storage account; empty: `AZURE_STORAGE_ACCOUNT_NAME`.
+    pub account: String,
+    /// Its key; empty: `AZURE_STORAGE_ACCOUNT_KEY` and what else of that family the environment has, else the identity of
+    /// this machine.
+    pub access_key: Secret,
+    /// Address of the service with all that comes before the container; empty: that of Microsoft.
+    pub endpoint: String,
+    /// Whether an unencrypted connection will do.
+    pub allow_http: bool,
+}
+
 /// Text that is never shown.
 #[derive(Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(transparent)]
@@ -66,9 +95,36 @@ impl Serialize for Secret {
     }
 }
 
+/// What kind of service a bucket belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Service {
+    /// One with the interface of S3.
+    S3,
+    /// Google Cloud Storage.
+    Gcs,
+    /// Azure Blob Storage, whose buckets are called containers.
+    Azure,
+}
+
+impl Service {
+    const ALL: [Service; 3] = [Service::S3, Service::Gcs, Service::Azure];
+
+    /// How addresses of its buckets begin, before `://`.
+    #[must_use]
+    pub fn scheme(self) -> &'static str {
+        match self {
+            Service::S3 => "s3",
+            Service::Gcs => "gs",
+            Service::Azure => "az",
+        }
+    }
+}
+
 /// A bucket and what in it is ours.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bucket {
+    /// Whose it is.
+    pub service: Service,
     /// Its name.
     pub name: String,
     /// What the keys of all objects begin with; empty for none. No slash at either end.
@@ -80,8 +136,14 @@ fn bucket(url: &str) -> Result<Option<Bucket>, String> {
     if url == "file:packs" {
         return Ok(None);
     }
-    let unknown = || format!("store.url = {url:?}: neither file:packs nor s3://BUCKET/PREFIX");
-    let rest = url.strip_prefix("s3://").ok_or_else(unknown)?;
+    let unknown = || {
+        format!(
+            "store.url = {url:?}: neither file:packs nor s3://BUCKET/PREFIX, gs://BUCKET/PREFIX or \
+             az://CONTAINER/PREFIX"
+        )
+    };
+    let (scheme, rest) = url.split_once("://").ok_or_else(unknown)?;
+    let service = Service::ALL.into_iter().find(|service| service.scheme() == scheme).ok_or_else(unknown)?;
     let (name, prefix) = rest.split_once('/').unwrap_or((rest, ""));
     let prefix = prefix.trim_matches('/');
     let of = |text: &str, more: &str| {
@@ -92,7 +154,7 @@ fn bucket(url: &str) -> Result<Option<Bucket>, String> {
     if name.is_empty() || !of(name, ".-_") || !of(prefix, ".-_/") || !parts {
         return Err(unknown());
     }
-    Ok(Some(Bucket { name: name.to_owned(), prefix: prefix.to_owned() }))
+    Ok(Some(Bucket { service, name: name.to_owned(), prefix: prefix.to_owned() }))
 }
 
 impl Config {
@@ -114,18 +176,18 @@ impl Config {
             }
         };
         if store.ack == Ack::Remote && !remote {
-            found.push("store.ack = \"remote\" needs a store.url of s3://BUCKET/PREFIX".into());
+            found.push(
+                "store.ack = \"remote\" needs a store.url of s3://BUCKET/PREFIX, gs:// or az://".into(),
+            );
         }
         let s3 = &store.s3;
-        let (scheme, plain) =
-            (s3.endpoint.split("://").next().unwrap_or(""), s3.endpoint.starts_with("http://"));
-        if !s3.endpoint.is_empty() && !["http", "https"].contains(&scheme) {
-            found.push("store.s3.endpoint is no http or https address".into());
-        }
-        if plain && !s3.allow_http {
-            found.push(
-                "store.s3.endpoint is not encrypted: set store.s3.allow_http = true if that will do".into(),
-            );
+        for (name, endpoint, allow_http) in [
+            ("s3", &s3.endpoint, s3.allow_http),
+            ("gcs", &store.gcs.endpoint, store.gcs.allow_http),
+            ("azure", &store.azure.endpoint, store.azure.allow_http),
+        ] {
+            let (of, allow) = (format!("store.{name}.endpoint"), format!("store.{name}.allow_http"));
+            found.extend(endpoint_problem(&of, &allow, endpoint, allow_http));
         }
         if s3.access_key_id.is_empty() != s3.secret_access_key.reveal().is_empty() {
             found.push("store.s3.access_key_id and store.s3.secret_access_key come together".into());
@@ -143,6 +205,16 @@ impl Config {
     }
 }
 
+/// What is wrong with the address in `name`, where `allow` says whether it may be unencrypted.
+pub(super) fn endpoint_problem(name: &str, allow: &str, endpoint: &str, allow_http: bool) -> Option<String> {
+    let scheme = endpoint.split("://").next().unwrap_or("");
+    if !endpoint.is_empty() && !["http", "https"].contains(&scheme) {
+        return Some(format!("{name} is no http or https address"));
+    }
+    let plain = scheme == "http" && !allow_http;
+    plain.then(|| format!("{name} is not encrypted: set {allow} = true if that will do"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -153,7 +225,9 @@ mod tests {
         assert_eq!(of("file:packs"), Ok(None));
         assert_eq!(of("s3://scans"), Ok(Some(("scans".into(), String::new()))));
         assert_eq!(of("s3://scans/site/a/"), Ok(Some(("scans".into(), "site/a".into()))));
-        for wrong in ["s3://", "s3:///x", "file:else", "gs://b", "s3://b/../c", "s3://b/c//d", "s3://b c"] {
+        assert_eq!(of("gs://scans/a"), Ok(Some(("scans".into(), "a".into()))));
+        assert_eq!(bucket("az://scans").map(|b| b.map(|b| b.service)), Ok(Some(Service::Azure)));
+        for wrong in ["s3://", "s3:///x", "file:else", "ftp://b", "s3://b/../c", "s3://b/c//d", "s3://b c"] {
             assert!(of(wrong).is_err(), "{wrong}");
         }
     }

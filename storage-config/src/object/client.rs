@@ -10,29 +10,26 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::TryStreamExt;
-use object_store::aws::{AmazonS3Builder, S3ConditionalPut};
 use object_store::path::Path;
 use object_store::{
-    Attribute, AttributeValue, Attributes, BackoffConfig, ClientOptions, GetOptions, ObjectStore,
-    ObjectStoreExt, PutMultipartOptions, PutOptions, RetryConfig,
+    Attribute, AttributeValue, Attributes, GetOptions, ObjectStore, ObjectStoreExt, PutMultipartOptions,
+    PutOptions,
 };
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
-use super::{About, Effort, Listed, ObjectError};
-use crate::config::{Bucket, S3};
+use super::{About, Effort, Listed, ObjectError, service};
+use crate::config::{Bucket, Service, Store};
 use crate::hash::ContentHash;
 
 /// Threads of the runtime.
 const THREADS: usize = 2;
 /// Name of the note that keeps an object's SHA-256.
 const NOTE: &str = "sha256";
-/// How long to wait for a connection.
-const CONNECT: Duration = Duration::from_secs(3);
 
 impl Effort {
     /// Tries after the first one, how long these may begin, how long one may take, how long all of it may take.
-    fn budget(self) -> (usize, Duration, Duration, Duration) {
+    pub(super) fn budget(self) -> (usize, Duration, Duration, Duration) {
         let seconds = Duration::from_secs;
         match self {
             Effort::Quick => (6, seconds(4), seconds(8), seconds(12)),
@@ -47,6 +44,9 @@ pub struct Client {
     quick: Box<dyn ObjectStore>,
     patient: Box<dyn ObjectStore>,
     prefix: Path,
+    service: Service,
+    /// What to say with an error where nobody said who we are.
+    nameless: Option<String>,
     address: String,
     stopping: watch::Sender<bool>,
 }
@@ -58,33 +58,48 @@ impl std::fmt::Debug for Client {
 }
 
 impl Client {
-    /// A client of `bucket`. Nothing is sent yet.
+    /// A client of `bucket` by the settings of its service. Nothing is sent yet.
     ///
     /// # Errors
     /// `Settings` where the settings make no client; `Away` where no thread can be started.
-    pub fn new(bucket: &Bucket, s3: &S3) -> Result<Client, ObjectError> {
-        // Another part of the process may have chosen already, which is as good.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(THREADS)
-            .thread_name("objects")
-            .enable_all()
-            .build()
-            .map_err(|error| ObjectError::Away { reason: error.to_string() })?;
+    pub fn new(bucket: &Bucket, settings: &Store) -> Result<Client, ObjectError> {
+        let runtime = runtime()?;
         let prefix = Path::parse(&bucket.prefix).map_err(|error| ObjectError::Settings(error.to_string()))?;
-        let of = |effort| {
-            let store = builder(bucket, s3, effort).build();
-            store
-                .map(|store| Box::new(store) as Box<dyn ObjectStore>)
-                .map_err(|error| ObjectError::Settings(error.to_string()))
-        };
+        // The library may ask for a runtime while it is made.
+        let inside = runtime.enter();
+        let quick = service::store(bucket, settings, Effort::Quick)?;
+        let patient = service::store(bucket, settings, Effort::Patient)?;
+        drop(inside);
         Ok(Client {
-            quick: of(Effort::Quick)?,
-            patient: of(Effort::Patient)?,
+            quick,
+            patient,
+            service: bucket.service,
+            nameless: service::nameless(bucket, settings),
             runtime: Some(runtime),
             prefix,
             stopping: watch::Sender::new(false),
-            address: format!("s3://{}/{}", bucket.name, bucket.prefix),
+            address: format!("{}://{}/{}", bucket.service.scheme(), bucket.name, bucket.prefix),
+        })
+    }
+
+    /// A client of another server of the same archive, at `url`, for reading its packs. Nothing is sent yet.
+    ///
+    /// # Errors
+    /// As [`Client::new`].
+    pub fn of_node(url: &str, secret: &str) -> Result<Client, ObjectError> {
+        let runtime = runtime()?;
+        let inside = runtime.enter();
+        let (quick, patient) = (service::node(url, secret)?, service::node(url, secret)?);
+        drop(inside);
+        Ok(Client {
+            quick,
+            patient,
+            service: Service::S3,
+            nameless: None,
+            runtime: Some(runtime),
+            prefix: Path::default(),
+            stopping: watch::Sender::new(false),
+            address: url.to_owned(),
         })
     }
 
@@ -168,6 +183,11 @@ impl Client {
         sent
     }
 
+    /// Whether the service compares the hash of each body with what it was told. The others take what comes.
+    pub(super) fn verifies_bodies(&self) -> bool {
+        self.service == Service::S3
+    }
+
     pub(super) fn stop(&self) {
         self.stopping.send_replace(true);
     }
@@ -181,6 +201,19 @@ impl Client {
 
     fn path(&self, key: &str) -> Path {
         key.split('/').fold(self.prefix.clone(), |path, part| path.join(part))
+    }
+
+    /// Adds to an error what an operator can do about it.
+    fn with_advice(&self, error: ObjectError) -> ObjectError {
+        let with = |reason: String| match &self.nameless {
+            Some(advice) => format!("{reason} ({advice})"),
+            None => reason,
+        };
+        match error {
+            ObjectError::Refused { reason } => ObjectError::Refused { reason: with(reason) },
+            ObjectError::Away { reason } => ObjectError::Away { reason: with(reason) },
+            error => error,
+        }
     }
 
     /// Runs a request on the runtime and waits for its end, at most as long as the effort allows.
@@ -212,7 +245,7 @@ impl Client {
             }
         });
         match waited {
-            Some(Ok(result)) => result.map_err(|error| meaning(key, error)),
+            Some(Ok(result)) => result.map_err(|error| self.with_advice(meaning(key, error))),
             Some(Err(_)) => Err(ObjectError::Away { reason: format!("no answer within {all:?}") }),
             None => Err(ObjectError::Stopped),
         }
@@ -228,43 +261,23 @@ impl Drop for Client {
     }
 }
 
+/// A runtime for one client.
+fn runtime() -> Result<Runtime, ObjectError> {
+    // Another part of the process may have chosen already, which is as good.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(THREADS)
+        .thread_name("objects")
+        .enable_all()
+        .build()
+        .map_err(|error| ObjectError::Away { reason: error.to_string() })
+}
+
 fn noted(sha256: ContentHash) -> Attributes {
     let mut attributes = Attributes::new();
     attributes.insert(Attribute::Metadata(NOTE.into()), AttributeValue::from(sha256.to_string()));
     attributes.insert(Attribute::ContentType, AttributeValue::from("application/octet-stream"));
     attributes
-}
-
-fn builder(bucket: &Bucket, s3: &S3, effort: Effort) -> AmazonS3Builder {
-    let (max_retries, retry_timeout, request, _) = effort.budget();
-    let backoff = BackoffConfig {
-        init_backoff: Duration::from_millis(50),
-        max_backoff: Duration::from_secs(5),
-        base: 2.0,
-    };
-    let options = ClientOptions::new()
-        .with_allow_http(s3.allow_http)
-        .with_http1_only()
-        .with_connect_timeout(CONNECT)
-        .with_timeout(request);
-    let mut builder = AmazonS3Builder::from_env()
-        .with_bucket_name(&bucket.name)
-        .with_region(&s3.region)
-        .with_virtual_hosted_style_request(!s3.path_style)
-        .with_conditional_put(S3ConditionalPut::Disabled)
-        .with_disable_bulk_delete(true)
-        .with_retry(RetryConfig { backoff, max_retries, retry_timeout })
-        .with_client_options(options)
-        .with_allow_http(s3.allow_http);
-    if !s3.endpoint.is_empty() {
-        builder = builder.with_endpoint(&s3.endpoint);
-    }
-    if !s3.access_key_id.is_empty() {
-        builder = builder
-            .with_access_key_id(&s3.access_key_id)
-            .with_secret_access_key(s3.secret_access_key.reveal());
-    }
-    builder
 }
 
 /// What an error of the library means here.

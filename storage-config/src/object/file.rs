@@ -31,6 +31,7 @@ pub struct ObjectFile {
     length: u64,
     block: u64,
     effort: Effort,
+    passing: bool,
 }
 
 impl ObjectFile {
@@ -44,7 +45,19 @@ impl ObjectFile {
             length += if joins { part.length } else { 0 };
             joins
         });
-        ObjectFile { objects, blocks, parts, length, block: BLOCK, effort: Effort::Quick }
+        ObjectFile { objects, blocks, parts, length, block: BLOCK, effort: Effort::Quick, passing: false }
+    }
+
+    /// The same, of which is known that its bytes will be elsewhere before long.
+    #[must_use]
+    pub fn passing(self) -> ObjectFile {
+        ObjectFile { passing: true, ..self }
+    }
+
+    /// Whether its bytes will be elsewhere before long.
+    #[must_use]
+    pub fn is_passing(&self) -> bool {
+        self.passing
     }
 
     /// The same for a reader that jumps from place to place and that nobody waits for.

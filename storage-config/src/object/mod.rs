@@ -1,4 +1,4 @@
-//! Objects of a bucket: what packs need of `s3://` services, as calls that wait.
+//! Objects of a bucket: what packs need of object stores, as calls that wait.
 //!
 //! [`Objects`] knows keys, bytes, lengths and hashes; nothing of packs, rows or who asks. The contract of both kinds:
 //! * A key is written once; conditional writes are not relied on. A write that failed may have happened all the same,
@@ -11,6 +11,7 @@ mod client;
 mod error;
 mod file;
 mod probe;
+mod service;
 mod simulated;
 mod upload;
 
@@ -132,6 +133,14 @@ impl Objects {
         match self {
             Objects::Real(client) => client.delete(key, effort),
             Objects::Simulated(bucket) => bucket.delete(key),
+        }
+    }
+
+    /// Whether a body that was damaged on its way is refused by the service itself.
+    fn verifies_bodies(&self) -> bool {
+        match self {
+            Objects::Real(client) => client.verifies_bodies(),
+            Objects::Simulated(_) => true,
         }
     }
 

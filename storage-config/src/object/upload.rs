@@ -25,7 +25,8 @@ pub struct Uploaded {
 impl Objects {
     /// Makes the first `length` bytes of `file` the object `key`: does nothing where it is there as it should be,
     /// sends it otherwise (the same bytes under the same key, however often), then asks for its length and hash and
-    /// reads its first and last bytes back. `stop` is asked between parts.
+    /// reads its first and last bytes back; all of it where the service does not compare the bytes that come with the hash
+    /// that they were sent under. `stop` is asked between parts.
     ///
     /// # Errors
     /// `Differs` where the service lies about what it took, `Stopped`, `Local`, or when it refuses or does not answer.
@@ -43,6 +44,9 @@ impl Objects {
             self.send(key, file, 0..length, (sha256, Effort::Patient), stop)?;
         }
         self.check(key, file, wanted)?;
+        if !self.verifies_bodies() {
+            self.read_back(key, wanted, stop)?;
+        }
         Ok(Uploaded { sha256, was_there })
     }
 
@@ -108,6 +112,26 @@ impl Objects {
             }
         }
         Ok(())
+    }
+}
+
+impl Objects {
+    /// Reads an object as a whole and compares its hash.
+    fn read_back(&self, key: &str, wanted: About, stop: &dyn Fn() -> bool) -> Result<(), ObjectError> {
+        let (mut hasher, mut at) = (Hasher::new(), 0);
+        while at < wanted.length {
+            if stop() {
+                return Err(ObjectError::Stopped);
+            }
+            let end = wanted.length.min(at + PART_BYTES as u64);
+            hasher.update(&self.read(key, at..end, Effort::Patient)?);
+            at = end;
+        }
+        if Some(hasher.finish()) == wanted.sha256 {
+            Ok(())
+        } else {
+            Err(ObjectError::Differs { key: key.to_owned(), what: "its bytes" })
+        }
     }
 }
 

@@ -164,6 +164,11 @@ impl PackReader {
         matches!(self.file, DiskFile::Object(_))
     }
 
+    /// Whether its bytes are read where they will not be for long: at the server that has not uploaded them yet.
+    pub fn is_passing(&self) -> bool {
+        matches!(&self.file, DiskFile::Object(file) if file.is_passing())
+    }
+
     /// What was found where the file header should be.
     pub fn header_state(&self) -> HeaderState {
         self.header

@@ -127,6 +127,7 @@ impl Verifier<'_> {
         let before = now.saturating_sub(i64::from(how.every_days).saturating_mul(DAY_MS));
         let mut packs = self.shared.db.packs()?;
         packs.retain(|pack| pack.sealed && !pack.removed && !away.packs.contains(&pack.id));
+        packs.retain(|pack| self.shared.is_own_to_verify(pack.id));
         let due = packs.into_iter().filter_map(|pack| {
             let (at_ms, place) = of(&pack.name).map_or((0, 0), |known| (known.at_ms, known.place));
             (place > 0 || at_ms <= before).then_some((place == 0, at_ms, pack, place))

@@ -133,6 +133,9 @@ impl Verifier<'_> {
         let percent = job.sample_percent.unwrap_or(100).min(100);
         let mut packs = self.shared.db.packs()?;
         packs.retain(|pack| !pack.removed);
+        if job.pack.is_none() {
+            packs.retain(|pack| self.shared.is_own_to_verify(pack.id));
+        }
         let whole_run = job.pack.is_none() && percent == 100;
         let mut begun_ms = None;
         if let Some(wanted) = &job.pack {

@@ -13,6 +13,17 @@ CREATE TABLE compaction (
     until_ms INTEGER NOT NULL
 ) STRICT;
 
+-- Further records of instances, such as another server wrote because it does not answer by the disk of its neighbour: read
+-- where the one in the row is out of reach.
+CREATE TABLE record_copy (
+    digest BLOB NOT NULL,
+    pack_id INTEGER NOT NULL REFERENCES pack (id),
+    record_at INTEGER NOT NULL,
+    body_length INTEGER NOT NULL,
+    PRIMARY KEY (digest, pack_id, record_at)
+) STRICT;
+CREATE INDEX record_copy_pack ON record_copy (pack_id);
+
 -- Where the servers of one index can be asked for what they have not uploaded yet.
 CREATE TABLE node (
     writer INTEGER PRIMARY KEY,
