@@ -49,6 +49,26 @@ pub fn wait_for<T>(
     }
 }
 
+/// Waits until the studies of `instances` were looked at for national codes, which appear in answers some time after
+/// the images.
+///
+/// # Errors
+/// When they are not within a minute.
+pub fn until_coded<'a>(
+    web: &mut http::Http,
+    instances: impl IntoIterator<Item = &'a fixtures::studies::Instance>,
+) -> Result<()> {
+    let studies: std::collections::BTreeSet<&str> =
+        instances.into_iter().map(|instance| instance.study.as_str()).collect();
+    for study in studies {
+        wait_for("a study to be coded", Duration::from_secs(60), || {
+            let told = web.json(&format!("/api/v1/studies/{study}/codes"))?;
+            Ok((!told["coding"].is_null()).then_some(()))
+        })?;
+    }
+    Ok(())
+}
+
 /// The number in the variable `name`, or `default`.
 #[must_use]
 pub fn variable(name: &str, default: u64) -> u64 {

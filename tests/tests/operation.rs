@@ -11,7 +11,7 @@ use fixtures::many::{Address, instance};
 use fixtures::studies::Instance;
 use tests::dimse::{Association, Reply, contexts_for};
 use tests::server::Setup;
-use tests::wait_for;
+use tests::{until_coded, wait_for};
 
 fn some(count: u64) -> Vec<Instance> {
     (0..count).map(|study| instance(21, Address { study, ..Address::default() }, 3000)).collect()
@@ -253,6 +253,7 @@ fn a_lost_index_is_made_again_with_the_same_answers() -> Result<()> {
         let levels = ["studies", "series", "instances", "studies?PatientName=L*&includefield=all"];
         levels.iter().map(|level| Ok(web.get(&format!("/dicom-web/{level}"))?.body)).collect()
     };
+    until_coded(&mut server.web(), &all)?;
     let before = ask(&mut server.web())?;
     server.stop()?;
     tests::database::lose(&setup.data_dir())?;
@@ -260,6 +261,7 @@ fn a_lost_index_is_made_again_with_the_same_answers() -> Result<()> {
     ensure!(rebuild.status.success(), "{}", String::from_utf8_lossy(&rebuild.stderr));
     let server = setup.start()?;
     let mut web = server.web();
+    until_coded(&mut web, &all)?;
     // Addresses in the answers name the port, which is another one.
     ensure!(ask(&mut web)?.len() == before.len() && web.count()? == all.len() as u64, "{}", web.count()?);
     for (level, (was, is)) in before.iter().zip(ask(&mut web)?).enumerate() {

@@ -13,7 +13,7 @@ use fixtures::studies::Instance;
 use rustix::process::{Resource, getrlimit, setrlimit};
 use tests::http::{Answer, read_answer};
 use tests::server::{Server, Setup};
-use tests::{seed, wait_for};
+use tests::{seed, until_coded, wait_for};
 
 const MIB: usize = 1 << 20;
 /// Seconds that the server waits for a reader who takes nothing.
@@ -139,6 +139,7 @@ fn a_thousand_requests_at_a_time_are_answered() -> Result<()> {
     let instances: Vec<Instance> =
         (0..20).map(|n| instance(seed, Address { study: n, ..Address::default() }, 50_000)).collect();
     let server = server_with(folder.path(), &instances)?;
+    until_coded(&mut server.web(), &instances)?;
     let wanted: Vec<(String, &str)> = instances.iter().flat_map(ways).collect();
     let said = |answer: &Answer| -> Vec<u8> {
         // The time on a page of the list changes; that it is one does not.
