@@ -10,7 +10,7 @@ mod load;
 mod objects;
 mod sign_in;
 
-pub use keeping::{Retention, Verify};
+pub use keeping::{Retention, Reuse, Verify};
 pub use limits::{DecodeLimits, DimseLimits, HttpLimits, ScanLimits, StoreLimits, UploadLimits};
 pub use load::{ConfigError, load};
 pub use objects::{Bucket, S3, Secret};
@@ -49,6 +49,8 @@ pub struct Config {
     pub verify: Verify,
     /// What may be removed, and when.
     pub retention: Retention,
+    /// The decision whether a stored exam can be used again.
+    pub reuse: Reuse,
     /// Files that come in over the pages.
     pub upload: UploadLimits,
     /// Known application entities: sources and destinations.
@@ -73,6 +75,7 @@ impl Default for Config {
             study: Study::default(),
             verify: Verify::default(),
             retention: Retention::default(),
+            reuse: Reuse::default(),
             upload: UploadLimits::default(),
             peer: Vec::new(),
             facility: Vec::new(),
@@ -430,6 +433,13 @@ impl Config {
     #[must_use]
     pub fn index_path(&self) -> PathBuf {
         self.data_dir.join(self.database.url.strip_prefix("sqlite:").unwrap_or("index.sqlite"))
+    }
+
+    /// The site's file of policies; none: as shipped.
+    #[must_use]
+    pub fn policy_path(&self) -> Option<PathBuf> {
+        let file = &self.reuse.policy;
+        (!file.as_os_str().is_empty()).then(|| self.data_dir.join(file))
     }
 
     /// Whether every address of the DIMSE listener is a loopback address.
