@@ -119,7 +119,7 @@ fn mistakes_are_told_with_file_line_and_field() {
             6,
             "window_list[0].days.18.9999",
         ),
-        (&format!("{list}days = {{}}\ndays_of = 3\n"), 5, "window_list[0].days_of"),
+        (&format!("{list}days = {{ \"18.149\" = 7 }}\ndays_of = 3\n"), 5, "window_list[0].days_of"),
         (&format!("{list}until = \"2026-06-01\"\ndays = {{ \"18.149\" = 7 }}\n"), 1, "window_list[0].until"),
     ] {
         let error = SitePolicy::read("site.toml", text).expect_err(text);

@@ -22,6 +22,7 @@ use crate::identity::IdentityRules;
 const DERIVED: &[&str] = &[
     "bulk_location",
     "code_choice",
+    "code_assigned",
     "code_rule",
     "collision",
     "conflict",

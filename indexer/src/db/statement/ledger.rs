@@ -32,16 +32,17 @@ const DUE: &str = "SELECT order_key, noted FROM ledger_due WHERE order_key >= ''
 const DONE: &str = "DELETE FROM ledger_due WHERE order_key = ?1 AND noted = ?2";
 const MARK_ALL: &str = "INSERT INTO ledger_due (order_key, noted) SELECT DISTINCT d.order_key, 1 FROM reuse_decision d \
      WHERE d.time >= ?1 ON CONFLICT (order_key) DO UPDATE SET noted = ledger_due.noted + 1";
-/// Sums by a column, of a stretch of days.
+/// Sums by a column, of a stretch of days. PostgreSQL sums up in a wider type, which rows do not have.
 macro_rules! sums {
     ($by:literal) => {
         concat!(
             "SELECT ",
             $by,
-            ", sum(of_order * (1 - is_film)), sum(sign * (1 - is_film)), ",
-            "sum(CASE WHEN sign < 0 AND is_film = 0 THEN 1 ELSE 0 END), sum(exam_vnd), sum(film_vnd), ",
-            "sum(offered_vnd), sum(lower_bound * sign), sum(unpriced * sign), ",
-            "sum(CASE WHEN sign < 0 THEN exam_vnd + film_vnd ELSE 0 END) ",
+            ", CAST(sum(of_order * (1 - is_film)) AS BIGINT), CAST(sum(sign * (1 - is_film)) AS BIGINT), ",
+            "CAST(sum(CASE WHEN sign < 0 AND is_film = 0 THEN 1 ELSE 0 END) AS BIGINT), ",
+            "CAST(sum(exam_vnd) AS BIGINT), CAST(sum(film_vnd) AS BIGINT), CAST(sum(offered_vnd) AS BIGINT), ",
+            "CAST(sum(lower_bound * sign) AS BIGINT), CAST(sum(unpriced * sign) AS BIGINT), ",
+            "CAST(sum(CASE WHEN sign < 0 THEN exam_vnd + film_vnd ELSE 0 END) AS BIGINT) ",
             "FROM ledger_line WHERE day >= ?1 AND day <= ?2 GROUP BY ",
             $by,
             " ORDER BY ",
