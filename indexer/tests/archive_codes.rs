@@ -286,3 +286,98 @@ fn an_order_says_what_a_study_is() {
     let coding = coded(&archive, study, |coding| coding.outcome == Outcome::Assigned);
     assert_eq!((coding.techniques, coding.source), (vec![known], Source::Code));
 }
+
+/// A hospital's own list with one made-up row.
+fn own_list(version: &str, technique: &str) -> ImportedList {
+    let technique = Some(technique.to_owned());
+    let entry = Entry { code: "MADE-UP-7".into(), name: "MADE UP".into(), technique, ..Entry::default() };
+    ImportedList {
+        kind: ListKind::HospitalList,
+        version: version.into(),
+        source: "made up".into(),
+        facility: "01001".into(),
+        entries: vec![entry],
+    }
+}
+
+fn wait_until(what: &str, done: impl Fn() -> bool) {
+    let until = Instant::now() + Duration::from_secs(60);
+    while !done() {
+        assert!(Instant::now() < until, "{what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+fn ordered(archive: &Archive, accession: &str) {
+    let exam = OrderedItem { code: "MADE-UP-7".into(), scheme: "9901001".into(), ..OrderedItem::default() };
+    let order =
+        Order { facility: Some(1), accession: accession.into(), exams: vec![exam], ..Order::default() };
+    let who = Who { name: "HIS".into(), by: Evidence::Token };
+    archive.order(None, order, who, String::new()).unwrap();
+}
+
+#[test]
+fn a_study_keeps_code_and_version_when_the_index_is_made_again_under_another_list() {
+    let mut world = World::new(7);
+    let archive = world.start().unwrap().clone();
+    let studies: Vec<Vec<Instance>> = (1..=3_u32)
+        .map(|number| {
+            let renamed = |one: Instance| {
+                let changes = [(k::ACCESSION_NUMBER, format!("AC{number}"))];
+                Instance { data_set: replace(&one.data_set, one.syntax, &changes).unwrap(), ..one }
+            };
+            described(&head_ct(), number, "GOI KHAM DAC BIET 7").into_iter().map(renamed).collect()
+        })
+        .collect();
+    for (number, study) in (1..=2).zip(&studies) {
+        ordered(&archive, &format!("AC{number}"));
+        store_all(&archive, &study[..2]);
+    }
+    let old = Catalogue::built_in().with_lists(vec![own_list("2026-01-01", "18.149")]);
+    archive.code_studies(old, Duration::ZERO).unwrap();
+    let assigned = |coding: &StudyCoding| coding.outcome == Outcome::Assigned;
+    let before: Vec<StudyCoding> =
+        studies[..2].iter().map(|study| coded(&archive, &study[0].study, assigned)).collect();
+    assert_eq!(before[0].techniques, ["18.149"]);
+    let is_stated = |archive: &Archive| archive.db().unstated_codes(1).unwrap().is_empty();
+    wait_until("the codes are stated", || is_stated(&archive));
+    let round = |archive: &Archive, study: &str| {
+        archive.db().assigned_codes(&uid(study)).unwrap().map(|codes| codes.round)
+    };
+    assert_eq!(round(&archive, &studies[0][0].study), Some(1), "stated once, though it was looked at again");
+    world.stop();
+
+    // The index is made again, and another list is in force by now.
+    let archive = world.start().unwrap().clone();
+    archive.rebuild(&mut |_, _| {}).unwrap();
+    assert!(archive.db().coding(&uid(&studies[0][0].study)).unwrap().is_none(), "nothing is left in rows");
+    let lists = vec![own_list("2026-06-01", "18.150")];
+    archive.code_studies(Catalogue::built_in().with_lists(lists), Duration::ZERO).unwrap();
+    for (study, before) in studies[..2].iter().zip(&before) {
+        let after = coded(&archive, &study[0].study, assigned);
+        assert_eq!((&after.techniques, &after.version), (&before.techniques, &before.version));
+        assert_eq!(after.codes, before.codes);
+        assert_eq!(after.proposed.unwrap().techniques, ["18.150"], "what the new list says is proposed");
+    }
+    wait_until("all is stated", || is_stated(&archive));
+    assert_eq!(round(&archive, &studies[0][0].study), Some(1), "the same is not stated again");
+    // What comes now is coded by the new list: a study of its own, and one of which more images come.
+    ordered(&archive, "AC3");
+    store_all(&archive, &studies[2][..2]);
+    let new = coded(&archive, &studies[2][0].study, assigned);
+    assert_eq!(new.techniques, ["18.150"]);
+    store_all(&archive, &studies[0][2..]);
+    let more = coded(&archive, &studies[0][0].study, |coding| coding.techniques == ["18.150"]);
+    assert_ne!(more.version, before[0].version);
+    wait_until("the change is stated", || round(&archive, &studies[0][0].study) == Some(2));
+    // And again: the last word counts.
+    world.stop();
+    let archive = world.start().unwrap().clone();
+    archive.rebuild(&mut |_, _| {}).unwrap();
+    let lists = vec![own_list("2026-01-01", "18.149")];
+    archive.code_studies(Catalogue::built_in().with_lists(lists), Duration::ZERO).unwrap();
+    let last = coded(&archive, &studies[0][0].study, assigned);
+    assert_eq!((last.techniques, last.version), (more.techniques, more.version));
+    let kept = coded(&archive, &studies[1][0].study, assigned);
+    assert_eq!((&kept.techniques, &kept.version), (&before[1].techniques, &before[1].version));
+}

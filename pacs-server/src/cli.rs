@@ -238,6 +238,7 @@ fn backup_noted(config: &Config, label: String) -> Result<ExitCode> {
 fn check_config(config: &Config) -> Result<ExitCode> {
     http::Tls::load(config)?;
     setup::somebody_signs_in(config, &setup::accounts(config)?)?;
+    setup::policy(config)?;
     println!("The configuration is valid. Keys with the values in force:\n");
     let mut shown = config.clone();
     shown.database.url = config.database.shown();

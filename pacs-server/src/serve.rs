@@ -10,7 +10,6 @@ use indexer::archive::{Archive, KeepVerified, ReuseSite, SiteLicence};
 use indexer::codes::Catalogue;
 use indexer::db::FacilityId;
 use indexer::picture::Pictures;
-use indexer::reuse::Policy;
 use portal::sign_in::Gate;
 use portal::views::ViewLog;
 use storage_config::Config;
@@ -133,9 +132,11 @@ fn answer_reuse(config: &Config, archive: &Archive, pool: Arc<Pool>) -> Result<(
         let modalities = facility.modalities.iter().cloned().collect();
         (facility.code.clone(), SiteLicence { licensed: facility.licensed, modalities })
     };
+    let policy = setup::policy(config)?;
+    setup::keep_policy(config, &policy)?;
     archive.answer_reuse_for(ReuseSite {
         name: config.dimse.ae_title.to_string(),
-        policy: Policy::shipped().context("the reuse policy")?,
+        policy,
         licences: config.facility.iter().map(licence).collect(),
     });
     let quiet = Duration::from_secs(u64::from(config.study.quiet_seconds));

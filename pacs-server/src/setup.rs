@@ -7,6 +7,7 @@ use anyhow::{Context, Result};
 use indexer::archive::{Archive, ArchiveOptions, Remote};
 use indexer::db::{Db, DbOptions};
 use indexer::identity::{FacilityRule, IdentityRules, NumberIn};
+use indexer::reuse::{Moment, SitePolicy};
 use portal::accounts::Accounts;
 use storage_config::Config;
 use storage_config::config::PersonalNumberIn;
@@ -49,6 +50,9 @@ pub(crate) fn somebody_signs_in(config: &Config, accounts: &Accounts) -> Result<
     )
 }
 
+/// Minutes from UTC to the time of Vietnam, in which days are counted.
+const UTC_OFFSET_MINUTES: i64 = 7 * 60;
+
 /// How long to wait after an upload failed, at first.
 const RETRY: Duration = Duration::from_millis(500);
 
@@ -72,8 +76,8 @@ fn remote(config: &Config) -> Result<Option<Remote>> {
 
 /// Opens the index that the configuration names.
 fn open_index(config: &Config) -> Result<Db> {
-    let options =
-        DbOptions { identity: identity(config), server: Some(config.store.writer), ..DbOptions::default() };
+    let identity = identity(config)?;
+    let options = DbOptions { identity, server: Some(config.store.writer), ..DbOptions::default() };
     if config.database.is_postgres() {
         let db = Db::open_postgres(&config.database.url, options)
             .with_context(|| format!("the index at {} cannot be opened", config.database.shown()))?;
@@ -84,7 +88,7 @@ fn open_index(config: &Config) -> Result<Db> {
 }
 
 /// When two records are of one person: the policy, and what facilities said about their numbers.
-fn identity(config: &Config) -> Arc<IdentityRules> {
+fn identity(config: &Config) -> Result<Arc<IdentityRules>> {
     let place = |place: &PersonalNumberIn| match place {
         PersonalNumberIn::PatientId => NumberIn::PatientId,
         PersonalNumberIn::OtherPatientIds => NumberIn::OtherPatientIds,
@@ -95,7 +99,38 @@ fn identity(config: &Config) -> Arc<IdentityRules> {
         (facility.code.clone(), rule)
     });
     let facilities = rules.filter(|(_, rule)| *rule != FacilityRule::default()).collect();
-    Arc::new(IdentityRules { facilities, ..(*IdentityRules::shipped()).clone() })
+    let today = Moment { ms: now_ms() }.day(UTC_OFFSET_MINUTES);
+    let policy = policy(config)?.decision.in_force(today).identity.clone();
+    Ok(Arc::new(IdentityRules { facilities, policy }))
+}
+
+/// The policies of the reuse decision and of the ledger: as shipped, or with the site's file laid over them.
+///
+/// # Errors
+/// With file, line and field, where something in the file is wrong.
+pub(crate) fn policy(config: &Config) -> Result<SitePolicy> {
+    let Some(path) = config.policy_path() else { return Ok(SitePolicy::shipped()?) };
+    let text = std::fs::read_to_string(&path)
+        .with_context(|| format!("the policy of reuse.policy, {}", path.display()))?;
+    SitePolicy::read(&path.display().to_string(), &text).context("the policy of reuse.policy")
+}
+
+/// Keeps a copy of the policy's file under its hash, so that what an old decision was made by can be read again.
+///
+/// # Errors
+/// When it cannot be written.
+pub(crate) fn keep_policy(config: &Config, policy: &SitePolicy) -> Result<()> {
+    let (Some(path), Some(hash)) = (config.policy_path(), policy.file) else { return Ok(()) };
+    let folder = config.data_dir.join("policies");
+    let copy = folder.join(format!("{hash}.toml"));
+    if copy.exists() {
+        return Ok(());
+    }
+    let keep = || {
+        std::fs::create_dir_all(&folder)?;
+        storage_config::disk::replace_file(&copy, &std::fs::read(&path)?)
+    };
+    keep().with_context(|| format!("a copy of the policy, {}", copy.display()))
 }
 
 /// Makes the data folder, takes its lock and opens the archive in it. The lock is held until it is dropped.

@@ -1,5 +1,5 @@
 // A server of its own for the tests: free ports, a temporary folder, the demo studies and a made-up prior.
-import { execFileSync, spawn } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import net from 'node:net';
 import os from 'node:os';
@@ -64,7 +64,9 @@ export async function startArchive(viewerFolder, settings = {}) {
     await start();
   };
   const bring = (...paths) => execFileSync(binary, ['import', '--source', 'demo', ...paths], { env, cwd: folder });
-  return { base, folder, dimse, bring, stop, restart, said };
+  /** Reads everything again, as an operator does; damage is told by the exit code and found by the server. */
+  const verify = () => spawnSync(binary, ['verify'], { env, cwd: folder });
+  return { base, folder, dimse, bring, verify, stop, restart, said };
 }
 
 /** Writes the demo studies into `folder`. */

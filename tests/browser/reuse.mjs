@@ -28,23 +28,27 @@ patient_id_is = "patient"
 `;
 const DAY_MS = 86_400_000;
 const PHONE = { width: 360, height: 640 };
-const DOCTOR = 'BS. Nguyễn Văn Trung';
+export const DOCTOR = 'BS. Nguyễn Văn Trung';
 const NUMBER = { patient_id: '00004802', issuer: 'BVHUYEN' };
 const PERSON = { ...NUMBER, name: 'ĐẶNG THỊ DUNG', birth_date: '19491120', sex: 'F' };
 const HEAD_CT = { code: '18.0149.0040', name: 'Chụp CLVT sọ não không tiêm thuốc cản quang', contrast: 'without' };
 
 /** A day at the site, `YYYYMMDD`, some days before today. */
-function day(before) {
+export function day(before) {
   return new Date(Date.now() - before * DAY_MS + 7 * 3_600_000).toISOString().slice(0, 10).replaceAll('-', '');
 }
 
-/** Sends the demo head CT by C-STORE, as a study of its own that is `before` days old, and gives its UID. */
-function send(archive, name, before, more = []) {
-  const demo = path.join(makeDemo(path.resolve('build/browser-demo')), '00002/ct-so-nao');
+/**
+ * Sends the demo head CT, or what lies in the folder `from`, by C-STORE, as a study of its own that is `before` days old,
+ * and gives its UID. The file at the place `without` is left out.
+ */
+export function send(archive, name, before, more = [], { from = '00002/ct-so-nao', without = -1 } = {}) {
+  const demo = path.join(makeDemo(path.resolve('build/browser-demo')), from);
   const to = path.join(archive.folder, name);
   fs.cpSync(demo, to, { recursive: true });
   const files = fs.readdirSync(to, { recursive: true }).map(file => path.join(to, file))
-    .filter(file => fs.statSync(file).isFile());
+    .filter(file => fs.statSync(file).isFile()).sort().filter((_, n) => n !== without);
+  archive.sent = { ...archive.sent, [name]: files[1] };
   const study = `2.25.${Date.now()}${Math.floor(Math.random() * 1e6)}`;
   const changes = [
     ['(0020,000d)', study], ['(0020,000e)', `${study}.1`], ['(0008,0020)', day(before)], ['(0008,0021)', day(before)],
@@ -56,7 +60,7 @@ function send(archive, name, before, more = []) {
   return study;
 }
 
-async function say(archive, method, address, body) {
+export async function say(archive, method, address, body) {
   const answer = await fetch(archive.base + address, {
     method, headers: { 'content-type': 'application/json', 'x-claimed-user': 'HIS' }, body: JSON.stringify(body),
   });
@@ -65,20 +69,20 @@ async function say(archive, method, address, body) {
   return JSON.parse(told);
 }
 
-const order = async (archive, more = {}) => (await say(archive, 'POST', '/api/v1/orders', {
+export const order = async (archive, more = {}) => (await say(archive, 'POST', '/api/v1/orders', {
   ordering_facility: '01001', patient: PERSON, exams: [HEAD_CT], ordered_by: DOCTOR, ...more,
 })).order;
 
-const report = (archive, study, more = {}) => say(archive, 'POST', '/api/v1/reports', {
+export const report = (archive, study, more = {}) => say(archive, 'POST', '/api/v1/reports', {
   study, facility: '00002', status: 'final', reader: 'BS. Lê Thị Hạnh', practice_certificate: '001234/BYT-CCHN',
   description: 'Không thấy tổn thương.', conclusion: 'Không thấy hình ảnh xuất huyết nội sọ.',
   signed_at: new Date(Date.now() - DAY_MS).toISOString(), signature: 'declared', ...more,
 });
 
 /** What the check says of an order once its pictures were examined, verified and coded. */
-const checked = (archive, id, study) => until('the answer of the check',
+export const checked = (archive, id, study, unconfirmed = false) => until('the answer of the check',
   () => say(archive, 'POST', '/api/v1/reuse/check', { order: id }), answer => answer.studies
-    .some(seen => seen.study === study && seen.examined_at && seen.verified_at && seen.codes?.length));
+    .some(seen => seen.study === study && seen.examined_at && seen.verified_at && (unconfirmed || seen.codes?.length)));
 
 /** How often in turn an answer has to be the same before it counts as settled. */
 const SAME = 20;
@@ -96,7 +100,7 @@ async function coded(archive, id, study) {
   }, times => times >= SAME);
 }
 
-async function withSite(test) {
+export async function withSite(test) {
   const folder = fs.mkdtempSync('/tmp/site-');
   const config = path.join(folder, 'archive.toml');
   fs.writeFileSync(config, SITE);
@@ -132,7 +136,7 @@ async function look(context, archive, id, name) {
   return opened;
 }
 
-const reasons = page => page.locator('.prior > .checks').innerText();
+export const reasons = page => page.locator('.prior > .checks').innerText();
 
 export const tests = [
   {

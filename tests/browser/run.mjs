@@ -13,11 +13,12 @@ import { makeColourClip } from './colour.mjs';
 import { tests as ofList } from './list.mjs';
 import { tests as ofPages } from './pages.mjs';
 import { tests as ofReports } from './report.mjs';
+import { tests as ofOpposites } from './opposites.mjs';
 import { tests as ofReuse } from './reuse.mjs';
 import { tests as ofViewer } from './viewer.mjs';
 
 // Those of the pages and of reuse start servers of their own.
-const tests = [...ofList, ...ofViewer, ...ofReports, ...(process.argv.includes('--at') ? [] : [...ofPages, ...ofReuse])];
+const tests = [...ofList, ...ofViewer, ...ofReports, ...(process.argv.includes('--at') ? [] : [...ofPages, ...ofReuse, ...ofOpposites])];
 const root = path.resolve(new URL('../..', import.meta.url).pathname);
 const at = process.argv.indexOf('--at');
 const running = at > 0 ? process.argv[at + 1] : null;

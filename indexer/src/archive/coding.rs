@@ -7,7 +7,7 @@ use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
-use storage_config::Uid;
+use storage_config::{ContentHash, Uid};
 
 use super::error::{OpenError, ReadError, StoreError};
 use super::stating::{Basis, Said, StateError, invalid};
@@ -17,7 +17,9 @@ use crate::codes::kept::Looked;
 use crate::codes::{Catalogue, OrderedCode, Rules, StudyFacts, map, version};
 use crate::dataset::fold::fold;
 use crate::db::{DbError, FacilityId, NewCoding, Stated};
-use crate::statement::{CodeRule, OrderStatus, State, StudyCode, Verdict, Who};
+use crate::statement::{
+    ASSIGNED_STUDIES_MAX, AssignedCodes, CodeRule, CodesAssigned, OrderStatus, State, StudyCode, Verdict, Who,
+};
 
 /// Studies of one turn.
 const TURN: u32 = 16;
@@ -104,7 +106,10 @@ impl Archive {
 
     fn keep_coding(&self, quiet: Duration) {
         while !self.shared.wait_for_stop(PAUSE) {
-            while self.code_turn(quiet) {
+            let mut more = true;
+            while more {
+                more = self.code_turn(quiet);
+                more |= self.state_codes();
                 if self.shared.wait_for_stop(Duration::ZERO) {
                     return;
                 }
@@ -133,6 +138,35 @@ impl Archive {
         studies.len() == TURN as usize
     }
 
+    /// States codes that studies got, so that they keep them when the index is made again; whether there may be more.
+    fn state_codes(&self) -> bool {
+        if self.refuses().is_some() {
+            return false;
+        }
+        let state = || -> Result<bool, StateError> {
+            let studies = self.db().unstated_codes(ASSIGNED_STUDIES_MAX as u32)?;
+            let more = studies.len() == ASSIGNED_STUDIES_MAX;
+            if studies.is_empty() {
+                return Ok(false);
+            }
+            let assigned = CodesAssigned { studies };
+            let key = assigned.key();
+            self.state(Said {
+                id: Some(format!("codes.{key}")),
+                key,
+                state: State::CodesAssigned(assigned),
+                based_on: Basis::Exactly(None),
+                who: Who::system(),
+                why: String::new(),
+            })?;
+            Ok(more)
+        };
+        state().unwrap_or_else(|error| {
+            tracing::warn!(%error, "codes that studies got are stated later");
+            false
+        })
+    }
+
     /// Codes one study as it is now.
     fn code(&self, coder: &Coder, study: &Uid) -> Result<(), ReadError> {
         let Some(sourced) = self.sourced_facts(study)? else {
@@ -142,16 +176,21 @@ impl Archive {
         // Choice and rules are read after the generation: what is said meanwhile raises it, and the study is done again.
         let chosen = self.db().chosen_codes(study)?;
         let facility_rules = self.db().code_rules(sourced.facility)?;
-        let before = self.db().coding(study)?;
-        let SourcedFacts { mut facts, facility, generation } = sourced;
-        self.add_order(&mut facts, study)?;
+        let before = match self.db().coding(study)? {
+            // After the index was made again it has what was stated of it.
+            None => self.db().assigned_codes(study)?.map(AssignedCodes::coding),
+            some => some,
+        };
+        let SourcedFacts { mut facts, facility, generation, came } = sourced;
+        let ordered = self.add_order(&mut facts, study)?;
+        let came = ContentHash::of(format!("{came}\n{ordered}").as_bytes()).to_string();
         let mapping = {
             let mut rules = coder.rules.lock().unwrap_or_else(PoisonError::into_inner);
             rules.facility = facility_rules;
             map(&facts, &coder.catalogue, &rules)
         };
         let coding = StudyCoding::of(&mapping, chosen.as_ref(), &coder.catalogue, &coder.version);
-        let looked = Some(Looked::at(&facts, generation));
+        let looked = Some(Looked::at(&facts, generation, came));
         let coding = StudyCoding { looked, ..coding }.after(before);
         let (coded, basis, looked_by) = (study.clone(), basis(&facts), coder.version.clone());
         let new = NewCoding { study: study.clone(), generation, facility, basis, looked_by, coding };
@@ -161,8 +200,9 @@ impl Archive {
     }
 
     /// What the order of a study says it is, before what its header says. An order of several exams that several studies
-    /// came under does not tell which of them each one is, so it tells nothing.
-    fn add_order(&self, facts: &mut StudyFacts, study: &Uid) -> Result<(), DbError> {
+    /// came under does not tell which of them each one is, so it tells nothing. Returns what the order says, empty where
+    /// none says anything.
+    fn add_order(&self, facts: &mut StudyFacts, study: &Uid) -> Result<String, DbError> {
         for stated in self.db().orders_of_study(study)? {
             let State::Order(order) = stated.statement.state else { continue };
             let facility = FacilityId(order.facility.unwrap_or(0));
@@ -171,6 +211,9 @@ impl Archive {
             if cancelled || (order.exams.len() != 1 && !alone()?) {
                 continue;
             }
+            let said: Vec<[&String; 3]> =
+                order.exams.iter().map(|exam| [&exam.code, &exam.scheme, &exam.name]).collect();
+            let said = format!("{said:?}");
             let ordered = order.exams.iter().filter(|exam| !exam.code.is_empty());
             let codes: Vec<OrderedCode> = ordered
                 .map(|exam| OrderedCode {
@@ -185,9 +228,9 @@ impl Archive {
                 let names = order.exams.iter().map(|exam| exam.name.as_str());
                 facts.requested_procedure = names.collect::<Vec<_>>().join(" ").trim().to_owned();
             }
-            return Ok(());
+            return Ok(said);
         }
-        Ok(())
+        Ok(String::new())
     }
 
     /// Runs a small change when no answer waits, and waits for it.

@@ -4,7 +4,7 @@
 
 use dicom_dictionary_std::tags;
 use serde_json::{Map, Value};
-use storage_config::Uid;
+use storage_config::{ContentHash, Uid};
 
 use super::{Archive, HeaderReader, ReadError};
 use crate::codes::facts::Imaging;
@@ -30,6 +30,8 @@ pub struct SourcedFacts {
     pub facility: FacilityId,
     /// Counts visible changes of the study, within one life of the index.
     pub generation: u64,
+    /// Names the pictures that are there, in every life of the index.
+    pub came: String,
 }
 
 impl Archive {
@@ -51,7 +53,7 @@ impl Archive {
         let series = speaking(&source);
         let mut facts = from_rows(&source, &series);
         self.add_headers(&mut facts, &series)?;
-        Ok(Some(SourcedFacts { facts, facility, generation }))
+        Ok(Some(SourcedFacts { facts, facility, generation, came: came(&source) }))
     }
 
     /// What the index does not keep: collimation of CT, coded views of projections.
@@ -76,6 +78,14 @@ impl Archive {
         }
         Ok(())
     }
+}
+
+/// Names the series by the instances that speak for them and by how many there are.
+fn came(source: &StudySource) -> String {
+    let mut all: Vec<String> =
+        source.series.iter().map(|series| format!("{} {}", series.digest, series.instances)).collect();
+    all.sort_unstable();
+    ContentHash::of(all.join("\n").as_bytes()).to_string()
 }
 
 /// Series that say what was examined: pictures, unless there are none; screens and localisers only where nothing else is.

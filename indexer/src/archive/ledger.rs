@@ -15,7 +15,7 @@ use super::stating::{Basis, Said, StateError, Turn, hash_of};
 use super::{Archive, ReadError, StoreError, spawn};
 use crate::codes::Catalogue;
 use crate::db::{DecisionsBy, FacilityId, Stated};
-use crate::ledger::{Due, Holding, LedgerPolicy, Tariff, due, negated, payers};
+use crate::ledger::{Due, Holding, Tariff, due, negated, payers};
 use crate::reuse::answer::Listed;
 use crate::reuse::prior::{IdentityStatus, ReportStatus};
 use crate::reuse::{CheckName, Date, Moment, Outcome};
@@ -142,16 +142,11 @@ impl Archive {
         let own = under
             .iter()
             .find(|study| !decision.studies.contains(study) && !was_listed(decision, study.as_str()));
-        let within = self.repeat_within_days(decision.seen.today);
+        let within = i64::from(self.ledger_policy_on(decision.seen.today).repeat_within_days);
         let known = known_repeat(entries, &stated.statement.subject.key, &answer);
         holding.performed =
             known.or_else(|| own.map(ToString::to_string)).or_else(|| performed(&answer, decision, within));
         Ok(holding)
-    }
-
-    fn repeat_within_days(&self, day: Date) -> i64 {
-        // A test reads the shipped policy; without one nothing is taken back by a later exam.
-        LedgerPolicy::shipped().map_or(0, |policy| i64::from(policy.in_force(day).repeat_within_days))
     }
 
     /// A report that was relied on and is cancelled now.

@@ -291,6 +291,7 @@ fn check(db: &Db, statement: &Statement) -> Result<(), StateError> {
         }
         State::Withdrawal(_)
         | State::CodeRule(_)
+        | State::CodesAssigned(_)
         | State::Order(_)
         | State::Report(_)
         | State::ReuseDecision(_)

@@ -17,19 +17,25 @@ pub struct Looked {
     pub generation: u64,
     /// Digest of its facts.
     pub facts: String,
+    /// Names the pictures and the order that were there, whatever program looks at them.
+    #[serde(default)]
+    pub came: String,
 }
 
 impl Looked {
-    /// At `facts`, as they are at `generation`.
+    /// At `facts`, as they are at `generation`, of what `came`.
     #[must_use]
-    pub fn at(facts: &StudyFacts, generation: u64) -> Looked {
-        Looked { generation, facts: ContentHash::of(format!("{facts:?}").as_bytes()).to_string() }
+    pub fn at(facts: &StudyFacts, generation: u64, came: String) -> Looked {
+        Looked { generation, facts: ContentHash::of(format!("{facts:?}").as_bytes()).to_string(), came }
     }
 
     /// Whether the study says something else than `before`. Facts that another program writes down in another way are no
     /// change as long as nothing came.
     fn differs(&self, before: Option<&Looked>) -> bool {
-        before.is_none_or(|before| before.generation != self.generation && before.facts != self.facts)
+        before.is_none_or(|before| {
+            let nothing_came = !before.came.is_empty() && before.came == self.came;
+            !nothing_came && before.generation != self.generation && before.facts != self.facts
+        })
     }
 }
 
@@ -124,7 +130,7 @@ mod tests {
             codes: vec![code(technique, "99VNTT23")],
             name: technique.into(),
             version: version.into(),
-            looked: Some(Looked { generation, facts: facts.into() }),
+            looked: Some(Looked { generation, facts: facts.into(), came: String::new() }),
             proposed: None,
         }
     }

@@ -22,6 +22,7 @@ use super::verified;
 const DERIVED: &[&str] = &[
     "bulk_location",
     "code_choice",
+    "code_assigned",
     "code_rule",
     "collision",
     "compaction",

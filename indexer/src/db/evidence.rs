@@ -88,7 +88,7 @@ const OLDER: &str = "SELECT s.study_uid FROM study_evidence e JOIN study s ON s.
 const LATER: &str = "SELECT s.study_uid FROM study_evidence e JOIN study s ON s.id = e.study_row \
      WHERE e.rule > ?1 LIMIT ?2";
 const STUDY: &str = "SELECT s.id, s.generation, s.n_instances FROM study s WHERE s.study_uid = ?1";
-const STATE: &str = "SELECT coalesce(sum(generation), 0) FROM series WHERE study_row = ?1";
+const STATE: &str = "SELECT CAST(coalesce(sum(generation), 0) AS BIGINT) FROM series WHERE study_row = ?1";
 const SERIES: &str = "SELECT r.id, r.series_uid, r.modality, r.n_instances, u.json, v.json \
      FROM series r JOIN instance i ON i.id = r.winner_id JOIN series_variant v ON v.id = r.variant_id \
      JOIN study_variant u ON u.id = i.study_variant_id WHERE r.study_row = ?1 AND r.n_instances > 0 \

@@ -9,6 +9,8 @@ use crate::dataset::{DataSet, Tag, Vr};
 
 /// Frames of one object whose planes are read at most.
 const FRAMES_MAX: usize = 10_000;
+/// Instances that a header can announce at most.
+const COUNT_MAX: f64 = 1_000_000.0;
 /// Characters of a text that is kept.
 const TEXT_CHARS_MAX: usize = 64;
 
@@ -32,6 +34,12 @@ pub struct HeaderFacts {
     pub lossy_ratio: Option<f64>,
     /// Spacing Between Slices (0018,0088), in millimetres.
     pub spacing_between_slices: Option<f64>,
+    /// Number of Series Related Instances (0020,1209), as the sender declares it.
+    pub series_instances: Option<u32>,
+    /// Images in Acquisition (0020,1002).
+    pub images_in_acquisition: Option<u32>,
+    /// Concatenation UID (0020,9161) and In-concatenation Total Number (0020,9163).
+    pub concatenation: Option<(String, u32)>,
     /// Position and orientation of each frame of a multi-frame object: nine numbers.
     pub planes: Vec<[f64; 9]>,
     /// Technical values by name with unit.
@@ -56,6 +64,10 @@ pub fn read(root: &DataSet<'_>) -> HeaderFacts {
         kind: angio.then(|| "angiography".to_owned()),
         lossy_ratio: numbers(root, tags::LOSSY_IMAGE_COMPRESSION_RATIO).into_iter().reduce(f64::max),
         spacing_between_slices: number(root, tags::SPACING_BETWEEN_SLICES),
+        series_instances: count(root, tags::NUMBER_OF_SERIES_RELATED_INSTANCES),
+        images_in_acquisition: count(root, tags::IMAGES_IN_ACQUISITION),
+        concatenation: text(root, tags::CONCATENATION_UID)
+            .zip(count(root, tags::IN_CONCATENATION_TOTAL_NUMBER)),
         planes: planes(root),
         values: values(root),
         title: coded(root, tags::CONCEPT_NAME_CODE_SEQUENCE).map(|code| (code.value, code.scheme)),
@@ -108,6 +120,12 @@ fn numbers(holder: &DataSet<'_>, tag: Tag) -> Vec<f64> {
 
 fn number(holder: &DataSet<'_>, tag: Tag) -> Option<f64> {
     numbers(holder, tag).first().copied().filter(|number| number.is_finite())
+}
+
+/// A number of instances; what no series has is none.
+fn count(holder: &DataSet<'_>, tag: Tag) -> Option<u32> {
+    let count = number(holder, tag).filter(|count| (1.0..=COUNT_MAX).contains(count))?;
+    Some(count as u32)
 }
 
 /// The route by its code (PS3.16 CID 11), else by its text (0018,1040).

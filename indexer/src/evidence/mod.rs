@@ -6,6 +6,7 @@
 //! | `slices` | gaps and duplicates in stacks of slices |
 //! | `views` | view and side of a projection |
 //! | `contrast` | whether a series is enhanced, and by which route |
+//! | `announced` | how many images the sender says there are |
 //! | `clock` | when the device performed the study, and whether its clock can be believed |
 //! | `originals` | image type, secondary capture, lossy compression |
 //! | `documents` | reports that are objects of the study |
@@ -13,6 +14,7 @@
 //! Pure: it reads attributes that were gathered, no rows, no packs. What a piece of evidence does to a verdict is not
 //! known here.
 
+mod announced;
 pub mod clock;
 pub mod contrast;
 pub mod documents;
@@ -31,7 +33,7 @@ use header::HeaderFacts;
 use originals::Original;
 
 /// Version of the rules; studies that were examined by another one are examined again.
-pub const RULE: &str = "1";
+pub const RULE: &str = "2";
 
 /// An instance of a series as rows have it.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -105,7 +107,7 @@ impl Evidence {
         let mut evidence = Evidence {
             images: pictures.iter().flat_map(|series| image_facts(series, &pictures)).collect(),
             performed: clock::performed(&pictures, clocks, utc_offset_minutes),
-            expected_instances: expected(series),
+            expected_instances: announced::instances(series),
             series: originals::of(series),
             values: values(&pictures),
             reports: documents::of(series),
@@ -159,11 +161,6 @@ fn image_facts(series: &Series, all: &[&Series]) -> Vec<ImageFacts> {
         group.images += 1;
     }
     groups.into_values().collect()
-}
-
-/// The greatest number that any header of the sender names: NumberOfStudyRelatedInstances (0020,1208).
-fn expected(series: &[Series]) -> Option<u32> {
-    series.iter().filter_map(|series| text(&series.study, "00201208")?.parse().ok()).max()
 }
 
 /// The names of body parts in headers.

@@ -9,5 +9,6 @@ mod policy;
 mod price;
 
 pub use due::{Due, Holding, Posted, due};
+pub(crate) use policy::SHIPPED;
 pub use policy::{LedgerPolicy, LedgerPolicyError, LedgerVersion};
 pub use price::{Tariff, negated, payers};

@@ -1,11 +1,11 @@
 //! Numbers of the ledger as dated data; `indexer/data/ledger.toml` is built in.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::reuse::Date;
 
 /// The policy as shipped.
-const SHIPPED: &str = include_str!("../../data/ledger.toml");
+pub const SHIPPED: &str = include_str!("../../data/ledger.toml");
 
 /// Why a policy cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -27,7 +27,7 @@ pub struct LedgerPolicy {
 }
 
 /// The policy from one day on.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LedgerVersion {
     /// Its name.
@@ -40,15 +40,31 @@ pub struct LedgerVersion {
     pub repeat_within_days: u32,
 }
 
+impl LedgerVersion {
+    /// Whether its numbers make sense; else what is wrong.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        if self.repeat_within_days > 3650 {
+            Err("is no number of days from 0 to 3650".into())
+        } else {
+            Ok(())
+        }
+    }
+}
+
 impl LedgerPolicy {
     /// Reads a policy.
     ///
     /// # Errors
     /// [`LedgerPolicyError`].
     pub fn from_toml(text: &str) -> Result<LedgerPolicy, LedgerPolicyError> {
-        let mut policy: LedgerPolicy = toml::from_str(text)?;
-        policy.versions.sort_by_key(|version| version.from);
-        if policy.versions.is_empty() { Err(LedgerPolicyError::Empty) } else { Ok(policy) }
+        let policy: LedgerPolicy = toml::from_str(text)?;
+        LedgerPolicy::of(policy.versions)
+    }
+
+    /// A policy of versions, in whatever order.
+    pub(crate) fn of(mut versions: Vec<LedgerVersion>) -> Result<LedgerPolicy, LedgerPolicyError> {
+        versions.sort_by_key(|version| version.from);
+        if versions.is_empty() { Err(LedgerPolicyError::Empty) } else { Ok(LedgerPolicy { versions }) }
     }
 
     /// The policy as shipped.

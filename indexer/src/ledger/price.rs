@@ -49,6 +49,9 @@ impl<'a> Tariff<'a> {
         });
         let own_or_general = |list: &&ImportedList| list.facility.is_empty() || list.facility == code;
         lists.retain(own_or_general);
+        // What the next list of that kind and owner leaves out has no price any more.
+        let mut seen = std::collections::BTreeSet::new();
+        lists.retain(|list| seen.insert((list.kind, list.facility.as_str())));
         Tariff { catalogue, facility: code, lists }
     }
 

@@ -5,6 +5,7 @@
 //! | [`order`], [`prior`], [`exam`] | what is asked, what is known about a study, the axes of an exam |
 //! | [`stated`] | orders and reports that were stated, in these words |
 //! | [`policy`] | every number, list and "what counts", as dated data |
+//! | [`site`] | what a site lays over it, from a file |
 //! | [`techniques`] | the axes of the techniques of the catalogue |
 //! | `coverage`, `checks`, `visit` | the rules |
 //! | [`answer`] | verdicts, checks, reason codes |
@@ -21,6 +22,7 @@ pub mod exam;
 pub mod order;
 pub mod policy;
 pub mod prior;
+pub mod site;
 pub mod stated;
 pub mod techniques;
 mod visit;
@@ -33,3 +35,4 @@ pub use exam::{Contrast, ExamAxes, Side};
 pub use order::{Order, OrderedExam, Purpose, Urgency};
 pub use policy::{Policy, PolicyError};
 pub use prior::Prior;
+pub use site::{SitePolicy, SitePolicyError};

@@ -53,20 +53,25 @@ impl Policy {
     /// [`PolicyError`] where the text is no policy, has no version, has two that begin on one day, or a number that
     /// means nothing.
     pub fn from_toml(text: &str) -> Result<Policy, PolicyError> {
-        let mut policy: Policy = toml::from_str(text)?;
-        policy.versions.sort_by_key(|version| version.from);
-        if policy.versions.is_empty() {
+        let policy: Policy = toml::from_str(text)?;
+        Policy::of(policy.versions)
+    }
+
+    /// A policy of versions, in whatever order.
+    pub(super) fn of(mut versions: Vec<PolicyVersion>) -> Result<Policy, PolicyError> {
+        versions.sort_by_key(|version| version.from);
+        if versions.is_empty() {
             return Err(PolicyError::Empty);
         }
-        for pair in policy.versions.windows(2) {
+        for pair in versions.windows(2) {
             if pair[0].from == pair[1].from {
                 return Err(PolicyError::SameDay(pair[0].from));
             }
         }
-        for version in &policy.versions {
+        for version in &versions {
             version.check()?;
         }
-        Ok(policy)
+        Ok(Policy { versions })
     }
 
     /// The policy as shipped.
@@ -142,7 +147,7 @@ pub struct PolicyVersion {
 }
 
 impl PolicyVersion {
-    fn check(&self) -> Result<(), PolicyError> {
+    pub(super) fn check(&self) -> Result<(), PolicyError> {
         let number = |key| PolicyError::Number { version: self.id.clone(), key };
         if self.utc_offset_minutes.abs() > 14 * 60 {
             return Err(number("utc_offset_minutes"));

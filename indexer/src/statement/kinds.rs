@@ -5,6 +5,7 @@
 use serde::{Deserialize, Serialize};
 use storage_config::{ContentHash, Uid};
 
+use super::assigned::CodesAssigned;
 use super::codes::{CodeRule, StudyCode};
 use super::person::{Collision, PatientLink, PatientNumbers};
 use super::quality::QualityMark;
@@ -57,6 +58,8 @@ pub enum State {
     Collision(Collision),
     /// Numbers of a patient that a person evidences; the subject is the patient's key.
     PatientNumbers(PatientNumbers),
+    /// Codes that studies got; the subject is [`CodesAssigned::key`].
+    CodesAssigned(CodesAssigned),
 }
 
 /// Names a kind of statement.
@@ -94,6 +97,8 @@ pub enum Kind {
     Collision,
     /// [`State::PatientNumbers`].
     PatientNumbers,
+    /// [`State::CodesAssigned`].
+    CodesAssigned,
 }
 
 impl Kind {
@@ -116,6 +121,7 @@ impl Kind {
             Kind::Removal => 16,
             Kind::Collision => 14,
             Kind::PatientNumbers => 15,
+            Kind::CodesAssigned => 19,
         }
     }
 }
@@ -141,6 +147,7 @@ impl State {
             State::Removal(_) => Kind::Removal,
             State::Collision(_) => Kind::Collision,
             State::PatientNumbers(_) => Kind::PatientNumbers,
+            State::CodesAssigned(_) => Kind::CodesAssigned,
         }
     }
 
@@ -178,6 +185,10 @@ impl State {
             State::Collision(collision) => collision.check(key)?,
             State::PatientNumbers(numbers) => numbers.check(key)?,
             State::LegalHold(_) => is_uid(key),
+            State::CodesAssigned(assigned) => {
+                assigned.check()?;
+                key == assigned.key()
+            }
             State::StudyCode(code) => {
                 code.check()?;
                 is_uid(key)

@@ -4,6 +4,7 @@
 //! of a subject follows from the set of statements about it, in whatever order they come: [`fold`] decides. Pure:
 //! nothing here reads a disk, a database or a clock.
 
+mod assigned;
 mod codes;
 mod decision;
 mod delivery;
@@ -19,6 +20,7 @@ mod time;
 use serde::{Deserialize, Serialize};
 use storage_config::ContentHash;
 
+pub use assigned::{ASSIGNED_STUDIES_MAX, AssignedCodes, CodesAssigned};
 pub use codes::{CodeRule, StudyCode, Verdict};
 pub use decision::{DECIDED_STUDIES_MAX, Decision, DecisionReason, ReportRelied, ReuseChoice, Seen};
 pub use delivery::{BilledPrice, Delivery, DeliveryMode};

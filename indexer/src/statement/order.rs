@@ -12,6 +12,8 @@ use crate::reuse::{Contrast, Moment, Purpose, Side, Urgency};
 pub const ORDERED_EXAMS_MAX: usize = 20;
 /// Further identifiers of a patient at most.
 pub const IDENTIFIERS_MAX: usize = 20;
+/// Pictures of one order at most.
+const IMAGES_MAX: u32 = 1_000_000;
 /// Characters of a number, code or name of an order at most.
 const NAME_CHARS_MAX: usize = 200;
 
@@ -53,6 +55,10 @@ pub struct Order {
     /// Who pays; none: not told.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub payment: Option<Payment>,
+    /// How many pictures the device says it made (PS3.4 F.7), as whoever hears its performed procedure step tells; none:
+    /// not told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expected_images: Option<u32>,
     /// How far it is.
     pub status: OrderStatus,
 }
@@ -173,6 +179,9 @@ impl Order {
         let parts = |of: Payment| u16::from(of.insurance_percent) + u16::from(of.copayment_percent);
         if self.payment.is_some_and(|payment| parts(payment) > 100) {
             return Err(invalid("payment", "is more than 100 percent"));
+        }
+        if self.expected_images.is_some_and(|images| images > IMAGES_MAX) {
+            return Err(invalid("expected_images", format!("is more than {IMAGES_MAX}")));
         }
         if patient.identifiers.len() > IDENTIFIERS_MAX {
             return Err(invalid("patient.identifiers", format!("more than {IDENTIFIERS_MAX}")));

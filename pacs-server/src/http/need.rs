@@ -52,6 +52,7 @@ const TABLE: &[(&str, Option<Action>, Option<Action>)] = &[
     ("/reconciliation", Some(Action::SeeStudies), Some(Action::Order)),
     ("/collisions", Some(Action::SeeStudies), Some(Action::Withdraw)),
     ("/api/v1/reuse/check", Some(Action::SeeStudies), Some(Action::SeeStudies)),
+    ("/api/v1/reuse/policy", Some(Action::SeeStudies), Some(Action::AllowMachines)),
     ("/api/v1/reuse/decisions", Some(Action::SeeStudies), Some(Action::Decide)),
     ("/api/v1/deliveries", Some(Action::SeeStudies), Some(Action::Order)),
     ("/api/v1/ledger", Some(Action::SeeLedger), Some(Action::AllowMachines)),

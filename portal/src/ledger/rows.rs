@@ -14,7 +14,7 @@ const ENTRIES_MAX: usize = 100_000;
 const PAGE: u32 = 1000;
 
 /// The columns.
-pub(super) const COLUMNS: [&str; 26] = [
+pub(super) const COLUMNS: [&str; 29] = [
     "entry",
     "day",
     "kind",
@@ -40,6 +40,9 @@ pub(super) const COLUMNS: [&str; 26] = [
     "hospital_vnd",
     "verdict",
     "reasons",
+    "dose_ctdi_vol_ugy",
+    "dose_dlp_ugycm",
+    "dose_dap_ugycm2",
     "hash",
 ];
 
@@ -125,6 +128,8 @@ fn uids(studies: &[storage_config::Uid]) -> String {
 fn of_entry(entry: &LedgerEntry, line: &LedgerLine, first: bool) -> Row {
     let is_film = entry.event.name().starts_with("film");
     let payers = entry.payers.filter(|_| first);
+    // Told once for an entry, and where one is taken back it is not taken again.
+    let dose = entry.dose.filter(|_| first && !entry.event.reverses());
     let mut reasons = entry.reversal.map_or(String::new(), |reversal| reversal.name().to_owned());
     if !entry.because.is_empty() {
         reasons = format!("{reasons}: {}", entry.because);
@@ -156,6 +161,9 @@ fn of_entry(entry: &LedgerEntry, line: &LedgerLine, first: bool) -> Row {
         amount(payers.map(|payers| payers.hospital_vnd)),
         text(""),
         text(reasons),
+        amount(dose.and_then(|dose| dose.ctdi_vol_ugy)),
+        amount(dose.and_then(|dose| dose.dlp_ugycm)),
+        amount(dose.and_then(|dose| dose.dap_ugycm2)),
         text(entry.hash.to_string()),
     ]
 }

@@ -16,10 +16,10 @@ use axum::extract::{DefaultBodyLimit, Query, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::get;
-use indexer::archive::{Archive, Asked, ReuseAnswer, StateError, StateErrorKind, answer_name};
+use indexer::archive::{Archive, Asked, ReuseAnswer, StateError, StateErrorKind, StoreError, answer_name};
 use indexer::db::{DecisionsBy, ReportsBy, Stated};
 use indexer::query::{Level, Match, Query as Wanted, QueryRow};
-use indexer::statement::{Order, State as Statement};
+use indexer::statement::{Decision, LedgerEvent, Order, Reversal, State as Statement};
 use serde::Deserialize;
 use storage_config::Uid;
 
@@ -27,6 +27,7 @@ use crate::frame::{Failure, Frame, Place};
 use crate::language::Language;
 use crate::problem::Problem;
 use crate::sign_in::Who;
+use crate::stating::changed_reports;
 use crate::{FORM_BYTES, Portal};
 
 /// Most studies of priors whose rows are read.
@@ -69,6 +70,10 @@ struct Shown {
     name: String,
     /// The latest decision about the order.
     decision: Option<Stated>,
+    /// Whether another version of a report counts now than the decision relied on.
+    amended: bool,
+    /// Why the ledger took the avoided exam back, where it did.
+    reversed: Option<Reversal>,
 }
 
 impl Shown {
@@ -98,10 +103,33 @@ fn read(archive: &Archive, id: &str, at: usize) -> Result<Shown, StateError> {
     };
     let name = answer_name(&answer)?;
     let decision = db.decisions(&DecisionsBy::Order(id.to_owned()), None, 1, 0)?.pop();
+    let amended = match decision.as_ref().map(|stated| &stated.statement.state) {
+        Some(Statement::ReuseDecision(decision)) => report_changed(archive, decision)?,
+        _ => false,
+    };
+    let reversed = reversed(&db.ledger_of_order(id)?.0);
     let codes = db.facility_codes()?;
     let code = order.facility.and_then(|number| codes.iter().rfind(|code| code.facility.0 == number));
     let ordering_facility = code.map(|code| code.code.clone()).unwrap_or_default();
-    Ok(Shown { order, answer, rows, report, at, ordering_facility, name, decision })
+    Ok(Shown { order, answer, rows, report, at, ordering_facility, name, decision, amended, reversed })
+}
+
+fn report_changed(archive: &Archive, decision: &Decision) -> Result<bool, StateError> {
+    let (flag, _) = changed_reports(archive, decision)
+        .map_err(|problem| StateError::Store(StoreError::Internal(format!("{problem:?}"))))?;
+    Ok(flag.is_some())
+}
+
+/// Why the last entry of an order's exam takes it back; none where it counts.
+fn reversed(entries: &[Stated]) -> Option<Reversal> {
+    let of_exam = entries.iter().filter_map(|stated| match &stated.statement.state {
+        Statement::LedgerEntry(entry) => match entry.event {
+            LedgerEvent::ExamAvoided | LedgerEvent::ExamReversed => Some(entry),
+            LedgerEvent::FilmAvoided | LedgerEvent::FilmReversed => None,
+        },
+        _ => None,
+    });
+    of_exam.last().and_then(|entry| entry.reversal)
 }
 
 fn newest_report(archive: &Archive, studies: &[String]) -> Result<Option<Stated>, StateError> {

@@ -4,7 +4,7 @@ use indexer::db::Stated;
 use indexer::principal::Action;
 use indexer::reuse::Urgency;
 use indexer::reuse::answer::{Answer, OtherExam, WhyNotApplicable};
-use indexer::statement::{Decision, ReuseChoice, State as Statement};
+use indexer::statement::{Decision, Reversal, ReuseChoice, State as Statement};
 
 use super::words::{Words, words};
 use super::{Address, Notice, Shown, panels, prior};
@@ -146,6 +146,13 @@ fn decided(out: &mut Html, making: &Making<'_>, decision: &Decision, stated: &St
         out.put(format_args!(" · <a href=\"#withdraw\">{}</a>", words.withdraw));
     }
     out.put(format_args!("</p>"));
+    if making.shown.amended {
+        out.put(format_args!("<p class=\"warn\" role=\"alert\">{}</p>", words.report_changed));
+    }
+    if let Some(why) = making.shown.reversed {
+        let told = if why == Reversal::ExamPerformed { words.made_again } else { words.taken_back };
+        out.put(format_args!("<p class=\"warn\" role=\"alert\">{told}</p>"));
+    }
 }
 
 /// Nothing was found: never that there is nothing.

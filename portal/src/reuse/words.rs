@@ -34,6 +34,9 @@ crate::words::words! {
     final_: "Đã duyệt", "Final";
     amended: "Đã sửa đổi", "Amended";
     cancelled: "Đã hủy", "Cancelled";
+    report_changed: "Kết quả đã được sửa hoặc hủy sau quyết định này. Cần xem lại.", "A report was amended or cancelled after this decision. It has to be looked at again.";
+    made_again: "Đã chụp lại sau quyết định này: khoản tránh chụp lại đã bị đảo.", "The exam was made after this decision: the avoided amount was reversed.";
+    taken_back: "Khoản tránh chụp lại của chỉ định này đã bị đảo.", "The avoided amount of this order was reversed.";
     hidden: "Hình ảnh và kết quả được ẩn cho đến khi xác nhận đúng người bệnh.", "Pictures and report are hidden until the identity is confirmed.";
     withdrawn: "Ca chụp đã thu hồi: không hiển thị hình ảnh.", "The study was withdrawn: no pictures are shown.";
     unnamed: "Ca chụp chưa xác nhận người bệnh", "An exam of a person who is not confirmed";

@@ -72,6 +72,13 @@ impl Fields {
         percent.and_then(|percent| u8::try_from(percent).ok()).map(Some).ok_or_else(wrong)
     }
 
+    /// A whole number, where it is said.
+    pub(super) fn count(&mut self, name: &'static str) -> Result<Option<u32>, Problem> {
+        let Some(value) = self.take(name) else { return Ok(None) };
+        let count = value.as_u64().and_then(|count| u32::try_from(count).ok());
+        count.map(Some).ok_or_else(|| Problem::Invalid(name, "is no whole number".into()))
+    }
+
     /// An object; one without fields where there is none.
     pub(super) fn object(&mut self, name: &'static str) -> Result<Fields, Problem> {
         match self.take(name) {

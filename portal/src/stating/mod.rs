@@ -78,6 +78,7 @@ pub(crate) fn routes() -> Router<Portal> {
         )
         .route("/api/v1/reconciliation", get(unmet::list))
         .route("/api/v1/reuse/check", post(reuse::check))
+        .route("/api/v1/reuse/policy", get(reuse::policy))
         .route("/api/v1/reports/{id}", get(reports::one))
         .route("/api/v1/reuse/decisions", get(decisions::list).post(decisions::decide))
         .route("/api/v1/reuse/decisions/{id}", get(decisions::one).patch(decisions::withdraw))

@@ -189,6 +189,7 @@ pub(super) fn read(fields: &mut Fields) -> Result<(Order, Option<String>), Probl
         episode: fields.words("episode")?,
         ordered_by: fields.words("ordered_by")?,
         payment: payment(fields)?,
+        expected_images: fields.count("expected_images")?,
         status: fields.one_of("status")?.unwrap_or_default(),
     };
     let facility = fields.text("ordering_facility")?;

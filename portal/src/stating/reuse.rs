@@ -1,4 +1,5 @@
-//! `/api/v1/reuse/check`: whether a stored exam can stand in for what is ordered. It says nothing and keeps nothing.
+//! `/api/v1/reuse/check`: whether a stored exam can stand in for what is ordered, and `/api/v1/reuse/policy`: by which
+//! rules. They say nothing and keep nothing.
 
 use axum::Json;
 use axum::body::Bytes;
@@ -6,7 +7,7 @@ use axum::extract::State;
 use axum::http::request::Parts;
 use indexer::archive::{Asked, ReuseAnswer, StateError, answer_name};
 use indexer::statement::Order;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::fields::Fields;
 use super::site::{of_token, resolve};
@@ -47,6 +48,21 @@ pub(super) async fn check(
         archive.reuse_check(&asked).map_err(Problem::from)
     });
     named(&answer.await?)
+}
+
+/// The policy that is in force today: of the decision, of the ledger, and of which file.
+pub(super) async fn policy(State(portal): State<Portal>) -> Result<Json<Value>, Problem> {
+    let archive = &portal.archive;
+    let today = archive.today();
+    let decision = archive.reuse_policy_today();
+    Ok(Json(json!({
+        "today": today,
+        "policy": decision.id,
+        "file_sha256": archive.policy_file(),
+        "windows": decision.windows_in_force(today),
+        "decision": decision,
+        "ledger": archive.ledger_policy_on(today),
+    })))
 }
 
 /// The answer with its name, by which a decision says what was shown.

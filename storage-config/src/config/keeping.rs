@@ -1,5 +1,7 @@
 //! How what is stored is looked after: read again, kept as long as it must be, and what may be removed.
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 
 /// Reading again what is stored, in the background.
@@ -35,4 +37,12 @@ impl Default for Retention {
     fn default() -> Self {
         Retention { min_years: 10, grace_days: 30, compact_percent: 20 }
     }
+}
+
+/// The decision whether a stored exam can be used again.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Reuse {
+    /// File of the site's dated policy, relative to the data folder; empty: the policy as shipped.
+    pub policy: PathBuf,
 }

@@ -11,7 +11,7 @@ mod node;
 mod objects;
 mod sign_in;
 
-pub use keeping::{Retention, Verify};
+pub use keeping::{Retention, Reuse, Verify};
 pub use limits::{DecodeLimits, DimseLimits, HttpLimits, ScanLimits, StoreLimits, UploadLimits};
 pub use load::{ConfigError, load};
 pub use node::Node;
@@ -53,6 +53,8 @@ pub struct Config {
     pub verify: Verify,
     /// What may be removed, and when.
     pub retention: Retention,
+    /// The decision whether a stored exam can be used again.
+    pub reuse: Reuse,
     /// Files that come in over the pages.
     pub upload: UploadLimits,
     /// Known application entities: sources and destinations.
@@ -78,6 +80,7 @@ impl Default for Config {
             study: Study::default(),
             verify: Verify::default(),
             retention: Retention::default(),
+            reuse: Reuse::default(),
             upload: UploadLimits::default(),
             peer: Vec::new(),
             facility: Vec::new(),
@@ -445,6 +448,13 @@ impl Config {
     #[must_use]
     pub fn index_path(&self) -> PathBuf {
         self.data_dir.join(self.database.url.strip_prefix("sqlite:").unwrap_or("index.sqlite"))
+    }
+
+    /// The site's file of policies; none: as shipped.
+    #[must_use]
+    pub fn policy_path(&self) -> Option<PathBuf> {
+        let file = &self.reuse.policy;
+        (!file.as_os_str().is_empty()).then(|| self.data_dir.join(file))
     }
 
     /// Whether every address of the DIMSE listener is a loopback address.

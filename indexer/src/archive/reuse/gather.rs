@@ -134,7 +134,7 @@ impl Gathering<'_> {
             }),
             images: found.as_ref().map(|found| found.evidence.images.clone()).unwrap_or_default(),
             performed: performed(found.as_ref()),
-            completeness: completeness(&study, found.as_ref()),
+            completeness: completeness(&study, found.as_ref(), self.by_device(&orders)?),
             integrity,
             holdings: self.holdings(&study, &withdrawals),
             reports,
@@ -161,6 +161,21 @@ impl Gathering<'_> {
         });
         let first = episodes.find(|episode| !episode.is_empty())?;
         episodes.all(|other| other.is_empty() || other == first).then(|| first.to_owned())
+    }
+
+    /// How many pictures the device says it made, by the orders that the study came under alone: of several studies under
+    /// one order nobody tells which has how many.
+    fn by_device(&self, orders: &[Stated]) -> Result<Option<u32>, ReadError> {
+        let mut most = None;
+        for stated in orders {
+            let State::Order(order) = &stated.statement.state else { continue };
+            let Some(images) = order.expected_images.filter(|_| stands(order.status)) else { continue };
+            let facility = FacilityId(order.facility.unwrap_or(0));
+            if self.archive.db().studies_under(facility, &order.accession)?.len() == 1 {
+                most = most.max(Some(images));
+            }
+        }
+        Ok(most)
     }
 
     fn reports(&self, study: &PriorStudy) -> Result<(Vec<ReportVersion>, Vec<SubjectSeen>), ReadError> {
@@ -274,13 +289,23 @@ fn performed(found: Option<&EvidenceRow>) -> PerformedFacts {
     PerformedFacts { stamp: stamp(found), ..told }
 }
 
-fn completeness(study: &PriorStudy, found: Option<&EvidenceRow>) -> CompletenessFacts {
+/// Pictures are counted: documents that came, or that somebody made of the pictures later, take no picture's place.
+fn completeness(
+    study: &PriorStudy,
+    found: Option<&EvidenceRow>,
+    by_device: Option<u32>,
+) -> CompletenessFacts {
     let evidence = found.map(|found| &found.evidence);
+    let others: u64 =
+        study.series.iter().filter(|series| !series.is_picture).map(|series| series.instances).sum();
+    let others = u32::try_from(others).unwrap_or(u32::MAX);
     let by_sender = evidence.and_then(|evidence| evidence.expected_instances);
-    let expected = by_sender.map(|images| Expected { images, source: ExpectedSource::Sender });
+    let by_sender =
+        by_sender.map(|all| Expected { images: all.saturating_sub(others), source: ExpectedSource::Sender });
+    let by_device = by_device.map(|images| Expected { images, source: ExpectedSource::Mpps });
     CompletenessFacts {
-        received_images: u32::try_from(study.instances).ok(),
-        expected: expected.into_iter().collect(),
+        received_images: u32::try_from(study.instances).ok().map(|all| all.saturating_sub(others)),
+        expected: by_device.into_iter().chain(by_sender).collect(),
         slice_gaps: evidence.and_then(|evidence| evidence.slice_gaps),
         undecodable_frames: evidence.and_then(|evidence| evidence.undecodable_frames),
         duplicate_positions: evidence.map_or(0, |evidence| evidence.duplicate_positions),

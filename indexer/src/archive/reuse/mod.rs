@@ -16,6 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 pub use answer::{OrderSeen, ReuseAnswer, StudySeen, SubjectSeen};
+use storage_config::ContentHash;
 
 use super::related::{issuer_of_facility, source_of};
 use super::stating::StateError;
@@ -23,10 +24,11 @@ use super::{Archive, Related, StoreError};
 use crate::codes::concept::{Equivalence, SCHEME_SERVICE, SCHEME_TECHNIQUE};
 use crate::db::{Db, DbError, FacilityId};
 use crate::identity::{PatientIdIs, Person};
+use crate::ledger::LedgerVersion;
 use crate::reuse::order::Archive as AskedArchive;
 use crate::reuse::policy::PolicyVersion;
 use crate::reuse::prior::{IdentityStatus, Prior};
-use crate::reuse::{Date, Moment, Policy, decide, stated, techniques};
+use crate::reuse::{Date, Moment, SitePolicy, decide, stated, techniques};
 use crate::statement;
 
 /// What the check knows of the site.
@@ -34,8 +36,8 @@ use crate::statement;
 pub struct ReuseSite {
     /// The name under which this archive stands among those that were asked.
     pub name: String,
-    /// The policy.
-    pub policy: Policy,
+    /// The policies, of the decision and of the ledger.
+    pub policy: SitePolicy,
     /// Licences of facilities by their codes.
     pub licences: BTreeMap<String, SiteLicence>,
 }
@@ -52,7 +54,7 @@ pub struct SiteLicence {
 #[expect(clippy::expect_used, reason = "the shipped policy is read by tests")]
 static UNTOLD: LazyLock<ReuseSite> = LazyLock::new(|| ReuseSite {
     name: "this archive".to_owned(),
-    policy: Policy::shipped().expect("the shipped policy"),
+    policy: SitePolicy::shipped().expect("the shipped policy"),
     licences: BTreeMap::new(),
 });
 
@@ -80,8 +82,19 @@ impl Archive {
     /// The policy of the reuse decision that is in force today.
     #[must_use]
     pub fn reuse_policy_today(&self) -> &PolicyVersion {
-        let policy = &self.reuse_site().policy;
-        policy.in_force(self.today())
+        self.reuse_site().policy.decision.in_force(self.today())
+    }
+
+    /// The policy of the ledger that is in force on a day.
+    #[must_use]
+    pub fn ledger_policy_on(&self, day: Date) -> &LedgerVersion {
+        self.reuse_site().policy.ledger.in_force(day)
+    }
+
+    /// SHA-256 of the site's file of policies; none where they are as shipped.
+    #[must_use]
+    pub fn policy_file(&self) -> Option<ContentHash> {
+        self.reuse_site().policy.file
     }
 
     /// The calendar day, at +07:00.
@@ -128,7 +141,7 @@ impl Archive {
             stated::order(seen.id.as_deref().unwrap_or_default(), &order, code, group, vec![asked]);
         let mut question = crate::reuse::Order { id: seen.id.clone(), ..question };
         self.understand(&order, &mut question);
-        let decision = decide(&question, &priors, &self.reuse_site().policy, today);
+        let decision = decide(&question, &priors, &self.reuse_site().policy.decision, today);
         let studies = named(studies, &decision);
         Ok(ReuseAnswer {
             order: seen,

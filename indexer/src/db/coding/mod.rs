@@ -9,9 +9,10 @@ pub use source::{SeriesSource, StudySource};
 
 use storage_config::Uid;
 
-use super::{Db, DbError, FacilityId};
+use super::{Db, DbError, FacilityId, statement};
 use crate::codes::FacilityRule;
 use crate::codes::coded::{Chosen, StudyCoding};
+use crate::statement::AssignedCodes;
 
 #[cfg(test)]
 pub(super) fn hot() -> Vec<&'static str> {
@@ -63,6 +64,22 @@ impl Db {
     /// When the database fails.
     pub fn coding(&self, study: &Uid) -> Result<Option<StudyCoding>, DbError> {
         self.read(|session| rows::of_study(session, study))
+    }
+
+    /// The codes that are stated of a study; none before the archive stated any.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn assigned_codes(&self, study: &Uid) -> Result<Option<AssignedCodes>, DbError> {
+        self.read(|session| statement::assigned_codes(session, study.as_str()))
+    }
+
+    /// Codes that were assigned and are not stated yet; at most `limit`.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn unstated_codes(&self, limit: u32) -> Result<Vec<AssignedCodes>, DbError> {
+        self.read(|session| rows::unstated(session, limit))
     }
 
     /// Studies that wait for a person, the latest first; at most `limit` after the first `offset`.

@@ -11,6 +11,8 @@ use crate::db::entry::FacilityId;
 use crate::db::error::DbError;
 use crate::db::row::bounded;
 use crate::db::session::{Session, signed, unsigned};
+use crate::db::statement;
+use crate::statement::AssignedCodes;
 
 /// Characters of a Code Meaning (LO).
 const MEANING_CHARS_MAX: usize = 64;
@@ -47,12 +49,12 @@ pub struct Reviewed {
 
 const FIND: &str = "SELECT id FROM study WHERE study_uid = ?1";
 const SET: &str = "INSERT INTO study_code (study_row, facility_id, outcome, source, confidence, technique, \
-     service, version, basis, name, items, schemes, body) \
-     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13) ON CONFLICT (study_row) DO UPDATE SET \
+     service, version, basis, name, items, schemes, body, core, unstated) \
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15) ON CONFLICT (study_row) DO UPDATE SET \
      facility_id = excluded.facility_id, outcome = excluded.outcome, source = excluded.source, \
      confidence = excluded.confidence, technique = excluded.technique, service = excluded.service, \
      version = excluded.version, basis = excluded.basis, name = excluded.name, items = excluded.items, \
-     schemes = excluded.schemes, body = excluded.body";
+     schemes = excluded.schemes, body = excluded.body, core = excluded.core, unstated = excluded.unstated";
 const CLEAR: &str = "DELETE FROM study_code WHERE study_row = ?1";
 const CLEAR_VALUES: &str = "DELETE FROM study_code_value WHERE study_row = ?1";
 const ADD_VALUE: &str =
@@ -75,14 +77,29 @@ const PROPOSED: &str = "SELECT s.study_uid, c.facility_id, c.body FROM study_cod
 const PROPOSE: &str = "UPDATE study_code SET proposed = ?2 WHERE study_row = ?1";
 const WAITING: &str = "SELECT (SELECT count(*) FROM study_code WHERE outcome = 2), \
      (SELECT count(*) FROM study_code WHERE proposed = 1)";
+const UNSTATED: &str = "SELECT s.study_uid, c.body FROM study_code c JOIN study s ON s.id = c.study_row \
+     WHERE c.unstated = 1 ORDER BY c.study_row LIMIT ?1";
 const CHOSEN: &str =
     "SELECT verdict, techniques, service, who, time_ms FROM code_choice WHERE study_uid = ?1";
 const RULES: &str = "SELECT code, text, modality, techniques, who FROM code_rule WHERE facility_id = ?1 \
      ORDER BY subject_row";
 
 #[cfg(test)]
-pub(super) const HOT: &[&str] =
-    &[FIND, CLEAR, CLEAR_VALUES, HEADER, PROCESSED, CHANGED, OLDER, LATER, OF_STUDY, PROPOSE, CHOSEN, RULES];
+pub(super) const HOT: &[&str] = &[
+    FIND,
+    CLEAR,
+    CLEAR_VALUES,
+    HEADER,
+    PROCESSED,
+    CHANGED,
+    OLDER,
+    LATER,
+    OF_STUDY,
+    PROPOSE,
+    UNSTATED,
+    CHOSEN,
+    RULES,
+];
 
 /// The number by which rows know an outcome.
 pub(in crate::db) fn number(outcome: Outcome) -> i64 {
@@ -126,6 +143,9 @@ pub(in crate::db) fn set(session: &Session<'_>, new: &NewCoding) -> Result<(), D
     let coding = &new.coding;
     let body = serde_json::to_string(coding).map_err(|_| DbError::Invalid("coding"))?;
     let (items, schemes) = sequences(&coding.codes);
+    let core = AssignedCodes::of(&new.study, 0, coding).map(|codes| codes.core());
+    let stated = statement::assigned_core(session, new.study.as_str())?;
+    let unstated = core.as_ref().is_some_and(|core| stated.is_none_or(|(stated, _)| stated != *core));
     let params = params![
         row,
         new.facility.0,
@@ -140,6 +160,8 @@ pub(in crate::db) fn set(session: &Session<'_>, new: &NewCoding) -> Result<(), D
         items,
         schemes,
         body,
+        core.unwrap_or_default(),
+        i64::from(unstated),
     ];
     session.execute(SET, params)?;
     session.execute(PROPOSE, params![row, i64::from(coding.proposed.is_some())])?;
@@ -203,6 +225,20 @@ pub(in crate::db) fn review(
             Ok(Reviewed { study, facility, coding: read(&body)? })
         })
         .collect()
+}
+
+/// Codes that were assigned and are not stated yet, with the round in which each is to be; at most `limit`.
+pub(in crate::db) fn unstated(session: &Session<'_>, limit: u32) -> Result<Vec<AssignedCodes>, DbError> {
+    let rows =
+        session.rows(UNSTATED, [limit], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))?;
+    let mut all = Vec::with_capacity(rows.len());
+    for (uid, body) in rows {
+        let study = Uid::parse(&uid).map_err(|_| DbError::Invalid("UID"))?;
+        let before = statement::assigned_core(session, &uid)?.map_or(0, |(_, round)| round);
+        let round = u32::try_from(before + 1).map_err(|_| DbError::Range("round"))?;
+        all.extend(AssignedCodes::of(&study, round, &read(&body)?));
+    }
+    Ok(all)
 }
 
 /// What a person chose for a study.

@@ -80,7 +80,7 @@ const HOLDERS: &str = "SELECT h.facility_id, min(h.hidden) FROM series r JOIN ho
      WHERE r.study_row = ?1 AND r.n_instances > 0 GROUP BY h.facility_id ORDER BY h.facility_id";
 const HIDDEN_HOLDERS: &str = "SELECT DISTINCT h.facility_id FROM series r JOIN instance i ON i.series_row = r.id \
      AND i.version <> 0 JOIN holding h ON h.instance_id = i.id WHERE r.study_row = ?1 ORDER BY h.facility_id";
-const STATE: &str = "SELECT coalesce(sum(generation), 0) FROM series WHERE study_row = ?1";
+const STATE: &str = "SELECT CAST(coalesce(sum(generation), 0) AS BIGINT) FROM series WHERE study_row = ?1";
 const WITHDRAWALS: &str = "SELECT t.version, t.body FROM withdrawal w JOIN subject u ON u.id = w.subject_row \
      JOIN statement t ON t.id = u.statement_row WHERE w.study_uid = ?1 ORDER BY w.time DESC LIMIT ?2";
 

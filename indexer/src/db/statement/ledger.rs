@@ -53,7 +53,7 @@ const DUE: &str = "SELECT order_key, noted FROM ledger_due WHERE order_key >= ''
 const DONE: &str = "DELETE FROM ledger_due WHERE order_key = ?1 AND noted = ?2";
 const MARK_ALL: &str = "INSERT INTO ledger_due (order_key, noted) SELECT DISTINCT d.order_key, 1 FROM reuse_decision d \
      WHERE d.time >= ?1 ON CONFLICT (order_key) DO UPDATE SET noted = ledger_due.noted + 1";
-/// Sums by a column, of a stretch of days.
+/// Sums by a column, of a stretch of days. PostgreSQL sums up in a wider type, which rows do not have.
 macro_rules! sums {
     ($by:literal) => {
         concat!(

@@ -3,6 +3,7 @@
 //! What counts is decided per subject from all its statements, so that the order in which they are applied makes no
 //! difference. What follows is made by one apply function per kind, from the subject's current state alone.
 
+mod assigned;
 mod code;
 mod decision;
 mod delivery;
@@ -26,6 +27,7 @@ use super::touched::Touched;
 use crate::statement::fold::Fold;
 use crate::statement::{State, Statement};
 
+pub(super) use assigned::{core as assigned_core, of_study as assigned_codes};
 pub use decision::DecisionsBy;
 pub(super) use decision::{decisions, flagged, repeats, study_coded};
 pub use delivery::DeliveriesBy;
@@ -69,6 +71,7 @@ pub(super) fn hot() -> Vec<&'static str> {
         [FIND, UNDECIDED_OF, ALL_OF, DECIDED_AFTER, SUBJECT, SET_VERSION, SET_CURRENT, BODY, CURRENT_BODY];
     [
         &own[..],
+        assigned::HOT,
         code::HOT,
         decision::HOT,
         delivery::HOT,
@@ -192,6 +195,7 @@ fn apply(
             link::numbers(session, subject, &statement.subject.key, state, touched)
         }
         State::LegalHold(state) => legal_hold::apply(session, subject, &statement.subject.key, state),
+        State::CodesAssigned(state) => assigned::apply(session, subject, state),
         State::StudyCode(state) => code::choose(session, subject, statement, state),
         State::CodeRule(state) => code::rule(session, subject, statement, state),
         State::Order(state) => {
