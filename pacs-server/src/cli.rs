@@ -15,10 +15,10 @@ use storage_config::operator::Backups;
 use storage_config::{Config, Uid};
 
 use crate::account::{self, Account};
-use crate::import::ImportJob;
+use crate::import::{ImportJob, LocalPatient};
 use crate::withdrawal::{RestoreJob, WithdrawJob, Withdrawn};
 use crate::{
-    catalogue, codes, compact, control, decode_worker, http, import, ledger, serve, setup, status, telemetry,
+    catalogue, codes, compact, control, decode_worker, http, import, ledger, os_user, serve, setup, status, telemetry,
     verify, withdrawal,
 };
 
@@ -139,6 +139,19 @@ struct Import {
     /// Read everything again instead of going on where an interrupted import of the same paths stopped.
     #[arg(long)]
     from_start: bool,
+    /// Hospital number of the patient for whom the files were brought (CD, USB, zip); `--facility` says where they were
+    /// made. A person confirms on the page that they are of this patient.
+    #[arg(long, requires = "facility")]
+    patient: Option<String>,
+    /// Code of the facility whose hospital number that is.
+    #[arg(long, requires = "patient")]
+    patient_facility: Option<String>,
+    /// Issuer of that number, where it is another than the facility.
+    #[arg(long, requires = "patient")]
+    patient_issuer: Option<String>,
+    /// Who imports; by default the user of the operating system.
+    #[arg(long)]
+    who: Option<String>,
 }
 
 /// Runs the command line of this process.
@@ -263,6 +276,12 @@ fn import_files(config: &Config, args: Import) -> Result<ExitCode> {
         source: args.source,
         threads: args.threads,
         resume: !args.from_start,
+        patient: args.patient.map(|patient_id| LocalPatient {
+            facility: args.patient_facility,
+            issuer: args.patient_issuer,
+            patient_id,
+        }),
+        who: Some(args.who.unwrap_or_else(os_user::name)),
     };
     let report = match control::connect(&config.data_dir) {
         Some(client) => import::hand_over(client, &job)?,

@@ -17,6 +17,7 @@ pub mod withdrawal;
 
 mod account;
 mod compact;
+mod os_user;
 mod peer_log;
 mod setup;
 mod status;

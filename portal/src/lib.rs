@@ -16,11 +16,13 @@ mod figures;
 mod frame;
 mod html;
 mod import;
+mod intakes;
 mod language;
 mod ledger;
 mod list;
 mod machines;
 mod openapi;
+mod persons;
 pub mod problem;
 mod reconciliation;
 mod reuse;
@@ -195,7 +197,6 @@ pub fn router(portal: Portal) -> Router {
     let pages = Router::new()
         .route("/", get(list::list))
         .route("/search", post(list::search).layer(DefaultBodyLimit::max(FORM_BYTES)))
-        .route("/studies/{uid}", get(study::study))
         .route("/studies/{uid}/download.zip", get(download::download))
         .route("/state", get(state::state))
         .route("/damaged", get(damage::page))
@@ -216,6 +217,8 @@ pub fn router(portal: Portal) -> Router {
         .merge(review::routes())
         .merge(reconciliation::routes())
         .merge(collisions::routes())
+        .merge(intakes::routes())
+        .merge(study::routes())
         .merge(reuse::routes())
         .merge(openapi::routes())
         .merge(ledger::routes());

@@ -25,6 +25,9 @@ words! {
     review: "Chờ gán mã", "Codes";
     reconciliation: "Đối chiếu chỉ định", "Orders";
     collisions: "Nghi nhầm / trùng", "Collisions";
+    intakes: "Ảnh mang đến", "Brought pictures";
+    withdrawn_studies: "Ca đã thu hồi", "Withdrawn studies";
+    to_do: "Việc cần làm", "To do";
     system: "Hệ thống", "System";
     system_status: "Tình trạng hệ thống", "System status";
     offline: "Mất kết nối với máy chủ – danh sách chưa được cập nhật.", "The server cannot be reached – this list is not up to date.";
@@ -167,7 +170,6 @@ words! {
     hours: "{n} giờ", "{n} h";
     conflicts: "Xung đột dữ liệu", "Data conflicts";
     no_conflicts: "Ca này không có xung đột nào chưa xử lý.", "Nothing of this study is in conflict.";
-    conflicts_here: "Ca này có ảnh gửi tới với nội dung khác nhau.", "Images of this study were sent with differing content.";
     choose_version: "Xem và chọn bản dùng", "Compare and choose";
     served_now: "Đang dùng", "Shown now";
     serve_correction: "Dùng bản này: bản đã sửa", "Show this one: a correction";

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use storage_config::{ContentHash, Uid};
 
 use super::codes::{CodeRule, StudyCode};
+use super::intake::Intake;
 use super::person::{Collision, PatientLink, PatientNumbers};
 use super::quality::QualityMark;
 use super::{Decision, Delivery, LedgerEntry, Order, Report, StatementError, invalid, text};
@@ -57,6 +58,8 @@ pub enum State {
     Collision(Collision),
     /// Numbers of a patient that a person evidences; the subject is the patient's key.
     PatientNumbers(PatientNumbers),
+    /// Pictures that somebody brought for a patient; the subject is the import.
+    Intake(Box<Intake>),
 }
 
 /// Names a kind of statement.
@@ -94,6 +97,8 @@ pub enum Kind {
     Collision,
     /// [`State::PatientNumbers`].
     PatientNumbers,
+    /// [`State::Intake`].
+    Intake,
 }
 
 impl Kind {
@@ -116,6 +121,7 @@ impl Kind {
             Kind::Removal => 16,
             Kind::Collision => 14,
             Kind::PatientNumbers => 15,
+            Kind::Intake => 17,
         }
     }
 }
@@ -141,6 +147,7 @@ impl State {
             State::Removal(_) => Kind::Removal,
             State::Collision(_) => Kind::Collision,
             State::PatientNumbers(_) => Kind::PatientNumbers,
+            State::Intake(_) => Kind::Intake,
         }
     }
 
@@ -155,6 +162,7 @@ impl State {
             State::ReuseDecision(decision) => decision.facility.unwrap_or(0),
             State::Delivery(delivery) => delivery.facility.unwrap_or(0),
             State::LedgerEntry(entry) => entry.facility,
+            State::Intake(intake) => intake.facility,
             _ => 0,
         }
     }
@@ -212,6 +220,10 @@ impl State {
             }
             State::Removal(removal) => {
                 removal.check()?;
+                true
+            }
+            State::Intake(intake) => {
+                intake.check()?;
                 true
             }
         };
