@@ -15,11 +15,12 @@ use storage_config::operator::Backups;
 use storage_config::{Config, Uid};
 
 use crate::account::{self, Account};
+use crate::hold::{self, Held, HoldJob};
 use crate::import::{ImportJob, LocalPatient};
 use crate::withdrawal::{RestoreJob, WithdrawJob, Withdrawn};
 use crate::{
-    catalogue, codes, compact, control, decode_worker, http, import, ledger, os_user, serve, setup, status, telemetry,
-    verify, withdrawal,
+    catalogue, codes, compact, control, decode_worker, http, import, ledger, os_user, serve, setup, status,
+    telemetry, verify, withdrawal,
 };
 
 /// DICOM imaging store and reuse archive.
@@ -79,6 +80,10 @@ enum Command {
     Withdraw(Withdraw),
     /// Show again what was withdrawn.
     Restore(Restore),
+    /// Keep a study whatever is said of it: nothing of it is removed (legal hold).
+    Hold(Hold),
+    /// Lift the legal hold of a study.
+    Release(Hold),
 }
 
 #[derive(Args)]
@@ -103,6 +108,18 @@ struct Withdraw {
 struct Restore {
     /// The withdrawal, as `withdraw` names it.
     withdrawal: String,
+    /// Why, in words.
+    #[arg(long)]
+    why: String,
+    /// Your name.
+    #[arg(long)]
+    who: String,
+}
+
+#[derive(Args)]
+struct Hold {
+    /// Study Instance UID.
+    study: Uid,
     /// Why, in words.
     #[arg(long)]
     why: String,
@@ -208,6 +225,8 @@ fn run(cli: Cli) -> Result<ExitCode> {
                 withdrawal::restore(archive, &job)
             })
         }
+        Command::Hold(args) => hold_study(&config, args, true),
+        Command::Release(args) => hold_study(&config, args, false),
         Command::Ledger(command) => {
             telemetry::log_to_stderr("warn");
             ledger::run(&config, command)
@@ -313,6 +332,30 @@ fn state(
         }
     };
     println!("{} instances {done}; withdrawal {}", withdrawn.instances, withdrawn.withdrawal);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Has the running server hold a study, or no longer, or says it here.
+#[expect(clippy::print_stdout, reason = "the command's answer")]
+fn hold_study(config: &Config, args: Hold, held: bool) -> Result<ExitCode> {
+    telemetry::log_to_stderr("warn");
+    let Hold { study, why, who } = args;
+    let job = HoldJob { study, held, why, who };
+    let said: Held = match control::connect(&config.data_dir) {
+        Some(client) => client.run(
+            &control::Request::Hold(job.clone()),
+            &import::Cancel::new(),
+            &mut |_: serde_json::Value| {},
+        )?,
+        None => {
+            let (archive, _lock) = setup::open_archive(config)?;
+            let said = hold::say(&archive, &job);
+            archive.close();
+            said?
+        }
+    };
+    let what = if held { "held" } else { "held no longer" };
+    println!("{} is {what}; version {}", job.study, said.version.unwrap_or(0));
     Ok(ExitCode::SUCCESS)
 }
 

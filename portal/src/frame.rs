@@ -61,7 +61,7 @@ impl<'a> Frame<'a> {
         title: &'a str,
         here: &'a str,
     ) -> Frame<'a> {
-        let refused = portal.archive.refuses().map(|error| error.to_string());
+        let refused = portal.archive.refuses().map(|error| refusal(language, &error.to_string()));
         let script = match place {
             Place::Import => &*assets::IMPORT_JS,
             Place::Review
@@ -106,7 +106,7 @@ impl<'a> Frame<'a> {
             entries.iter().for_each(|entry| link(page, *entry));
             page.put(format_args!("</div></details>"));
         };
-        link(page, (Place::Studies, "/", words.study_list));
+        link(page, (Place::Studies, "/", words.studies));
         link(page, (Place::Import, "/import", words.import));
         let tasks = [
             (Place::Review, "/review", words.review),
@@ -164,6 +164,25 @@ impl<'a> Frame<'a> {
         ));
         page.put(format_args!("<main id=\"main\">{}</main>\n</body></html>\n", content.0));
         page.0
+    }
+}
+
+/// Why stores are refused, in the reader's language; the log has the whole of it.
+fn refusal(language: Language, why: &str) -> String {
+    let words = language.words();
+    let known = [
+        ("disk failed", words.refused_disk),
+        ("disk is full", words.refused_space),
+        ("are kept free", words.refused_space),
+        ("index", words.refused_index),
+        ("upload", words.refused_upload),
+        ("bucket", words.refused_upload),
+        ("object store", words.refused_upload),
+        ("stopping", words.refused_stopping),
+    ];
+    match known.iter().find(|(part, _)| language == Language::Vietnamese && why.contains(part)) {
+        Some((_, said)) => (*said).to_owned(),
+        None => why.to_owned(),
     }
 }
 

@@ -104,7 +104,11 @@ fn words(language: Language) -> &'static Words {
 }
 
 fn facility(codes: &Codes, one: &PersonRecord) -> String {
-    if one.issuer.is_empty() { codes.get(&one.facility).cloned().unwrap_or_default() } else { one.issuer.clone() }
+    if one.issuer.is_empty() {
+        codes.get(&one.facility).cloned().unwrap_or_default()
+    } else {
+        one.issuer.clone()
+    }
 }
 
 fn born(language: Language, date: &str) -> String {

@@ -37,6 +37,8 @@ pub struct Brought {
     pub person: PersonRecord,
     /// Their studies.
     pub studies: Vec<Uid>,
+    /// Key of what is said here of the patient that agrees best with it; none where only the number is known.
+    pub patient: Option<GroupKey>,
     /// How the person stands to the patient.
     pub standing: Standing,
     /// In what the two contradict each other.
@@ -68,7 +70,7 @@ pub struct BroughtIs {
     pub intake: String,
     /// Key of who was brought.
     pub person: GroupKey,
-    /// Key of the saying of the patient that was seen beside; where there is only one it need not be named.
+    /// Key of the saying of the patient that was seen beside; without it the one that agrees best.
     pub patient: Option<GroupKey>,
     /// Whether they are one person.
     pub linked: bool,
@@ -116,11 +118,12 @@ impl Archive {
     ) -> Result<Stated, StateError> {
         let seen = self.intake(&is.intake)?;
         let brought = seen.brought.iter().find(|brought| brought.person.is_called(&is.person));
-        let person = &brought.ok_or(StateError::NotFound("person among those who were brought"))?.person;
+        let person = brought.map(|brought| &brought.person);
+        let person = person.ok_or(StateError::NotFound("person among those who were brought"))?;
         let named = |key: &GroupKey| seen.patients.iter().find(|patient| patient.is_called(key));
         let patient = match &is.patient {
             Some(key) => Some(named(key).ok_or(StateError::NotFound("patient under the number"))?),
-            None => seen.patients.first(),
+            None => brought.and_then(|brought| named(brought.patient.as_ref()?)),
         };
         if let Some(patient) = patient {
             let (a, b, linked) = (patient.key, person.key, is.linked);
@@ -163,15 +166,17 @@ fn seen(archive: &Archive, stated: Stated, intake: Intake) -> Result<IntakeSeen,
         let Some(person) = db.person(&key)? else { continue };
         let standings = around.iter().chain([&own]).map(|kin| standing(kin, &person));
         let standing = standings.min_by_key(|standing| rank(*standing)).unwrap_or(Standing::Open);
-        let said = match patients.first() {
-            Some(patient) if patient.key != person.key => archive.said_of(patient.key, person.key)?,
+        let compared = patients
+            .iter()
+            .map(|patient| (clashes(&patient.person, &person.person, &rules.policy), patient.key));
+        let nearest = compared.min_by_key(|(clashes, _)| clashes.len());
+        let said = match &nearest {
+            Some((_, patient)) if *patient != person.key => archive.said_of(*patient, person.key)?,
             Some(_) => None,
             None => said_of_number(db, &person, &intake)?,
         };
-        let clashes =
-            patients.first().map(|patient| clashes(&patient.person, &person.person, &rules.policy));
-        let (studies, clashes) = (vec![study.clone()], clashes.unwrap_or_default());
-        brought.push(Brought { person, studies, standing, clashes, said });
+        let (clashes, patient) = nearest.map_or((Vec::new(), None), |(clashes, key)| (clashes, Some(key)));
+        brought.push(Brought { person, studies: vec![study.clone()], patient, standing, clashes, said });
     }
     Ok(IntakeSeen { stated, intake, patients, brought, gone })
 }

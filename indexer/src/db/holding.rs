@@ -163,11 +163,7 @@ pub(super) fn of_instance(session: &Session<'_>, instance: i64) -> Result<Vec<Ho
 }
 
 /// From whom a study came, the first first; at most `limit`.
-pub(super) fn of_study(
-    session: &Session<'_>,
-    study: &str,
-    limit: u32,
-) -> Result<Vec<StudySender>, DbError> {
+pub(super) fn of_study(session: &Session<'_>, study: &str, limit: u32) -> Result<Vec<StudySender>, DbError> {
     session.rows(OF_STUDY, params![study, limit], |row| {
         Ok(StudySender {
             source: row.get(0)?,

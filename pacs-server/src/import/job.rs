@@ -119,7 +119,8 @@ impl ImportJob {
     /// Who the instances come from, as the archive keeps it.
     #[must_use]
     pub fn origin(&self) -> String {
-        let label = self.source.as_ref().map_or_else(|| "import".to_owned(), |label| format!("import:{label}"));
+        let label =
+            self.source.as_ref().map_or_else(|| "import".to_owned(), |label| format!("import:{label}"));
         self.who.as_ref().map_or_else(|| label.clone(), |who| format!("{label} by {who}"))
     }
 

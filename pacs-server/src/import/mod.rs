@@ -133,7 +133,8 @@ fn noting(job: &ImportJob, target: &Target) -> Result<Option<Noting>, String> {
         return Ok(None);
     }
     let mut random = [0_u8; 16];
-    getrandom(&mut random[..], GetRandomFlags::empty()).map_err(|error| format!("no random number: {error}"))?;
+    getrandom(&mut random[..], GetRandomFlags::empty())
+        .map_err(|error| format!("no random number: {error}"))?;
     let name = format!("{:032x}", u128::from_le_bytes(random));
     let who = Who { name: job.who.clone().unwrap_or_else(os_user::name), by: Evidence::Command };
     Noting::of(archive, name, (job, *facility), who).map_err(|error| error.to_string())

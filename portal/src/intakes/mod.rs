@@ -56,7 +56,10 @@ pub(crate) fn code(codes: &Codes, number: u32) -> &str {
 
 async fn list(State(portal): State<Portal>, language: Language, who: Who) -> Result<Response, Failure> {
     let (rows, codes) = ask(&portal.archive, |archive| {
-        Ok((listed(archive, ROWS, 0).map_err(|_| indexer::db::DbError::Invalid("intake"))?, codes(archive.db())?))
+        Ok((
+            listed(archive, ROWS, 0).map_err(|_| indexer::db::DbError::Invalid("intake"))?,
+            codes(archive.db())?,
+        ))
     })
     .await
     .map_err(Failure::of(language))?;
@@ -134,7 +137,7 @@ async fn told_one(State(portal): State<Portal>, Path(id): Path<String>) -> Resul
         for brought in &seen.brought {
             persons.push(json!({
                 "person": person_shown(archive, &brought.person)?, "standing": brought.standing,
-                "clashes": brought.clashes, "studies": brought.studies, "said": brought.said.as_ref().map(told),
+                "patient": brought.patient, "clashes": brought.clashes, "studies": brought.studies, "said": brought.said.as_ref().map(told),
             }));
         }
         all["persons"] = Value::Array(persons);
@@ -165,6 +168,7 @@ async fn confirm(
     let more = json!({ "linked": linked, "document": document });
     let is = BroughtIs { intake: id, person, patient, linked, document };
     let Request { who, why, key, .. } = request;
-    let stated = say(&portal.archive, move |archive| archive.confirm_brought(is, (key, based_on), (who, why)));
+    let stated =
+        say(&portal.archive, move |archive| archive.confirm_brought(is, (key, based_on), (who, why)));
     Ok((StatusCode::CREATED, Json(told_with(&stated.await?, more))))
 }

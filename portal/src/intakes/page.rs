@@ -160,7 +160,8 @@ fn person(
          <span class=\"badge {class}\"><i aria-hidden=\"true\">{sign}</i> {word}</span></h2>",
         Escaped(&named(&brought.person)),
     ));
-    let sides = [seen.patients.first(), Some(&brought.person)];
+    let here = seen.patients.iter().find(|patient| Some(patient.key) == brought.patient);
+    let sides = [here, Some(&brought.person)];
     side_by_side(out, language, codes, [words.brought_for, words.in_pictures], (sides, &brought.clashes));
     out.put(format_args!("<p>{}: ", words.studies));
     for (at, study) in brought.studies.iter().enumerate() {
@@ -173,7 +174,7 @@ fn person(
         out.put(format_args!("<p class=\"warn\">{}</p></form>", words.forbidden));
         return;
     }
-    if brought.standing == Standing::Collision || seen.patients.len() > 1 {
+    if brought.standing == Standing::Collision {
         out.put(format_args!(
             "<p><a class=\"button plain\" href=\"/collisions\">{}</a></p></form>",
             words.to_collisions
@@ -212,7 +213,8 @@ fn choices(out: &mut Html, words: &Words, who: &Who, brought: &Brought) {
     let id = brought.person.key;
     out.put(format_args!(
         "<input type=\"hidden\" name=\"person\" value=\"{id}\"><input type=\"hidden\" name=\"version\" value=\"{version}\">\
-         <div class=\"row\">"
+         <input type=\"hidden\" name=\"patient\" value=\"{}\"><div class=\"row\">",
+        brought.patient.map(|key| key.to_string()).unwrap_or_default()
     ));
     who_field(out, who, words.who, words.who_hint);
     out.put(format_args!(
@@ -222,10 +224,7 @@ fn choices(out: &mut Html, words: &Words, who: &Who, brought: &Brought) {
     ));
     let together = matches!(brought.standing, Standing::Confirmed | Standing::ByNumber);
     if !together {
-        out.put(format_args!(
-            "<button class=\"button\" name=\"say\" value=\"same\">{}</button>",
-            words.same
-        ));
+        out.put(format_args!("<button class=\"button\" name=\"say\" value=\"same\">{}</button>", words.same));
     }
     if brought.standing != Standing::Parted {
         let text = if together { words.undo } else { words.other };

@@ -23,6 +23,7 @@ use crate::words::with;
 pub(super) struct Typed {
     say: String,
     person: String,
+    patient: String,
     version: u64,
     document: String,
     who: String,
@@ -47,7 +48,7 @@ pub(super) async fn said(
             let is = BroughtIs {
                 intake: id.clone(),
                 person,
-                patient: None,
+                patient: typed.patient.parse().ok(),
                 linked: typed.say == "same",
                 document: typed.document.trim().to_owned(),
             };
@@ -66,9 +67,7 @@ pub(super) async fn said(
         }
     };
     match refused {
-        None => {
-            Ok((StatusCode::SEE_OTHER, [(header::LOCATION, format!("/intakes/{id}"))]).into_response())
-        }
+        None => Ok((StatusCode::SEE_OTHER, [(header::LOCATION, format!("/intakes/{id}"))]).into_response()),
         refused => shown(&portal, language, &reader, &id, refused).await,
     }
 }

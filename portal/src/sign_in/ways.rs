@@ -8,7 +8,10 @@ use crate::html::Escaped;
 use crate::language::Language;
 
 /// The entries of the navigation that not everybody has.
-pub(crate) fn ways(language: Language, who: &Who) -> impl Iterator<Item = (Place, &'static str, &'static str)> {
+pub(crate) fn ways(
+    language: Language,
+    who: &Who,
+) -> impl Iterator<Item = (Place, &'static str, &'static str)> {
     let words = words(language);
     let all = [
         (Place::Ledger, "/ledger", words.ledger, Action::SeeLedger),

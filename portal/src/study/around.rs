@@ -1,8 +1,6 @@
 //! What is known around a study beside its images: who it may be of, what keeps it, what was verified, where it came from.
 
-use indexer::db::{
-    CandidateRow, Conflict, Db, DbError, SeriesVerified, Stated, StudySender, SubjectRow,
-};
+use indexer::db::{CandidateRow, Conflict, Db, DbError, SeriesVerified, Stated, StudySender, SubjectRow};
 use indexer::query::GroupKey;
 use indexer::statement::{Kind, LegalHold, State as Statement};
 use storage_config::Uid;

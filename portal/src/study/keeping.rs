@@ -36,8 +36,12 @@ fn verified(language: Language, around: &Around) -> String {
     let words = words(language);
     let bad = around.damaged() > 0;
     match around.verified_ms() {
-        Some(ms) if bad => format!("<b class=\"lacks\">✗ {}</b>", with(words.verified_bad, moment(language, ms))),
-        Some(ms) => format!("<span class=\"fine\">✓ {}</span>", with(words.verified_all, moment(language, ms))),
+        Some(ms) if bad => {
+            format!("<b class=\"lacks\">✗ {}</b>", with(words.verified_bad, moment(language, ms)))
+        }
+        Some(ms) => {
+            format!("<span class=\"fine\">✓ {}</span>", with(words.verified_all, moment(language, ms)))
+        }
         None => words.not_verified.to_owned(),
     }
 }
@@ -172,10 +176,7 @@ fn who_and_why(out: &mut Html, words: &Words, reader: &Who, id: &str) {
             words.who, words.who_hint
         )),
     };
-    out.put(format_args!(
-        "<label>{} <input name=\"why\" maxlength=\"1000\" required></label>",
-        words.why
-    ));
+    out.put(format_args!("<label>{} <input name=\"why\" maxlength=\"1000\" required></label>", words.why));
 }
 
 fn hold_form(out: &mut Html, words: &Words, reader: &Who, keeping: &Keeping) {
@@ -202,11 +203,7 @@ fn withdraw_form(out: &mut Html, words: &Words, reader: &Who, keeping: &Keeping)
         words.withdraw, words.withdraw_hint, keeping.study, words.reason
     ));
     for reason in Reason::ALL {
-        out.put(format_args!(
-            "<option value=\"{}\">{}</option>",
-            reason.name(),
-            words.reason_of(reason)
-        ));
+        out.put(format_args!("<option value=\"{}\">{}</option>", reason.name(), words.reason_of(reason)));
     }
     out.put(format_args!("</select></label>"));
     who_and_why(out, words, reader, "withdraw");

@@ -82,7 +82,9 @@ pub(super) async fn keeping(
     .await?
     {
         Ok(()) => Ok(see(&format!("/studies/{uid}"))),
-        Err(refused) => shown(&portal, language, &reader, &uid, Some(notice(words(language), &refused))).await,
+        Err(refused) => {
+            shown(&portal, language, &reader, &uid, Some(notice(words(language), &refused))).await
+        }
     }
 }
 
@@ -141,7 +143,17 @@ fn keep(archive: &Archive, study: Uid, typed: Typed, who: Says) -> Result<(), Re
             let reason = Reason::of_name(&typed.reason).ok_or(Refused::NotUnderstood("reason"))?;
             let text = if reason == Reason::Other { why.clone() } else { String::new() };
             let (id, series, sop_instance, facility) = (None, None, None, None);
-            archive.withdraw(Withdraw { id, study, series, sop_instance, facility, reason, text, who, why })?;
+            archive.withdraw(Withdraw {
+                id,
+                study,
+                series,
+                sop_instance,
+                facility,
+                reason,
+                text,
+                who,
+                why,
+            })?;
         }
         "restore" => drop(archive.restore(&typed.withdrawal, None, who, why)?),
         _ => return Err(Refused::NotUnderstood("say")),

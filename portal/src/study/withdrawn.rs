@@ -34,7 +34,8 @@ pub(super) async fn list(
         ask(&portal.archive, |archive| Ok((archive.db().withdrawals(ROWS, 0)?, codes(archive.db())?)))
             .await
             .map_err(Failure::of(language))?;
-    let in_force = |stated: &&Stated| matches!(&stated.statement.state, Statement::Withdrawal(it) if !it.restored);
+    let in_force =
+        |stated: &&Stated| matches!(&stated.statement.state, Statement::Withdrawal(it) if !it.restored);
     let rows: Vec<&Stated> = rows.iter().filter(in_force).collect();
     let words = words(language);
     let mut out = Html::default();

@@ -36,8 +36,13 @@ const BROUGHT: &str = persons!(
      JOIN person p ON p.id = s.person_row WHERE i.patient = ?1 ORDER BY p.key LIMIT ?2"
 );
 
+/// Numbers for which studies of a saying were brought.
+const BROUGHT_FOR: &str = "SELECT DISTINCT i.patient FROM study s \
+     JOIN intake_study b ON b.study_uid = s.study_uid JOIN intake i ON i.subject_row = b.subject_row \
+     WHERE s.person_row = ?1 LIMIT ?2";
+
 #[cfg(test)]
-pub(super) const HOT: &[&str] = &[BORN, NAMED, WITH_CARD, BROUGHT];
+pub(super) const HOT: &[&str] = &[BORN, NAMED, WITH_CARD, BROUGHT, BROUGHT_FOR];
 
 /// A saying that is possibly of the same person.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,7 +74,7 @@ pub(in crate::db) fn candidates(
             || kin.clashing.iter().any(|(clashing, _)| clashing.row == record.row)
             || kin.parted.iter().any(|key| *key == record.key || record.numbers.contains(key))
     };
-    for row in brought(session, anchor)? {
+    for row in brought(session, anchor, &graph)? {
         let record = record::whole(session, row, rules)?;
         if taken(&record) || found.iter().any(|(known, _)| known.row == record.row) {
             continue;
@@ -115,9 +120,18 @@ pub(in crate::db) fn candidates(
     Ok(all)
 }
 
-/// Rows of what was brought for the person.
-fn brought(session: &Session<'_>, anchor: &PersonRecord) -> Result<Vec<record::Raw>, DbError> {
+/// Rows of what was brought for the person, and of whom the person's own studies were brought for.
+fn brought(
+    session: &Session<'_>,
+    anchor: &PersonRecord,
+    graph: &Graph<'_>,
+) -> Result<Vec<record::Raw>, DbError> {
     let mut rows = Vec::new();
+    let numbers =
+        session.rows(BROUGHT_FOR, params![anchor.row, LOOKED_AT], |row| row.get::<_, Vec<u8>>(0))?;
+    for number in numbers {
+        rows.extend(graph.called(&number)?);
+    }
     for number in &anchor.numbers {
         rows.extend(session.rows(BROUGHT, params![&number.as_bytes()[..], LOOKED_AT], raw)?);
     }

@@ -31,8 +31,7 @@ pub(super) use persons;
 
 const BY_KEY: &str = persons!("person p WHERE p.key = ?1");
 const BY_ID: &str = persons!("person p WHERE p.id = ?1");
-const IS_KNOWN: &str =
-    "SELECT 1 FROM person WHERE key = ?1 UNION ALL SELECT 1 FROM person WHERE patient_key = ?1 \
+const IS_KNOWN: &str = "SELECT 1 FROM person WHERE key = ?1 UNION ALL SELECT 1 FROM person WHERE patient_key = ?1 \
      UNION ALL SELECT 1 FROM intake WHERE patient = ?1 LIMIT 1";
 const OF_CODE: &str =
     "SELECT facility_id FROM facility_code WHERE code = ?1 ORDER BY facility_id DESC LIMIT 1";

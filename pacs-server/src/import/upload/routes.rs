@@ -134,7 +134,7 @@ async fn begin(
         Principal::Person { .. } | Principal::Machine { .. } => Some(who.who().to_owned()),
         _ => None,
     });
-    let own = who.map(|Extension(who)| who.facility()).filter(|own| *own != FacilityId(0));
+    let own = who.as_ref().map(|Extension(who)| who.facility()).filter(|own| *own != FacilityId(0));
     let given = |text: Option<String>| text.map(|t| t.trim().to_owned()).filter(|t| !t.is_empty());
     let mut job = job(given(wanted.facility), given(wanted.issuer), given(wanted.source));
     job.patient = wanted.patient.map(|patient| LocalPatient {
@@ -146,7 +146,8 @@ async fn begin(
     job.check_labels().map_err(|error| {
         let why = error.to_string();
         let fields = [("patient's number", "patient.patient_id"), ("patient's facility", "patient.facility")];
-        let named = fields.into_iter().chain([("facility", "facility"), ("issuer", "issuer"), ("source", "source")]);
+        let named =
+            fields.into_iter().chain([("facility", "facility"), ("issuer", "issuer"), ("source", "source")]);
         let field = named.clone().find(|(words, _)| why.contains(words)).map(|(_, field)| field);
         Refused::Wrong(field.unwrap_or("body"), why)
     })?;

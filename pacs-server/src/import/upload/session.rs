@@ -10,8 +10,8 @@ use indexer::statement::Who;
 use rustix::rand::{GetRandomFlags, getrandom};
 use serde::Serialize;
 
-use crate::import::report::{Ending, ImportReport};
 use crate::import::intake::Noting;
+use crate::import::report::{Ending, ImportReport};
 use crate::import::run::Target;
 use crate::import::tally::{FileOutcome, Tally};
 use crate::import::{Cancel, ImportJob};
