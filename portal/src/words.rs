@@ -192,7 +192,7 @@ words! {
     unindexable_hint: "Dữ liệu vẫn nằm trong kho nhưng không hiện trong danh sách.", "The data are kept but do not show in lists.";
     look: "Việc cần xem", "To look at";
     silent_machines: "Máy im lặng", "Silent machines";
-    identity_doubts: "Nghi nhầm / trùng", "Identity in doubt";
+    identity_doubts: "Ca nghi nhầm người bệnh", "Studies with a patient in doubt";
     damaged: "Dữ liệu hỏng", "Damaged data";
     nothing_damaged: "Chưa phát hiện dữ liệu hỏng.", "No damage is known.";
     quarantined: "Ảnh hỏng, đã cách ly", "In quarantine";

@@ -93,5 +93,5 @@ pub(super) fn page(
     withdrawals(&mut out, language, who, (keeping, codes));
     let here = format!("/studies/{}", keeping.study);
     let frame = Frame::new(portal, language, Place::Inside, words.withdrawn_title, &here).asked_by(who);
-    frame.answering(refused.map_or(StatusCode::GONE, |(status, _)| status), &out)
+    frame.answering(refused.map_or(StatusCode::NOT_FOUND, |(status, _)| status), &out)
 }
