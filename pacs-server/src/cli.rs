@@ -15,11 +15,12 @@ use storage_config::operator::Backups;
 use storage_config::{Config, Uid};
 
 use crate::account::{self, Account};
-use crate::import::ImportJob;
+use crate::hold::{self, Held, HoldJob};
+use crate::import::{ImportJob, LocalPatient};
 use crate::withdrawal::{RestoreJob, WithdrawJob, Withdrawn};
 use crate::{
-    catalogue, codes, compact, control, decode_worker, http, import, ledger, serve, setup, status, telemetry,
-    verify, withdrawal,
+    catalogue, codes, compact, control, decode_worker, http, import, ledger, os_user, serve, setup, status,
+    telemetry, verify, withdrawal,
 };
 
 /// DICOM imaging store and reuse archive.
@@ -79,6 +80,10 @@ enum Command {
     Withdraw(Withdraw),
     /// Show again what was withdrawn.
     Restore(Restore),
+    /// Keep a study whatever is said of it: nothing of it is removed (legal hold).
+    Hold(Hold),
+    /// Lift the legal hold of a study.
+    Release(Hold),
 }
 
 #[derive(Args)]
@@ -103,6 +108,18 @@ struct Withdraw {
 struct Restore {
     /// The withdrawal, as `withdraw` names it.
     withdrawal: String,
+    /// Why, in words.
+    #[arg(long)]
+    why: String,
+    /// Your name.
+    #[arg(long)]
+    who: String,
+}
+
+#[derive(Args)]
+struct Hold {
+    /// Study Instance UID.
+    study: Uid,
     /// Why, in words.
     #[arg(long)]
     why: String,
@@ -139,6 +156,19 @@ struct Import {
     /// Read everything again instead of going on where an interrupted import of the same paths stopped.
     #[arg(long)]
     from_start: bool,
+    /// Hospital number of the patient for whom the files were brought (CD, USB, zip); `--facility` says where they were
+    /// made. A person confirms on the page that they are of this patient.
+    #[arg(long, requires = "facility")]
+    patient: Option<String>,
+    /// Code of the facility whose hospital number that is.
+    #[arg(long, requires = "patient")]
+    patient_facility: Option<String>,
+    /// Issuer of that number, where it is another than the facility.
+    #[arg(long, requires = "patient")]
+    patient_issuer: Option<String>,
+    /// Who imports; by default the user of the operating system.
+    #[arg(long)]
+    who: Option<String>,
 }
 
 /// Runs the command line of this process.
@@ -195,6 +225,8 @@ fn run(cli: Cli) -> Result<ExitCode> {
                 withdrawal::restore(archive, &job)
             })
         }
+        Command::Hold(args) => hold_study(&config, args, true),
+        Command::Release(args) => hold_study(&config, args, false),
         Command::Ledger(command) => {
             telemetry::log_to_stderr("warn");
             ledger::run(&config, command)
@@ -264,6 +296,12 @@ fn import_files(config: &Config, args: Import) -> Result<ExitCode> {
         source: args.source,
         threads: args.threads,
         resume: !args.from_start,
+        patient: args.patient.map(|patient_id| LocalPatient {
+            facility: args.patient_facility,
+            issuer: args.patient_issuer,
+            patient_id,
+        }),
+        who: Some(args.who.unwrap_or_else(os_user::name)),
     };
     let report = match control::connect(&config.data_dir) {
         Some(client) => import::hand_over(client, &job)?,
@@ -295,6 +333,30 @@ fn state(
         }
     };
     println!("{} instances {done}; withdrawal {}", withdrawn.instances, withdrawn.withdrawal);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Has the running server hold a study, or no longer, or says it here.
+#[expect(clippy::print_stdout, reason = "the command's answer")]
+fn hold_study(config: &Config, args: Hold, held: bool) -> Result<ExitCode> {
+    telemetry::log_to_stderr("warn");
+    let Hold { study, why, who } = args;
+    let job = HoldJob { study, held, why, who };
+    let said: Held = match control::connect(&config.data_dir) {
+        Some(client) => client.run(
+            &control::Request::Hold(job.clone()),
+            &import::Cancel::new(),
+            &mut |_: serde_json::Value| {},
+        )?,
+        None => {
+            let (archive, _lock) = setup::open_archive(config)?;
+            let said = hold::say(&archive, &job);
+            archive.close();
+            said?
+        }
+    };
+    let what = if held { "held" } else { "held no longer" };
+    println!("{} is {what}; version {}", job.study, said.version.unwrap_or(0));
     Ok(ExitCode::SUCCESS)
 }
 

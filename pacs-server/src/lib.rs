@@ -17,6 +17,8 @@ pub mod withdrawal;
 
 mod account;
 mod compact;
+pub mod hold;
+mod os_user;
 mod peer_log;
 mod setup;
 mod status;

@@ -11,6 +11,7 @@ use indexer::codes::Catalogue;
 use indexer::db::FacilityId;
 use indexer::picture::Pictures;
 use portal::sign_in::Gate;
+use portal::upkeep::Upkeep;
 use portal::views::ViewLog;
 use storage_config::Config;
 use storage_config::config::Facility;
@@ -80,7 +81,10 @@ async fn serve(
         .await
         .with_context(|| format!("HTTP on {}", config.http.listen))?;
     let (http_at, dimse_at) = (web.address()?, dimse.addresses().to_vec());
-    let portal = portal(config, (archive, people), &dimse_at, http_at).with_allowed_peers(allowed);
+    let upkeep = Upkeep::new(archive, config.verify, config.retention);
+    let portal = portal(config, (archive, people), &dimse_at, http_at)
+        .with_allowed_peers(allowed)
+        .with_upkeep(upkeep.clone());
     let pictures = Pictures::new(archive.clone(), pool);
     let router =
         routes(config, (archive, people), metrics.clone(), &facilities, (portal, &uploads, pictures))
@@ -104,6 +108,7 @@ async fn serve(
     tracing::info!(?drained, "DIMSE has stopped");
     web.await.context("the HTTP listener")?;
     uploads.stop();
+    upkeep.stop();
     control.stop();
     peer_log.flush(archive);
     Ok(())

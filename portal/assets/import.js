@@ -69,7 +69,12 @@
 
   async function begin() {
     const option = (name) => (form.elements[name] ? form.elements[name].value : "");
-    const body = { facility: option("facility"), issuer: option("issuer"), source: option("source") };
+    const text = (name) => option(name).trim();
+    const body = { facility: text("facility"), issuer: text("issuer"), source: text("source") };
+    if (text("patient_id")) {
+      body.patient = { patient_id: text("patient_id"), facility: text("patient_facility") || null };
+      if (form.elements.who) body.who = text("who");
+    }
     for (;;) {
       try {
         const answer = await fetch("/api/v1/imports", {
@@ -175,8 +180,28 @@
 
   // --- The whole of it.
 
+  // What has to be said before anything is sent for a patient; the first field that lacks it.
+  function lacking() {
+    const value = (name) => form.elements[name] && form.elements[name].value.trim();
+    if (!value("patient_id")) return null;
+    if (!value("facility")) return [form.elements.facility, words.needsFacility];
+    if (form.elements.who && !value("who")) return [form.elements.who, words.needsWho];
+    return null;
+  }
+
   async function start() {
+    const lacks = lacking();
+    if (lacks) {
+      stopped = true;
+      progress.hidden = goOn.hidden = false;
+      stopButton.hidden = true;
+      said.textContent = "";
+      warn(lacks[1]);
+      lacks[0].focus();
+      return;
+    }
     stopped = false;
+    warn("");
     progress.hidden = false;
     show();
     if (working || lost) return;
@@ -244,6 +269,14 @@
     trouble.hidden = text === "";
   }
 
+  // The person is confirmed on a page of its own.
+  function unconfirmed() {
+    const noted = [...earlier, status].filter(Boolean).map((one) => one.intake).filter(Boolean).pop();
+    const banner = get("confirm");
+    banner.hidden = !noted;
+    if (noted) banner.querySelector("a").href = `/intakes/${noted}`;
+  }
+
   function show(done) {
     const open = status && status.zips.find((one) => one.open);
     if (done) said.textContent = put(words.done, number(total("files") + failed.length));
@@ -257,6 +290,7 @@
     else if (open && queue.length === 0 && open.files) bar.value = Math.floor((1000 * open.done) / open.files);
     else bar.value = bytes ? Math.floor((1000 * part) / bytes) : 0;
     if (status && status.waiting) warn(put(words.waiting, status.waiting));
+    unconfirmed();
     table();
   }
 

@@ -8,20 +8,18 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use indexer::archive::{Archive, Basis, StateErrorKind};
-use indexer::db::{CollisionRow, DbError, FacilityId, PersonRecord};
-use indexer::identity::{Clash, IdentifierKind, Sex};
+use indexer::db::{CollisionRow, DbError};
 use indexer::principal::Action;
 use indexer::query::GroupKey;
 use indexer::statement::{Finding, Kind};
 use serde::Deserialize;
 
 use crate::api::ask;
-use crate::calendar::Day;
 use crate::frame::{Failure, Frame, Place};
 use crate::html::{Escaped, Html};
 use crate::language::Language;
+use crate::persons::{Codes, codes, side_by_side};
 use crate::problem::Problem;
-use crate::shown::masked;
 use crate::sign_in::Who;
 use crate::stating::{who, who_field};
 use crate::words::with;
@@ -33,16 +31,8 @@ crate::words::words! {
     none: "Không có nghi nhầm nào đang mở.", "No collision is open.";
     open: "Đang mở", "Open";
     resolved: "Đã giải quyết", "Resolved";
-    name: "Họ tên", "Name";
-    birth: "Ngày sinh", "Born";
-    sex: "Giới", "Sex";
-    number: "Mã NB", "Patient ID";
-    personal: "Số định danh", "Personal no.";
-    card: "Thẻ BHYT", "Insurance card";
-    facility: "Cơ sở", "Facility";
     first: "Bên thứ nhất", "The one";
     second: "Bên thứ hai", "The other";
-    differs: "khác nhau", "differs";
     doubted: "Có người nghi ngờ", "Somebody doubts it";
     document: "Giấy tờ đã xem", "Document seen";
     who: "Người xác nhận", "Confirmed by";
@@ -83,7 +73,7 @@ struct Seen(CollisionRow, u64);
 
 struct Listed {
     rows: Vec<Seen>,
-    codes: std::collections::HashMap<FacilityId, String>,
+    codes: Codes,
 }
 
 fn read(archive: &Archive, open: bool) -> Result<Listed, DbError> {
@@ -93,8 +83,7 @@ fn read(archive: &Archive, open: bool) -> Result<Listed, DbError> {
         Ok(Seen(row, said.and_then(|said| said.version).unwrap_or(0)))
     });
     let rows = rows.collect::<Result<_, DbError>>()?;
-    let codes = db.facility_codes()?.into_iter().map(|code| (code.facility, code.code)).collect();
-    Ok(Listed { rows, codes })
+    Ok(Listed { rows, codes: codes(db)? })
 }
 
 async fn show(
@@ -156,46 +145,8 @@ fn collision(
 ) {
     let words = words(language);
     out.put(format_args!("<form class=\"card collision task\" method=\"post\" action=\"{}\">", address.at()));
-    let clash = |clash: Clash| row.clashes.contains(&clash);
-    let of = |tell: &dyn Fn(&PersonRecord) -> String| -> [String; 2] {
-        [0, 1].map(|at| row.persons[at].as_ref().map(tell).unwrap_or_default())
-    };
-    let identifiers = |kind: IdentifierKind| {
-        move |one: &PersonRecord| {
-            let those = one.person.identifiers.iter().filter(|identifier| identifier.kind == kind);
-            those.map(|identifier| masked(&identifier.value)).collect::<Vec<_>>().join(", ")
-        }
-    };
-    let lines: [(&str, [String; 2], bool); 7] = [
-        (
-            words.name,
-            of(&|one| one.person.name.as_deref().unwrap_or_default().replace('^', " ")),
-            clash(Clash::Name),
-        ),
-        (words.birth, of(&|one| born(language, &one.birth_date)), clash(Clash::BirthDate)),
-        (words.sex, of(&|one| sex(language, one.person.sex)), clash(Clash::Sex)),
-        (words.number, of(&|one| masked(&one.patient_id)), false),
-        (words.personal, of(&identifiers(IdentifierKind::PersonalNumber)), clash(Clash::PersonalNumber)),
-        (words.card, of(&identifiers(IdentifierKind::InsuranceCard)), false),
-        (words.facility, of(&|one| facility(listed, one)), false),
-    ];
-    out.put(format_args!(
-        "<table class=\"persons\"><thead><tr><td></td><th scope=\"col\">{}</th><th scope=\"col\">{}</th></tr></thead><tbody>",
-        words.first, words.second
-    ));
-    for (name, [one, other], clashes) in lines {
-        if one.is_empty() && other.is_empty() {
-            continue;
-        }
-        let mark =
-            if clashes { format!(" <b class=\"lacks\">≠ {}</b>", words.differs) } else { String::new() };
-        out.put(format_args!(
-            "<tr><th scope=\"row\">{name}{mark}</th><td>{}</td><td>{}</td></tr>",
-            Escaped(&one),
-            Escaped(&other)
-        ));
-    }
-    out.put(format_args!("</tbody></table>"));
+    let persons = [row.persons[0].as_ref(), row.persons[1].as_ref()];
+    side_by_side(out, language, &listed.codes, [words.first, words.second], (persons, &row.clashes));
     if row.clashes.is_empty() && row.open {
         out.put(format_args!("<p class=\"warn\">! {}</p>", words.doubted));
     }
@@ -218,28 +169,6 @@ fn choices(out: &mut Html, words: &Words, reader: &Who, (row, version): (&Collis
          <button class=\"button plain\" name=\"finding\" value=\"different_persons\">{}</button></p>",
         words.document, words.one, words.two
     ));
-}
-
-fn facility(listed: &Listed, one: &PersonRecord) -> String {
-    if one.issuer.is_empty() {
-        listed.codes.get(&one.facility).cloned().unwrap_or_default()
-    } else {
-        one.issuer.clone()
-    }
-}
-
-fn born(language: Language, date: &str) -> String {
-    Day::of_text(&date.replace('-', "")).map_or(date.to_owned(), |day| day.shown(language))
-}
-
-fn sex(language: Language, sex: Option<Sex>) -> String {
-    let words = language.words();
-    match sex {
-        Some(Sex::Male) => words.male.to_owned(),
-        Some(Sex::Female) => words.female.to_owned(),
-        Some(Sex::Other) => words.other_sex.to_owned(),
-        None => String::new(),
-    }
 }
 
 /// What the form says.

@@ -9,12 +9,15 @@ use serde_json::{Value, json};
 
 use crate::Portal;
 use crate::api::{Stretch, ask};
+use crate::calendar::moment;
 use crate::figures::{bytes, count};
 use crate::frame::{Failure, Frame, Place};
 use crate::html::{Escaped, Html};
 use crate::language::Language;
 use crate::problem::{Asked, Problem};
+use crate::sign_in::Who;
 use crate::state::table;
+use crate::upkeep::{PackSeen, packs_seen};
 use crate::words::with;
 
 /// Rows of each table of the page.
@@ -72,14 +75,18 @@ pub(crate) async fn list(
 }
 
 /// `/damaged`: the list.
-pub(crate) async fn page(State(portal): State<Portal>, language: Language) -> Result<Response, Failure> {
-    let (copies, mut unindexable, totals, missing) = ask(&portal.archive, move |archive| {
+pub(crate) async fn page(
+    State(portal): State<Portal>,
+    language: Language,
+    who: Who,
+) -> Result<Response, Failure> {
+    let (copies, mut unindexable, totals, (missing, packs)) = ask(&portal.archive, move |archive| {
         let db = archive.db();
         let missing = archive.missing_packs()?;
         let mut unreadable = db.unindexable(ROWS, 0)?;
         let records = db.damaged_records(ROWS, 0)?.into_iter().filter(|record| !record.repaired);
         unreadable.extend(records.map(|record| Unindexable { place: record.place, reason: record.what }));
-        Ok((db.damaged_copies(ROWS, 0)?, unreadable, db.totals()?, missing))
+        Ok((db.damaged_copies(ROWS, 0)?, unreadable, db.totals()?, (missing, packs_seen(archive)?)))
     })
     .await
     .map_err(Failure::of(language))?;
@@ -99,7 +106,9 @@ pub(crate) async fn page(State(portal): State<Portal>, language: Language) -> Re
     quarantined(&mut out, language, &copies, totals.damaged_copies);
     unindexable.truncate(ROWS as usize);
     stretches(&mut out, language, &unindexable, totals.unindexable + totals.damaged_records);
-    Ok(Frame::new(&portal, language, Place::Inside, words.damaged, "/damaged").around(&out))
+    verified(&mut out, language, &packs);
+    let frame = Frame::new(&portal, language, Place::Inside, words.damaged, "/damaged");
+    Ok(frame.asked_by(&who).around(&out))
 }
 
 fn quarantined(out: &mut Html, language: Language, copies: &[DamagedCopy], all: u64) {
@@ -126,6 +135,32 @@ fn quarantined(out: &mut Html, language: Language, copies: &[DamagedCopy], all: 
                 copy.place.offset,
                 bytes(language, copy.place.length),
                 copy.hash,
+            ));
+        }
+    });
+}
+
+/// When each pack was last read again, the latest written first.
+fn verified(out: &mut Html, language: Language, packs: &[PackSeen]) {
+    let words = language.words();
+    out.put(format_args!(
+        "<h2 id=\"packs\">{} <small>{}</small></h2>",
+        words.packs,
+        count(language, packs.len() as u64)
+    ));
+    table(out, &[words.pack, words.size, words.verified_at, words.found_damaged], |out| {
+        for pack in packs.iter().rev().take(ROWS as usize) {
+            let open = if pack.sealed { "" } else { words.open_pack };
+            let at = match pack.verified_ms {
+                0 => "–".to_owned(),
+                ms => moment(language, ms),
+            };
+            let under_way = if pack.place > 0 { words.verifying } else { "" };
+            out.put(format_args!(
+                "<tr><th scope=\"row\">{} <small>{open}</small></th><td>{}</td><td>{at} <small>{under_way}</small></td><td>{}</td></tr>",
+                pack.number,
+                bytes(language, pack.bytes),
+                count(language, pack.damaged),
             ));
         }
     });

@@ -24,6 +24,10 @@ pub(crate) enum Place {
     Reconciliation,
     /// What should be one person and clashes.
     Collisions,
+    /// Pictures that patients brought.
+    Intakes,
+    /// What was withdrawn.
+    Withdrawn,
     /// Exams that were avoided.
     Ledger,
     /// A prior for an order: opened from elsewhere, without the other ways of the archive.
@@ -57,10 +61,16 @@ impl<'a> Frame<'a> {
         title: &'a str,
         here: &'a str,
     ) -> Frame<'a> {
-        let refused = portal.archive.refuses().map(|error| error.to_string());
+        let refused = portal.archive.refuses().map(|error| refusal(language, &error.to_string()));
         let script = match place {
             Place::Import => &*assets::IMPORT_JS,
-            Place::Review | Place::Reconciliation | Place::Collisions | Place::Reuse => &*assets::DESK_JS,
+            Place::Review
+            | Place::Reconciliation
+            | Place::Collisions
+            | Place::Intakes
+            | Place::Withdrawn
+            | Place::Inside
+            | Place::Reuse => &*assets::DESK_JS,
             _ => &*assets::JS,
         };
         Frame { language, place, title, here, refused, reader: None, script }
@@ -80,6 +90,37 @@ impl<'a> Frame<'a> {
     /// The page with `content` and a status of its own.
     pub(crate) fn answering(&self, status: StatusCode, content: &Html) -> Response {
         html(status, self.whole(content))
+    }
+
+    /// The navigation: what everybody needs daily stands open, the rest in two groups, so that it is one line.
+    fn ways(&self, page: &mut Html) {
+        let words = self.language.words();
+        let link = |page: &mut Html, (place, address, name): (Place, &str, &str)| {
+            let current = if place == self.place { " aria-current=\"page\"" } else { "" };
+            page.put(format_args!("<a href=\"{address}\"{current}>{name}</a>"));
+        };
+        let group = |page: &mut Html, name: &str, entries: &[(Place, &str, &str)]| {
+            let inside = entries.iter().any(|(place, ..)| *place == self.place);
+            let current = if inside { " class=\"current\"" } else { "" };
+            page.put(format_args!("<details name=\"ways\"><summary{current}>{name}</summary><div>"));
+            entries.iter().for_each(|entry| link(page, *entry));
+            page.put(format_args!("</div></details>"));
+        };
+        link(page, (Place::Studies, "/", words.studies));
+        link(page, (Place::Import, "/import", words.import));
+        let tasks = [
+            (Place::Review, "/review", words.review),
+            (Place::Reconciliation, "/reconciliation", words.reconciliation),
+            (Place::Collisions, "/collisions", words.collisions),
+            (Place::Intakes, "/intakes", words.intakes),
+        ];
+        group(page, words.to_do, &tasks);
+        let mut running = vec![(Place::System, "/state", words.system_status)];
+        if let Some(reader) = self.reader {
+            running.extend(crate::sign_in::ways(self.language, reader));
+        }
+        running.push((Place::Withdrawn, "/withdrawn", words.withdrawn_studies));
+        group(page, words.system, &running);
     }
 
     fn whole(&self, content: &Html) -> String {
@@ -102,20 +143,7 @@ impl<'a> Frame<'a> {
             words.skip,
             words.product,
         ));
-        for (place, address, name) in [
-            (Place::Studies, "/", words.study_list),
-            (Place::Import, "/import", words.import),
-            (Place::Review, "/review", words.review),
-            (Place::Reconciliation, "/reconciliation", words.reconciliation),
-            (Place::Collisions, "/collisions", words.collisions),
-            (Place::System, "/state", words.system),
-        ] {
-            let current = if place == self.place { " aria-current=\"page\"" } else { "" };
-            page.put(format_args!("<a href=\"{address}\"{current}>{name}</a>"));
-        }
-        if let Some(reader) = self.reader {
-            crate::sign_in::ways(&mut page, self.language, self.place, reader);
-        }
+        self.ways(&mut page);
         let other = self.language.other().tag();
         page.put(format_args!(
             "</nav>{}<a class=\"language\" lang=\"{other}\" hreflang=\"{other}\" href=\"/language/{other}?to={}\">{}</a></header>\n",
@@ -136,6 +164,25 @@ impl<'a> Frame<'a> {
         ));
         page.put(format_args!("<main id=\"main\">{}</main>\n</body></html>\n", content.0));
         page.0
+    }
+}
+
+/// Why stores are refused, in the reader's language; the log has the whole of it.
+fn refusal(language: Language, why: &str) -> String {
+    let words = language.words();
+    let known = [
+        ("disk failed", words.refused_disk),
+        ("disk is full", words.refused_space),
+        ("are kept free", words.refused_space),
+        ("index", words.refused_index),
+        ("upload", words.refused_upload),
+        ("bucket", words.refused_upload),
+        ("object store", words.refused_upload),
+        ("stopping", words.refused_stopping),
+    ];
+    match known.iter().find(|(part, _)| language == Language::Vietnamese && why.contains(part)) {
+        Some((_, said)) => (*said).to_owned(),
+        None => why.to_owned(),
     }
 }
 

@@ -9,8 +9,13 @@ use crate::api::ask;
 use crate::frame::{Failure, Frame, Place};
 use crate::html::{Escaped, Html};
 use crate::language::Language;
+use crate::sign_in::Who;
 
-pub(crate) async fn page(State(portal): State<Portal>, language: Language) -> Result<Response, Failure> {
+pub(crate) async fn page(
+    State(portal): State<Portal>,
+    language: Language,
+    who: Who,
+) -> Result<Response, Failure> {
     let codes =
         ask(&portal.archive, |archive| archive.db().facility_codes()).await.map_err(Failure::of(language))?;
     let mut codes: Vec<String> = codes.into_iter().map(|known| known.code).collect();
@@ -23,15 +28,17 @@ pub(crate) async fn page(State(portal): State<Portal>, language: Language) -> Re
     ));
     out.put(format_args!("<form id=\"import\" class=\"import\" autocomplete=\"off\""));
     texts(&mut out, language);
+    out.put(format_args!(">"));
+    brought(&mut out, language, &who, &codes);
     out.put(format_args!(
-        "><div class=\"drop\" id=\"drop\"><p aria-hidden=\"true\" class=\"sign\">⤓</p><p><b>{}</b> {}</p><p class=\"pick\">\
+        "<div class=\"drop\" id=\"drop\"><p aria-hidden=\"true\" class=\"sign\">⤓</p><p><b>{}</b> {}</p><p class=\"pick\">\
          <input class=\"unseen\" type=\"file\" id=\"folder\" webkitdirectory multiple>\
          <label class=\"button\" for=\"folder\">{}</label>\
          <input class=\"unseen\" type=\"file\" id=\"files\" multiple>\
          <label class=\"button plain\" for=\"files\">{}</label></p></div>",
         words.import_drop, words.import_or, words.import_folder, words.import_files
     ));
-    options(&mut out, language, &codes);
+    options(&mut out, language);
     out.put(format_args!(
         "</form><section class=\"card\" id=\"progress\" hidden><p id=\"said\" role=\"status\" aria-live=\"polite\"></p>\
          <progress id=\"bar\" max=\"1000\" value=\"0\"></progress><p id=\"trouble\" class=\"warn\" role=\"alert\" hidden></p>\
@@ -43,10 +50,13 @@ pub(crate) async fn page(State(portal): State<Portal>, language: Language) -> Re
         "<section id=\"result\" hidden><h2>{}</h2><div class=\"wide\"><table class=\"plain\"><thead><tr>\
          <th scope=\"col\">{}</th><th scope=\"col\" class=\"number\">{}</th><th scope=\"col\">{}</th></tr></thead>\
          <tbody id=\"rows\"></tbody></table></div>\
+         <p id=\"confirm\" class=\"banner\" hidden>{} <a class=\"button\" href=\"#\">{}</a></p>\
          <p><a class=\"button plain\" id=\"csv\" href=\"#\" hidden download>{}</a></p></section>",
-        words.import_result, words.state, words.import_outcome, words.import_examples, words.import_csv
+        words.import_result, words.state, words.import_outcome, words.import_examples,
+        words.import_unconfirmed, words.import_confirm, words.import_csv
     ));
-    Ok(Frame::new(&portal, language, Place::Import, words.import_title, "/import").around(&out))
+    let frame = Frame::new(&portal, language, Place::Import, words.import_title, "/import");
+    Ok(frame.asked_by(&who).around(&out))
 }
 
 /// What the script says, in the reader's language.
@@ -69,22 +79,34 @@ fn texts(out: &mut Html, language: Language) {
         ("not-dicom", words.import_not_dicom),
         ("dicomdir", words.import_dicomdir),
         ("refusals", words.import_refusals),
+        ("needs-facility", words.import_needs_facility),
+        ("needs-who", words.import_needs_who),
     ];
     for (name, text) in texts {
         out.put(format_args!(" data-{name}=\"{}\"", Escaped(text)));
     }
 }
 
-fn options(out: &mut Html, language: Language, codes: &[String]) {
+/// Where the pictures were made and for whom they were brought. With a number here they wait until a person confirms it.
+fn brought(out: &mut Html, language: Language, who: &Who, codes: &[String]) {
     let words = language.words();
     out.put(format_args!(
-        "<details class=\"card\"><summary>{}</summary><div class=\"fields\">",
-        words.import_options
+        "<fieldset class=\"card fields brought\"><legend>{}</legend><p>{}</p>\
+         <label>{} <input name=\"facility\" list=\"codes\" maxlength=\"16\" autocomplete=\"off\" placeholder=\"{}\"></label>\
+         <datalist id=\"codes\">",
+        words.import_brought, words.import_brought_hint, words.import_facility, words.import_code
+    ));
+    for code in codes {
+        out.put(format_args!("<option value=\"{}\"></option>", Escaped(code)));
+    }
+    out.put(format_args!(
+        "</datalist><label>{} <input name=\"patient_id\" maxlength=\"64\" autocomplete=\"off\"></label>",
+        words.import_patient
     ));
     if !codes.is_empty() {
         out.put(format_args!(
-            "<label>{} <select name=\"facility\"><option value=\"\">–</option>",
-            words.import_facility
+            "<label>{} <select name=\"patient_facility\"><option value=\"\">–</option>",
+            words.import_here
         ));
         for code in codes {
             out.put(format_args!("<option>{}</option>", Escaped(code)));
@@ -92,8 +114,23 @@ fn options(out: &mut Html, language: Language, codes: &[String]) {
         out.put(format_args!("</select></label>"));
     }
     out.put(format_args!(
-        "<label>{} <input name=\"issuer\" maxlength=\"64\"></label>\
-         <label>{} <input name=\"source\" maxlength=\"64\"></label></div></details>",
-        words.import_issuer, words.import_source
+        "<label>{} <input name=\"source\" maxlength=\"64\" placeholder=\"{}\"></label>",
+        words.import_source, words.import_source_hint
+    ));
+    if who.person().is_none() {
+        out.put(format_args!(
+            "<label>{} <input name=\"who\" maxlength=\"64\" autocomplete=\"name\"></label>",
+            words.import_who
+        ));
+    }
+    out.put(format_args!("<p><a href=\"/intakes\">{}</a></p></fieldset>", words.intakes));
+}
+
+fn options(out: &mut Html, language: Language) {
+    let words = language.words();
+    out.put(format_args!(
+        "<details class=\"card\"><summary>{}</summary><div class=\"fields\">\
+         <label>{} <input name=\"issuer\" maxlength=\"64\"></label></div></details>",
+        words.import_options, words.import_issuer
     ));
 }

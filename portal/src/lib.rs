@@ -16,11 +16,13 @@ mod figures;
 mod frame;
 mod html;
 mod import;
+mod intakes;
 mod language;
 mod ledger;
 mod list;
 mod machines;
 mod openapi;
+mod persons;
 pub mod problem;
 mod reconciliation;
 mod reuse;
@@ -33,6 +35,8 @@ pub mod spreadsheet;
 mod state;
 mod stating;
 mod study;
+mod terms;
+pub mod upkeep;
 pub mod viewer;
 pub mod views;
 mod words;
@@ -52,6 +56,7 @@ use storage_config::operator::{AllowedPeers, Backups};
 use arrival::Arrivals;
 use search::Searches;
 use sign_in::Gate;
+use upkeep::Upkeep;
 use views::ViewLog;
 
 /// Most bytes of a posted form.
@@ -97,6 +102,7 @@ struct Site {
     backups: Option<Arc<Backups>>,
     gate: Option<Arc<Gate>>,
     views: Option<ViewLog>,
+    upkeep: Option<Upkeep>,
 }
 
 impl Default for Site {
@@ -110,6 +116,7 @@ impl Default for Site {
             backups: None,
             gate: None,
             views: None,
+            upkeep: None,
         }
     }
 }
@@ -182,6 +189,13 @@ impl Portal {
         self
     }
 
+    /// With verification and compaction for whoever may ask for them.
+    #[must_use]
+    pub fn with_upkeep(mut self, upkeep: Upkeep) -> Portal {
+        Arc::make_mut(&mut self.site).upkeep = Some(upkeep);
+        self
+    }
+
     /// With the log of who looked at what, and the page that shows it.
     #[must_use]
     pub fn with_views(mut self, views: ViewLog) -> Portal {
@@ -195,7 +209,6 @@ pub fn router(portal: Portal) -> Router {
     let pages = Router::new()
         .route("/", get(list::list))
         .route("/search", post(list::search).layer(DefaultBodyLimit::max(FORM_BYTES)))
-        .route("/studies/{uid}", get(study::study))
         .route("/studies/{uid}/download.zip", get(download::download))
         .route("/state", get(state::state))
         .route("/damaged", get(damage::page))
@@ -216,6 +229,9 @@ pub fn router(portal: Portal) -> Router {
         .merge(review::routes())
         .merge(reconciliation::routes())
         .merge(collisions::routes())
+        .merge(intakes::routes())
+        .merge(upkeep::routes())
+        .merge(study::routes())
         .merge(reuse::routes())
         .merge(openapi::routes())
         .merge(ledger::routes());

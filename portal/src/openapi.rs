@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use crate::Portal;
 
 /// What all parts share stands first.
-const PARTS: [&str; 12] = [
+const PARTS: [&str; 14] = [
     include_str!("../data/openapi/base.json"),
     include_str!("../data/openapi/operation.json"),
     include_str!("../data/openapi/log.json"),
@@ -25,6 +25,8 @@ const PARTS: [&str; 12] = [
     include_str!("../data/openapi/ledger.json"),
     include_str!("../data/openapi/imports.json"),
     include_str!("../data/openapi/persons.json"),
+    include_str!("../data/openapi/intakes.json"),
+    include_str!("../data/openapi/upkeep.json"),
 ];
 
 static WHOLE: LazyLock<String> = LazyLock::new(|| {

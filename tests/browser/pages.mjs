@@ -3,12 +3,20 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import net from 'node:net';
+import os from 'node:os';
 import path from 'node:path';
 import { makeDemo, startArchive } from './archive.mjs';
 import { openPage } from './browser.mjs';
 
 const demo = () => makeDemo(path.resolve('build/browser-demo'));
 const PATIENCE = { timeout: 60_000 };
+
+/** A configuration with the facility of this hospital. */
+function brought() {
+  const file = path.join(fs.mkdtempSync(path.join(os.tmpdir(), 'site-')), 'pacs.toml');
+  fs.writeFileSync(file, '[[facility]]\ncode = "01001"\n');
+  return file;
+}
 
 async function withArchive(settings, test) {
   const archive = await startArchive('build/viewer', settings);
@@ -82,6 +90,65 @@ export const tests = [
       assert.equal((await state(archive.base)).instances, instances);
       await shot('import');
       assert.deepEqual([log.failed, log.errors, log.refused, log.foreign], [[], [], [], []]);
+    }),
+  },
+  {
+    name: 'a disc is brought for a patient, compared and confirmed with a document, and parted again',
+    test: context => withArchive({ PACS_CONFIG: brought() }, async archive => {
+      const { page, log, shot } = await openPage(context.browser, archive.base);
+      await page.goto(`${archive.base}/import`);
+      // Nothing is sent before it is said where it was made and who takes it in.
+      await page.fill('[name=patient_id]', '2600099999');
+      await page.setInputFiles('#folder', path.join(demo(), '00002/ct-so-nao'));
+      await page.waitForSelector('#trouble:visible', PATIENCE);
+      assert.equal(await page.evaluate(() => document.activeElement.name), 'facility');
+      assert.equal((await state(archive.base)).instances, 0);
+      await page.fill('[name=facility]', '31006');
+      await page.selectOption('[name=patient_facility]', '01001');
+      await page.fill('[name=source]', 'CD');
+      await page.fill('[name=who]', 'KTV Bình');
+      await page.click('#continue');
+      await said(page, 'Đã xong');
+      await Promise.all([page.waitForURL(/\/intakes\//), page.click('#confirm a')]);
+      assert.match(await page.textContent('main'), /KTV Bình/);
+      assert.match(await page.textContent('main .badge'), /Chưa xác nhận/);
+      await shot('intake');
+      for (const width of [360, 1280]) {
+        await page.setViewportSize({ width, height: 800 });
+        await fits(page, `the import at ${width}`);
+      }
+      await page.fill('[name=who]', 'BS. Nga');
+      await page.fill('[name=document]', 'CCCD bản gốc');
+      await Promise.all([page.waitForNavigation(), page.click('button[value=same]')]);
+      assert.match(await page.textContent('main .badge'), /Đã xác nhận/);
+      assert.match(await page.textContent('.said'), /BS\. Nga.*CCCD bản gốc/s);
+      await page.click('.task a[href^="/studies/"]');
+      const keeping = await page.textContent('#keeping');
+      assert.match(keeping, /31006.*KTV Bình/s, 'who brought it stands on the page of the study');
+      await page.click('#keeping a[href^="/intakes/"]');
+      await page.click('summary:has-text("Đổi xác nhận")');
+      await page.fill('[name=who]', 'BS. Nga');
+      await page.fill('[name=document]', 'CCCD bản gốc');
+      await Promise.all([page.waitForNavigation(), page.click('button[value=other]')]);
+      assert.match(await page.textContent('main .badge'), /Không phải người này/);
+      assert.deepEqual([log.failed, log.errors, log.refused, log.foreign], [[], [], [], []]);
+    }),
+  },
+  {
+    name: 'the navigation is one line on a desk and can be used on a phone',
+    test: context => withArchive({}, async archive => {
+      const { page } = await openPage(context.browser, archive.base);
+      for (const [language, width] of [['vi', 1280], ['en', 1280], ['vi', 360], ['en', 360]]) {
+        await page.setViewportSize({ width, height: 740 });
+        await page.goto(`${archive.base}/language/${language}?to=/collisions`);
+        const height = await page.evaluate(() => document.querySelector('.top').getBoundingClientRect().height);
+        assert.ok(height < (width > 1000 ? 70 : 120), `${language} at ${width}: ${height} pixels`);
+        await page.click('nav details:last-of-type summary');
+        const inside = page.locator('nav details[open] a[href="/state"]');
+        const place = await inside.boundingBox();
+        assert.ok(place.x >= 0 && place.x + place.width <= width, `${language} at ${width}: ${JSON.stringify(place)}`);
+        await Promise.all([page.waitForURL(/\/state$/), inside.click()]);
+      }
     }),
   },
   {

@@ -40,6 +40,17 @@ impl Archive {
         self.state(Said { id, key: state.key(), state: State::PatientLink(state), based_on, who, why })
     }
 
+    /// What counts of two patients, where somebody would say the next thing of them; none where nobody said anything.
+    ///
+    /// # Errors
+    /// [`StateError`]; [`StateError::NotFound`] when a key names nobody.
+    pub fn said_of(&self, a: GroupKey, b: GroupKey) -> Result<Option<Stated>, StateError> {
+        let link = LinkPatients { a, b, linked: true, document: String::new() };
+        let (a, b) = self.level(&link)?;
+        let row = self.db().subject(Kind::PatientLink, &PatientLink::between(a, b, true).key())?;
+        Ok(row.and_then(|row| Some(Stated { version: row.version, statement: row.current? })))
+    }
+
     /// The keys under which something is said of a pair.
     fn level(&self, link: &LinkPatients) -> Result<(GroupKey, GroupKey), StateError> {
         let db = self.db();

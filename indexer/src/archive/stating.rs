@@ -297,7 +297,8 @@ fn check(db: &Db, statement: &Statement) -> Result<(), StateError> {
         | State::ReuseDecision(_)
         | State::Delivery(_)
         | State::LedgerEntry(_)
-        | State::Removal(_) => Ok(()),
+        | State::Removal(_)
+        | State::Intake(_) => Ok(()),
         State::ServedVersion(chosen) => check_versions(db, &statement.subject.key, chosen),
         State::PatientLink(link) => super::persons::check_link(db, link),
         State::Collision(collision) => super::persons::check_collision(db, collision),

@@ -38,6 +38,8 @@ const DERIVED: &[&str] = &[
     "frame_table",
     "holding",
     "instance",
+    "intake",
+    "intake_study",
     "ledger_due",
     "ledger_entry",
     "ledger_line",

@@ -5,7 +5,7 @@ use storage_config::ContentHash;
 
 use super::entry::{Applied, FacilityId, PackId};
 use super::error::DbError;
-use super::session::Session;
+use super::session::{Session, unsigned};
 use super::touched::Touched;
 use super::{statement, visible};
 
@@ -20,6 +20,21 @@ pub struct HoldingRow {
     pub received_ms: i64,
     /// Whether it was withdrawn.
     pub hidden: bool,
+}
+
+/// From whom a study came, and to which facility.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StudySender {
+    /// Who sent it: an application entity, a person or machine that signed in, an import with its label.
+    pub source: String,
+    /// The facility that has it from there.
+    pub facility: FacilityId,
+    /// When the first instance came, in milliseconds since 1970-01-01 UTC.
+    pub first_ms: i64,
+    /// When one came last.
+    pub last_ms: i64,
+    /// How many of the served instances.
+    pub instances: u64,
 }
 
 /// How an instance came to a facility. Compared by time, then source.
@@ -38,6 +53,11 @@ const EARLIER: &str =
 const LATER: &str = "UPDATE holding SET last_ms = ?3 WHERE instance_id = ?1 AND facility_id = ?2";
 const OF_INSTANCE: &str = "SELECT facility_id, source, received_ms, hidden FROM holding WHERE instance_id = ?1 \
      ORDER BY received_ms, facility_id";
+/// Over all that is served of a study.
+const OF_STUDY: &str = "SELECT h.source, h.facility_id, min(h.received_ms), max(h.last_ms), count(*) \
+     FROM study s JOIN series r ON r.study_row = s.id JOIN instance i ON i.series_row = r.id AND i.version = 0 \
+     JOIN holding h ON h.instance_id = i.id AND h.hidden = 0 WHERE s.study_uid = ?1 \
+     GROUP BY h.source, h.facility_id ORDER BY 3, 1, 2 LIMIT ?2";
 const FIND_INSTANCE: &str = "SELECT id FROM instance WHERE digest = ?1";
 const DEFER: &str = "INSERT INTO pending_holding (digest, facility_id, received_ms, source, last_ms) \
      VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (digest, facility_id) DO UPDATE \
@@ -51,7 +71,7 @@ const UNDEFER: &str = "DELETE FROM pending_holding WHERE digest = ?1";
 
 #[cfg(test)]
 pub(super) const HOT: &[&str] =
-    &[FIND, EARLIER, LATER, DEFER_LATER, OF_INSTANCE, FIND_INSTANCE, DEFERRED, UNDEFER];
+    &[FIND, EARLIER, LATER, DEFER_LATER, OF_INSTANCE, OF_STUDY, FIND_INSTANCE, DEFERRED, UNDEFER];
 
 /// Notes that a facility has an instance; whether that was not known.
 pub(super) fn note(session: &Session<'_>, instance: i64, came: Came<'_>) -> Result<bool, DbError> {
@@ -139,5 +159,18 @@ pub(super) fn of_instance(session: &Session<'_>, instance: i64) -> Result<Vec<Ho
     session.rows(OF_INSTANCE, [instance], |row| {
         let facility = FacilityId(row.get(0)?);
         Ok(HoldingRow { facility, source: row.get(1)?, received_ms: row.get(2)?, hidden: row.get(3)? })
+    })
+}
+
+/// From whom a study came, the first first; at most `limit`.
+pub(super) fn of_study(session: &Session<'_>, study: &str, limit: u32) -> Result<Vec<StudySender>, DbError> {
+    session.rows(OF_STUDY, params![study, limit], |row| {
+        Ok(StudySender {
+            source: row.get(0)?,
+            facility: FacilityId(row.get(1)?),
+            first_ms: row.get(2)?,
+            last_ms: row.get(3)?,
+            instances: unsigned(row, 4)?,
+        })
     })
 }

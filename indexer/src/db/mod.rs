@@ -68,7 +68,7 @@ pub use error::{DbError, DbErrorKind};
 pub use evidence::{EvidenceRow, ExaminedInstance, ExaminedSeries, ExaminedStudy};
 pub use facility::FacilityCode;
 pub use faults::{DbCall, DbFault, DbFaults};
-pub use holding::HoldingRow;
+pub use holding::{HoldingRow, StudySender};
 pub use machine::MachineClock;
 pub use object::PackObject;
 pub use pack::LostPacks;

@@ -32,6 +32,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0011_objects.sql"),
     include_str!("migrations/0012_proposed.sql"),
     include_str!("migrations/0013_bucket.sql"),
+    include_str!("migrations/0014_intake.sql"),
     include_str!("migrations/0016_assigned.sql"),
 ];
 /// Page cache of the connection that writes, in KiB. It keeps the upper levels of the hash indexes.

@@ -4,7 +4,7 @@ use storage_config::{ContentHash, Uid};
 
 use super::person::{self, CandidateRow, CollisionRow, Kin, PersonRecord};
 use super::statement::{self, OrdersBy, RejectedArrival, ReportsBy, Stated, StudyWithoutOrder, SubjectRow};
-use super::{Conflict, Db, DbError, FacilityId, apply, conflict, study};
+use super::{Conflict, Db, DbError, FacilityId, StudySender, apply, conflict, holding, study};
 use crate::identity::{Person, Relation};
 use crate::query::GroupKey;
 use crate::statement::{HybridTime, Kind, LegalHold, State};
@@ -198,6 +198,14 @@ impl Db {
         self.read(|session| statement::versions(session, kind, key, limit))
     }
 
+    /// From whom what is served of a study came, and to which facility, the first first; at most `limit`.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn senders_of(&self, study: &Uid, limit: u32) -> Result<Vec<StudySender>, DbError> {
+        self.read(|session| holding::of_study(session, study.as_str(), limit))
+    }
+
     /// Whether anything of a study was ever stored, withdrawn or not.
     ///
     /// # Errors
@@ -253,6 +261,22 @@ impl Db {
     pub fn candidates(&self, kin: &Kin) -> Result<Vec<CandidateRow>, DbError> {
         let rules = &self.options().identity;
         self.read_snapshot(|session| person::candidates(session, kin, rules))
+    }
+
+    /// With what a study was brought from elsewhere, the latest first; at most `limit`.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn intakes_of_study(&self, study: &Uid, limit: u32) -> Result<Vec<Stated>, DbError> {
+        self.read(|session| statement::intakes_of_study(session, study, limit))
+    }
+
+    /// What was brought from elsewhere, the latest first; at most `limit` after the first `offset`.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn intakes(&self, limit: u32, offset: u32) -> Result<Vec<Stated>, DbError> {
+        self.read(|session| statement::intakes(session, (limit, offset)))
     }
 
     /// How two patients stand to each other; none where a key names nobody.

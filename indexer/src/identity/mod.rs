@@ -20,7 +20,7 @@ pub(crate) use name::spelled;
 pub use name::{is_placeholder, same_name};
 pub(crate) use person::is_personal_number;
 pub use person::{Identifier, IdentifierEvidence, IdentifierKind, PatientIdIs, Person, Sex, Whose};
-pub use relate::{Clash, Ground, Relation, Said, relate};
+pub use relate::{Clash, Ground, Relation, Said, clashes, relate};
 pub use rules::{FacilityRule, IdentityRules, NumberIn};
 
 /// The lists and numbers of identity.

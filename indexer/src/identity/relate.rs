@@ -27,6 +27,8 @@ pub enum Ground {
     InsuranceCard,
     /// A person confirmed it.
     Confirmed,
+    /// Somebody brought the pictures for the patient: it offers, it never links.
+    Brought,
 }
 
 /// What speaks against it.
@@ -187,7 +189,9 @@ fn agreeing(one: &Person, other: &Person) -> impl Iterator<Item = Ground> {
     found.into_iter().filter_map(|(holds, ground)| holds.then_some(ground))
 }
 
-fn clashes(one: &Person, other: &Person, policy: &IdentityPolicy) -> Vec<Clash> {
+/// In what two records contradict each other; what is absent contradicts nothing.
+#[must_use]
+pub fn clashes(one: &Person, other: &Person, policy: &IdentityPolicy) -> Vec<Clash> {
     let told =
         |person: &Person| person.name.clone().filter(|name| !crate::dataset::fold::fold(name).is_empty());
     let name = told(one).zip(told(other)).is_some_and(|(one, other)| !same_name(&one, &other));

@@ -7,6 +7,7 @@ use storage_config::{ContentHash, Uid};
 
 use super::assigned::CodesAssigned;
 use super::codes::{CodeRule, StudyCode};
+use super::intake::Intake;
 use super::person::{Collision, PatientLink, PatientNumbers};
 use super::quality::QualityMark;
 use super::{Decision, Delivery, LedgerEntry, Order, Report, StatementError, invalid, text};
@@ -58,6 +59,8 @@ pub enum State {
     Collision(Collision),
     /// Numbers of a patient that a person evidences; the subject is the patient's key.
     PatientNumbers(PatientNumbers),
+    /// Pictures that somebody brought for a patient; the subject is the import.
+    Intake(Box<Intake>),
     /// Codes that studies got; the subject is [`CodesAssigned::key`].
     CodesAssigned(CodesAssigned),
 }
@@ -97,6 +100,8 @@ pub enum Kind {
     Collision,
     /// [`State::PatientNumbers`].
     PatientNumbers,
+    /// [`State::Intake`].
+    Intake,
     /// [`State::CodesAssigned`].
     CodesAssigned,
 }
@@ -121,6 +126,7 @@ impl Kind {
             Kind::Removal => 16,
             Kind::Collision => 14,
             Kind::PatientNumbers => 15,
+            Kind::Intake => 17,
             Kind::CodesAssigned => 19,
         }
     }
@@ -147,6 +153,7 @@ impl State {
             State::Removal(_) => Kind::Removal,
             State::Collision(_) => Kind::Collision,
             State::PatientNumbers(_) => Kind::PatientNumbers,
+            State::Intake(_) => Kind::Intake,
             State::CodesAssigned(_) => Kind::CodesAssigned,
         }
     }
@@ -162,6 +169,7 @@ impl State {
             State::ReuseDecision(decision) => decision.facility.unwrap_or(0),
             State::Delivery(delivery) => delivery.facility.unwrap_or(0),
             State::LedgerEntry(entry) => entry.facility,
+            State::Intake(intake) => intake.facility,
             _ => 0,
         }
     }
@@ -223,6 +231,10 @@ impl State {
             }
             State::Removal(removal) => {
                 removal.check()?;
+                true
+            }
+            State::Intake(intake) => {
+                intake.check()?;
                 true
             }
         };

@@ -9,6 +9,7 @@ mod codes;
 mod decision;
 mod delivery;
 pub mod fold;
+mod intake;
 mod kinds;
 mod ledger;
 mod order;
@@ -24,6 +25,7 @@ pub use assigned::{ASSIGNED_STUDIES_MAX, AssignedCodes, CodesAssigned};
 pub use codes::{CodeRule, StudyCode, Verdict};
 pub use decision::{DECIDED_STUDIES_MAX, Decision, DecisionReason, ReportRelied, ReuseChoice, Seen};
 pub use delivery::{BilledPrice, Delivery, DeliveryMode};
+pub use intake::{INTAKE_STUDIES_MAX, Intake};
 pub use kinds::{
     DatedCode, Facility, INSTANCES_MAX, Kind, LegalHold, Reason, Removal, Resolution, ServedVersion, State,
     VERSIONS_MAX, Withdrawal, sop_key,

@@ -14,6 +14,7 @@ use storage_config::operator::Backups;
 
 use super::protocol::{Failure, FailureKind, Request, Status};
 use super::server::{Server, Talk};
+use crate::hold;
 use crate::import::{self, Patience, Site};
 use crate::{catalogue, setup, withdrawal};
 
@@ -78,6 +79,7 @@ impl Jobs {
             }
             Request::Withdraw(job) => said(withdrawal::withdraw(&self.archive, job)),
             Request::Restore(job) => said(withdrawal::restore(&self.archive, job)),
+            Request::Hold(job) => said(hold::say(&self.archive, job)),
             Request::Account(job) => match self.gate.accounts().run(job) {
                 Ok(accounts) => {
                     tracing::info!(?job, "accounts, by command");

@@ -5,6 +5,7 @@ use portal::accounts::AccountJob;
 use serde::{Deserialize, Serialize};
 use storage_config::ContentHash;
 
+use crate::hold::HoldJob;
 use crate::import::ImportJob;
 use crate::withdrawal::{RestoreJob, WithdrawJob};
 
@@ -29,6 +30,8 @@ pub enum Request {
     Withdraw(WithdrawJob),
     /// Give back what was withdrawn.
     Restore(RestoreJob),
+    /// Hold a study, or no longer.
+    Hold(HoldJob),
     /// Note that a backup was made.
     BackupNoted {
         /// What it is called; may be empty.
@@ -56,7 +59,8 @@ impl Request {
             Request::Verify(_) => Some("verify"),
             Request::Compact(_) => Some("compact"),
             Request::Rebuild => Some("rebuild"),
-            Request::Withdraw(_) | Request::Restore(_) | Request::BackupNoted { .. } => None,
+            Request::Withdraw(_) | Request::Restore(_) | Request::Hold(_) => None,
+            Request::BackupNoted { .. } => None,
             Request::Status | Request::CatalogueChanged | Request::Account(_) => None,
             Request::VerifyLedger { .. } => Some("ledger verify"),
         }

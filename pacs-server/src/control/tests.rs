@@ -29,6 +29,8 @@ fn job() -> Request {
         source: None,
         threads: None,
         resume: true,
+        patient: None,
+        who: None,
     })
 }
 

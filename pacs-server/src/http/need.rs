@@ -57,6 +57,13 @@ const TABLE: &[(&str, Option<Action>, Option<Action>)] = &[
     ("/api/v1/deliveries", Some(Action::SeeStudies), Some(Action::Order)),
     ("/api/v1/ledger", Some(Action::SeeLedger), Some(Action::AllowMachines)),
     ("/ledger", Some(Action::SeeLedger), Some(Action::AllowMachines)),
+    ("/studies", Some(Action::SeeStudies), Some(Action::Withdraw)),
+    ("/withdrawn", Some(Action::SeeStudies), Some(Action::Withdraw)),
+    ("/intakes", Some(Action::SeeStudies), Some(Action::Withdraw)),
+    ("/api/v1/intakes", Some(Action::SeeStudies), Some(Action::Withdraw)),
+    // Which verifications and compactions there were is for whoever may see the state.
+    ("/api/v1/verifications", Some(Action::SeeState), Some(Action::AllowMachines)),
+    ("/api/v1/compactions", Some(Action::SeeState), Some(Action::Withdraw)),
     ("/import", Some(Action::Store), Some(Action::Store)),
     ("/api/v1/imports", Some(Action::Store), Some(Action::Store)),
     ("/dicom-web", Some(Action::SeeStudies), Some(Action::Store)),

@@ -4,6 +4,8 @@ use std::path::{Component, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::intake::LocalPatient;
+
 /// Most paths of one job.
 const PATHS: usize = 65_536;
 /// Most characters of a label: those of the VR LO (PS3.5 6.2).
@@ -38,6 +40,12 @@ pub struct ImportJob {
     /// Whether files that an interrupted run of the same import has done are left out.
     #[serde(default)]
     pub resume: bool,
+    /// The patient for whom the files were brought.
+    #[serde(default)]
+    pub patient: Option<LocalPatient>,
+    /// Who imports.
+    #[serde(default)]
+    pub who: Option<String>,
 }
 
 /// Why a job cannot be begun.
@@ -52,6 +60,9 @@ pub enum JobError {
     /// A path is relative, or goes up again.
     #[error("{0} is not an absolute path")]
     NotAbsolute(String),
+    /// Files are brought for a patient and it is not said from which facility: their numbers would be ours.
+    #[error("what is brought for a patient needs the facility where it was made")]
+    NoOrigin,
     /// A label or code is empty, too long or has a character that is not allowed.
     #[error("{what} is not 1 to {most} printable characters without backslash")]
     Label {
@@ -89,7 +100,13 @@ impl ImportJob {
     pub(super) fn check_labels(&self) -> Result<(), JobError> {
         label("the facility", self.facility.as_deref(), CODE)?;
         label("the issuer", self.issuer.as_deref(), LABEL)?;
-        label("the source", self.source.as_deref(), LABEL)
+        label("the source", self.source.as_deref(), LABEL)?;
+        label("who", self.who.as_deref(), LABEL)?;
+        let Some(LocalPatient { facility, issuer, patient_id }) = &self.patient else { return Ok(()) };
+        label("the patient's number", Some(patient_id.trim()), LABEL)?;
+        label("the patient's facility", facility.as_deref(), CODE)?;
+        label("the patient's issuer", issuer.as_deref(), LABEL)?;
+        if self.facility.is_none() { Err(JobError::NoOrigin) } else { Ok(()) }
     }
 
     /// Files read at the same time.
@@ -102,7 +119,9 @@ impl ImportJob {
     /// Who the instances come from, as the archive keeps it.
     #[must_use]
     pub fn origin(&self) -> String {
-        self.source.as_ref().map_or_else(|| "import".to_owned(), |label| format!("import:{label}"))
+        let label =
+            self.source.as_ref().map_or_else(|| "import".to_owned(), |label| format!("import:{label}"));
+        self.who.as_ref().map_or_else(|| label.clone(), |who| format!("{label} by {who}"))
     }
 
     /// The paths without those that lie below another one.
@@ -174,6 +193,8 @@ mod tests {
             source: None,
             threads: None,
             resume: true,
+            patient: None,
+            who: None,
         }
     }
 
@@ -195,6 +216,13 @@ mod tests {
         assert_eq!(long.check(), Err(JobError::Label { what: "the issuer", most: 64 }));
         let just = ImportJob { issuer: Some("ả".repeat(64)), ..job(&["/a"]) };
         assert_eq!(just.check(), Ok(()));
+        let patient = Some(LocalPatient { facility: None, issuer: None, patient_id: "26001".into() });
+        let brought = ImportJob { patient, ..job(&["/a"]) };
+        assert_eq!(brought.check(), Err(JobError::NoOrigin));
+        let from = ImportJob { facility: Some("31006".into()), ..brought };
+        assert_eq!(from.check(), Ok(()));
+        let who = ImportJob { who: Some("an".into()), source: Some("CD".into()), ..job(&["/a"]) };
+        assert_eq!((who.origin().as_str(), job(&["/a"]).origin().as_str()), ("import:CD by an", "import"));
     }
 
     #[test]

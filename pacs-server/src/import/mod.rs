@@ -8,6 +8,7 @@
 mod cancel;
 mod event;
 mod file;
+mod intake;
 mod job;
 mod patience;
 mod progress;
@@ -29,10 +30,13 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use indexer::archive::Archive;
+use indexer::statement::{Evidence, Who};
+use rustix::rand::{GetRandomFlags, getrandom};
 use storage_config::config::ScanLimits;
 
 pub use cancel::Cancel;
 pub use event::{ImportEvent, Progress};
+pub use intake::LocalPatient;
 pub use job::{ImportJob, JobError};
 pub use patience::Patience;
 pub use progress::Bar;
@@ -40,6 +44,8 @@ pub use report::{EXIT_COMPLETE, EXIT_INCOMPLETE, Ending, ImportReport, Refusal};
 pub(crate) use terminal::cancel_on_interrupt;
 pub use terminal::{hand_over, run_in_terminal};
 
+use crate::os_user;
+use intake::Noting;
 use queue::Queue;
 use resume::{Journal, Known};
 use run::{Run, Target};
@@ -80,13 +86,17 @@ pub fn run(job: &ImportJob, site: &Site<'_>, events: &dyn Fn(ImportEvent)) -> Im
         Ok(prepared) => prepared,
         Err(reason) => return stopped(reason),
     };
+    let noting = match noting(job, &target) {
+        Ok(noting) => noting,
+        Err(reason) => return stopped(reason),
+    };
     let workers = job.workers();
     let run = Arc::new(Run::new(
         Queue::new(workers * STORES_PER_WORKER, site.patience),
         site.cancel.clone(),
         (job.roots(), FolderId::of(site.data_dir)),
         (target, site.scan),
-        journal,
+        (journal, noting),
     ));
     let mut report = conduct(&run, known, workers, events);
     report.seconds = started.elapsed().as_secs_f64();
@@ -103,6 +113,10 @@ fn prepare(job: &ImportJob, site: &Site<'_>) -> Result<(Target, Option<Journal>,
         None => indexer::db::FacilityId(0),
     };
     let target = Target::Archive { archive: site.archive.clone(), facility, job: Box::new(job.clone()) };
+    if job.patient.is_some() {
+        // What an interrupted run had done is read again: the note of what was brought names all of it.
+        return Ok((target, None, Known::default()));
+    }
     match Journal::open(site.data_dir, job) {
         Ok((journal, known)) => Ok((target, Some(journal), known)),
         Err(error) => {
@@ -110,6 +124,20 @@ fn prepare(job: &ImportJob, site: &Site<'_>) -> Result<(Target, Option<Journal>,
             Ok((target, None, Known::default()))
         }
     }
+}
+
+/// The note of what is brought for a patient.
+fn noting(job: &ImportJob, target: &Target) -> Result<Option<Noting>, String> {
+    let Target::Archive { archive, facility, .. } = target else { return Ok(None) };
+    if job.patient.is_none() {
+        return Ok(None);
+    }
+    let mut random = [0_u8; 16];
+    getrandom(&mut random[..], GetRandomFlags::empty())
+        .map_err(|error| format!("no random number: {error}"))?;
+    let name = format!("{:032x}", u128::from_le_bytes(random));
+    let who = Who { name: job.who.clone().unwrap_or_else(os_user::name), by: Evidence::Command };
+    Noting::of(archive, name, (job, *facility), who).map_err(|error| error.to_string())
 }
 
 /// Starts the threads, tells what they do, and waits for their end.
@@ -129,6 +157,7 @@ fn conduct(run: &Arc<Run>, known: Known, workers: usize, events: &dyn Fn(ImportE
             run.queue.stop(Ending::Cancelled);
         }
         run.with_journal(|journal| journal.flush_when_due(Instant::now()));
+        run.noting.as_ref().inspect(|noting| noting.say_or_later());
         events(ImportEvent::Progress(run.progress()));
         if let Some((reason, left)) = run.queue.waiting() {
             events(ImportEvent::Waiting { reason, seconds: left.as_secs_f64() });
@@ -158,8 +187,16 @@ fn conduct(run: &Arc<Run>, known: Known, workers: usize, events: &dyn Fn(ImportE
         }
         None => {}
     }
+    let mut intake = None;
+    if let Some(noting) = &run.noting {
+        if let Err(error) = noting.say() {
+            report_ending = Ending::Stopped { reason: format!("who brought what was not noted: {error}") };
+        }
+        intake = noting.is_said().then(|| noting.name().to_owned());
+    }
     let progress = run.progress();
-    let report = ImportReport { ending: report_ending, bytes: progress.bytes, ..run.tally().report() };
+    let report =
+        ImportReport { ending: report_ending, intake, bytes: progress.bytes, ..run.tally().report() };
     events(ImportEvent::Progress(progress));
     report
 }

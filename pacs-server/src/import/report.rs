@@ -72,6 +72,9 @@ pub struct ImportReport {
     pub saved: u64,
     /// Seconds it took.
     pub seconds: f64,
+    /// The name under which it is noted what was brought for a patient, where it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub intake: Option<String>,
 }
 
 impl ImportReport {
@@ -93,6 +96,7 @@ impl ImportReport {
             bytes: 0,
             saved: 0,
             seconds: 0.0,
+            intake: None,
         }
     }
 
@@ -164,6 +168,9 @@ impl fmt::Display for ImportReport {
         )?;
         if !self.dry_run {
             writeln!(f, "  {} saved: they were in the archive already", DecimalBytes(self.saved))?;
+        }
+        if let Some(intake) = &self.intake {
+            writeln!(f, "\n  Brought for a patient and not confirmed yet: /intakes/{intake}")?;
         }
         for refusal in &self.refusals {
             writeln!(f, "\n  refused {}: {}", HumanCount(refusal.count), refusal.reason)?;

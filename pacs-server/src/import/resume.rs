@@ -209,7 +209,17 @@ mod tests {
 
     fn job(resume: bool) -> ImportJob {
         let paths = vec!["/x".into()];
-        ImportJob { paths, dry_run: false, facility: None, issuer: None, source: None, threads: None, resume }
+        ImportJob {
+            paths,
+            dry_run: false,
+            facility: None,
+            issuer: None,
+            source: None,
+            threads: None,
+            resume,
+            patient: None,
+            who: None,
+        }
     }
 
     fn found(path: &[u8], size: u64) -> Found {

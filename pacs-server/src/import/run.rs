@@ -12,6 +12,7 @@ use storage_config::config::ScanLimits;
 use super::cancel::Cancel;
 use super::event::Progress;
 use super::file;
+use super::intake::Noting;
 use super::job::ImportJob;
 use super::queue::Queue;
 use super::report::Ending;
@@ -50,6 +51,8 @@ pub(super) struct Run {
     scan: ScanLimits,
     tally: Mutex<Tally>,
     journal: Mutex<Option<Journal>>,
+    /// What is noted of files that are brought for a patient.
+    pub(super) noting: Option<Noting>,
     started: Instant,
     bytes: AtomicU64,
     bytes_before: AtomicU64,
@@ -64,7 +67,7 @@ impl Run {
         cancel: Cancel,
         (roots, own): (Vec<PathBuf>, Option<FolderId>),
         (target, scan): (Target, ScanLimits),
-        journal: Option<Journal>,
+        (journal, noting): (Option<Journal>, Option<Noting>),
     ) -> Run {
         let tally = Mutex::new(Tally::new(target.archive().is_none()));
         Run {
@@ -76,6 +79,7 @@ impl Run {
             scan,
             tally,
             journal: Mutex::new(journal),
+            noting,
             started: Instant::now(),
             bytes: AtomicU64::new(0),
             bytes_before: AtomicU64::new(0),
@@ -254,6 +258,7 @@ impl Taken {
         // What was not read of it is out of the way too.
         self.run.bytes.fetch_add(found.size.saturating_sub(self.counted), Ordering::Relaxed);
         self.run.tally().count(&found.path, outcome);
+        self.run.noting.as_ref().inspect(|noting| noting.saw(outcome));
         if let (Some(settled), Some(head)) = (outcome.settled(), self.head)
             && let Some(journal) = self.run.journal().as_mut()
         {

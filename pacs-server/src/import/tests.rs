@@ -77,6 +77,8 @@ impl Bench {
             source: None,
             threads: None,
             resume: true,
+            patient: None,
+            who: None,
         }
     }
 

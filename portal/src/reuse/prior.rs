@@ -3,7 +3,7 @@
 use indexer::archive::reuse::StudySeen;
 use indexer::db::Stated;
 use indexer::query::QueryRow;
-use indexer::reuse::answer::{CheckName, Line, Listed, Reason, ShortReason};
+use indexer::reuse::answer::{CheckName, Line, Listed, Reason, ShortReason, Value};
 use indexer::reuse::prior::{IdentityStatus, ReportStatus, Signature};
 use indexer::reuse::words as sentences;
 use indexer::reuse::{Outcome, Verdict};
@@ -13,10 +13,14 @@ use super::page::Making;
 use super::words::{said, sign};
 use crate::calendar::{Day, moment};
 use crate::html::{Escaped, Html};
+use crate::language::Language;
 use crate::list::rows::viewer;
 use crate::shown;
+use crate::terms::in_words;
 use crate::words::with;
 
+/// Values of lines that are words of codes.
+const SPOKEN: [&str; 8] = ["grounds", "ordered", "there", "axes", "axis", "code", "images", "view"];
 /// Reasons that are not folded.
 const WORST: usize = 3;
 
@@ -290,13 +294,26 @@ fn one_line(
     (reason, values): (Reason, &Values),
 ) {
     let (class, sign) = sign(outcome);
-    let sentence = sentences::filled(said(making.language, sentences::reason(reason)), values);
+    let values = in_language(making.language, values);
+    let sentence = sentences::filled(said(making.language, sentences::reason(reason)), &values);
     out.put(format_args!(
         "<li class=\"{class}\"><i aria-hidden=\"true\">{sign}</i> <span><b>{}</b> <span class=\"unseen\">{}</span> {}</span></li>",
         said(making.language, sentences::check(check)),
         said(making.language, sentences::outcome(outcome)),
         Escaped(&sentence),
     ));
+}
+
+/// Values of a line that name regions, sides, kinds or grounds, in the reader's language; names of people stay.
+fn in_language(language: Language, values: &Values) -> Values {
+    let shown = |(name, value): (&String, &Value)| {
+        let value = match value {
+            Value::Text(text) if SPOKEN.contains(&name.as_str()) => Value::Text(in_words(language, text)),
+            other => other.clone(),
+        };
+        (name.clone(), value)
+    };
+    values.iter().map(shown).collect()
 }
 
 /// What can be done, with the keys 1 to 4.

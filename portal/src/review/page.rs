@@ -109,13 +109,14 @@ fn card(out: &mut Html, language: Language, queue: &Queue, (n, task): (usize, &T
         out.put(format_args!("{study}</h2>"));
     }
     out.put(format_args!("</div></div>"));
-    evidence(out, words, &task.reviewed.coding, task.facts.as_ref());
+    evidence(out, language, &task.reviewed.coding, task.facts.as_ref());
     choices(out, words, (n, task), may);
     out.put(format_args!("</article>"));
 }
 
 /// What the header says and what was made of it.
-fn evidence(out: &mut Html, words: &Words, coding: &StudyCoding, facts: Option<&StudyFacts>) {
+fn evidence(out: &mut Html, language: Language, coding: &StudyCoding, facts: Option<&StudyFacts>) {
+    let words = words(language);
     out.put(format_args!("<div class=\"why\"><h3>{}</h3><dl>", words.evidence));
     if let Some(facts) = facts {
         let some = |texts: &[String]| texts.iter().take(TEXTS).cloned().collect::<Vec<_>>().join(" · ");
@@ -141,7 +142,8 @@ fn evidence(out: &mut Html, words: &Words, coding: &StudyCoding, facts: Option<&
     }
     out.put(format_args!("</dl><ul>"));
     for line in &coding.why {
-        out.put(format_args!("<li><b>{}</b> {}</li>", words.about(&line.about), Escaped(&line.what)));
+        let what = crate::terms::evidence(language, &line.what);
+        out.put(format_args!("<li><b>{}</b> {}</li>", words.about(&line.about), Escaped(&what)));
     }
     out.put(format_args!("</ul></div>"));
 }

@@ -50,6 +50,7 @@ crate::words::words! {
     about_facility: "Quy tắc của cơ sở", "Rule of the facility";
     about_person: "Người", "Person";
     about_catalogue: "Danh mục", "List";
+    about_exam: "Kỹ thuật", "Exam";
     about_other: "Khác", "Other";
 }
 
@@ -69,7 +70,8 @@ impl Words {
             "contrast" => self.about_contrast,
             "code" => self.about_code,
             "conflict" => self.about_conflict,
-            "machine" | "detector" => self.about_machine,
+            "machine" | "detector" | "modality" => self.about_machine,
+            "examination" | "intervention" => self.about_exam,
             "name" => self.about_name,
             "words" => self.about_words,
             "facility" => self.about_facility,

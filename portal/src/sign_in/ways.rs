@@ -4,23 +4,23 @@ use indexer::principal::{Action, Principal};
 
 use super::{OWN_ACCOUNT, SIGN_IN, Who, words};
 use crate::frame::Place;
-use crate::html::{Escaped, Html};
+use crate::html::Escaped;
 use crate::language::Language;
 
-/// Writes the entries of the navigation that not everybody has.
-pub(crate) fn ways(page: &mut Html, language: Language, here: Place, who: &Who) {
+/// The entries of the navigation that not everybody has.
+pub(crate) fn ways(
+    language: Language,
+    who: &Who,
+) -> impl Iterator<Item = (Place, &'static str, &'static str)> {
     let words = words(language);
     let all = [
-        (Place::Accounts, "/accounts", words.accounts, Action::ManageAccounts),
         (Place::Ledger, "/ledger", words.ledger, Action::SeeLedger),
+        (Place::Accounts, "/accounts", words.accounts, Action::ManageAccounts),
         (Place::Log, "/log", words.log, Action::SeeLog),
     ];
-    for (place, address, name, action) in all {
-        if who.may(action) {
-            let current = if place == here { " aria-current=\"page\"" } else { "" };
-            page.put(format_args!("<a href=\"{address}\"{current}>{name}</a>"));
-        }
-    }
+    all.into_iter()
+        .filter(|(.., action)| who.may(*action))
+        .map(|(place, address, name, _)| (place, address, name))
 }
 
 /// Who signed in and the way out, or the way in where it is open without.

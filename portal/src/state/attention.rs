@@ -126,7 +126,7 @@ pub(super) fn unindexable(out: &mut Html, language: Language, seen: &Seen) {
         return;
     }
     out.put(format_args!(
-        "<section class=\"attention\"><h2>{} <small>{}</small></h2><p>{}</p><ul>",
+        "<section class=\"attention\" id=\"unindexable\"><h2>{} <small>{}</small></h2><p>{}</p><ul>",
         words.unindexable,
         count(language, seen.totals.unindexable),
         words.unindexable_hint

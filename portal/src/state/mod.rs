@@ -20,6 +20,7 @@ use crate::language::Language;
 use crate::machines::Doors;
 use crate::problem::Problem;
 use crate::sign_in::Who;
+use crate::upkeep::{Kind, PackSeen, packs_seen};
 use crate::{Machine, Portal, Site};
 use growth::Growth;
 pub(crate) use page::table;
@@ -28,6 +29,8 @@ pub(crate) use page::table;
 const ROWS: u32 = 50;
 /// A machine that sent images before and none for this long is told of, in hours.
 const SILENT_H: i64 = 48;
+/// What waits for its upload for longer is told of, in seconds.
+const BEHIND_S: u64 = 1800;
 /// A backup that was noted longer ago is told of, in days.
 const BACKUP_OLD_DAYS: i64 = 7;
 const DAY_MS: i64 = 86_400_000;
@@ -43,6 +46,13 @@ struct Seen {
     conflicts: Vec<Conflict>,
     unindexable: Vec<Unindexable>,
     damage: Damage,
+    /// Collisions that nobody resolved, counted up to [`ROWS`].
+    collisions: u64,
+    /// What waits for its upload, and for how many seconds already; none without a bucket.
+    backlog: Option<(u64, u64)>,
+    packs: Vec<PackSeen>,
+    /// Whether somebody has what is stored read again at the moment.
+    verifying: bool,
     reuse: ReuseCounts,
     doors: Doors,
     facilities: Vec<String>,
@@ -119,6 +129,13 @@ impl Seen {
                 report_amended: db.decisions_with_changed_report()?,
                 film_billed_without_film: db.film_billed_without_film()?,
             },
+            collisions: db.collisions(true, ROWS, 0)?.len() as u64,
+            backlog: archive.backlog().map(|backlog| (backlog.bytes, backlog.oldest.as_secs())),
+            packs: packs_seen(archive)?,
+            verifying: site
+                .upkeep
+                .as_ref()
+                .is_some_and(|upkeep| upkeep.of(Kind::Verification).iter().any(|job| job.runs())),
             damage: Damage { copies, unindexable, records, missing_packs: archive.missing_packs()? },
             doors,
             facilities,
@@ -131,6 +148,17 @@ impl Seen {
             conflicts: db.conflicts(ROWS, 0)?,
             unindexable: db.unindexable(ROWS, 0)?,
         })
+    }
+
+    /// Packs that were never read again since they were written, and when the oldest of the others was.
+    fn verified(&self) -> (u64, Option<i64>) {
+        let never = self.packs.iter().filter(|pack| pack.verified_ms == 0).count() as u64;
+        (never, self.packs.iter().map(|pack| pack.verified_ms).filter(|ms| *ms > 0).min())
+    }
+
+    /// Whether what waits for its upload waits too long.
+    fn is_behind(&self) -> bool {
+        self.backlog.is_some_and(|(bytes, seconds)| bytes > 0 && seconds > BEHIND_S)
     }
 
     /// How many machines fell silent.
@@ -199,6 +227,10 @@ pub(crate) async fn told(State(portal): State<Portal>) -> Result<Json<Value>, Pr
         "damaged_copies": t.damaged_copies, "damaged_records": t.damaged_records, "missing_packs": seen.damage.missing_packs,
         "decisions_with_amended_report": seen.reuse.report_amended,
         "film_billed_without_film": seen.reuse.film_billed_without_film,
+        "open_collisions": seen.collisions, "packs": seen.packs.len(), "packs_never_verified": seen.verified().0,
+        "oldest_verification_ms": seen.verified().1,
+        "upload_backlog_bytes": seen.backlog.map(|(bytes, _)| bytes),
+        "upload_backlog_oldest_seconds": seen.backlog.map(|(_, seconds)| seconds),
         "unknown_machines": seen.unknown.len(), "silent_machines": seen.silent(),
         "last_backup_ms": seen.backup.as_ref().and_then(|last| Some(last.as_ref()?.at_ms)),
         "disk_free_bytes": room.map(|room| room.space.available),

@@ -23,11 +23,17 @@ pub(super) fn page(portal: &Portal, language: Language, seen: &Seen, refused: bo
     disk(&mut out, language, seen);
     connect(&mut out, portal, language);
     backups(&mut out, language, seen);
+    verified(&mut out, language, seen);
     out.put(format_args!("</div>"));
     look(&mut out, language, seen);
     unknown(&mut out, portal, language, seen);
     machines(&mut out, language, seen);
-    let nothing_wrong = seen.clocks.is_empty() && seen.conflicts.is_empty() && seen.damage.all() == 0;
+    let nothing_wrong = seen.clocks.is_empty()
+        && seen.conflicts.is_empty()
+        && seen.damage.all() == 0
+        && seen.collisions == 0
+        && !seen.is_behind()
+        && !refused;
     if nothing_wrong && seen.unknown.is_empty() && seen.silent() == 0 {
         out.put(format_args!("<p class=\"banner good\">✓ {}</p>", words.nothing_wrong));
     }
@@ -46,8 +52,10 @@ fn look(out: &mut Html, language: Language, seen: &Seen) {
         (words.unknown_machines, seen.unknown.len() as u64, "#unknown"),
         (words.silent_machines, seen.silent(), "#machines"),
         (words.identity_doubts, seen.totals.identity_conflicts, "#conflicts"),
+        (words.collisions, seen.collisions, "/collisions"),
         (words.conflicts, seen.totals.conflicts, "#conflicts"),
-        (words.damaged, seen.damage.all(), "/damaged"),
+        (words.damaged, seen.damage.all() - seen.damage.unindexable.min(seen.damage.all()), "/damaged"),
+        (words.unindexable, seen.totals.unindexable, "#unindexable"),
     ];
     out.put(format_args!("<ul class=\"look\" aria-label=\"{}\">", words.look));
     for (name, n, to) in entries {
@@ -57,7 +65,41 @@ fn look(out: &mut Html, language: Language, seen: &Seen) {
             count(language, n)
         ));
     }
+    if let Some((waiting, seconds)) = seen.backlog {
+        let class = if seen.is_behind() { "some" } else { "none" };
+        out.put(format_args!(
+            "<li class=\"{class}\"><a href=\"#verified\"><b class=\"figure\">{}</b> {}<small>{}</small></a></li>",
+            bytes(language, waiting),
+            words.backlog,
+            with(words.minutes, seconds / 60)
+        ));
+    }
     out.put(format_args!("</ul>"));
+}
+
+/// When packs were last read again and hashed.
+fn verified(out: &mut Html, language: Language, seen: &Seen) {
+    let words = language.words();
+    let (never, oldest) = seen.verified();
+    out.put(format_args!("<section class=\"card\" id=\"verified\"><h2>{}</h2>", words.verification));
+    let found: u64 = seen.packs.iter().map(|pack| pack.damaged).sum();
+    let (class, text) = match (found, oldest) {
+        (0, Some(ms)) => ("fine", format!("✓ {} {}", words.verified_oldest, ago(language, ms, seen.now_ms))),
+        (0, None) => ("warn", format!("! {}", words.verified_never)),
+        (n, _) => ("warn", format!("✗ {}", with(words.verified_damaged, count(language, n)))),
+    };
+    out.put(format_args!("<p class=\"{class}\"><b>{text}</b></p><dl>"));
+    let waiting =
+        with(words.n_of_m, count(language, never)).replace("{m}", &count(language, seen.packs.len() as u64));
+    out.put(format_args!("<div><dt>{}</dt><dd>{waiting}</dd></div>", words.never_verified));
+    if let Some((waiting, _)) = seen.backlog {
+        out.put(format_args!("<div><dt>{}</dt><dd>{}</dd></div>", words.backlog, bytes(language, waiting)));
+    }
+    let running = if seen.verifying { words.verifying } else { "" };
+    out.put(format_args!(
+        "</dl><p>{running}</p><p><a class=\"button plain\" href=\"/damaged#packs\">{}</a></p></section>",
+        words.show_list
+    ));
 }
 
 /// When the last backup was, and how to say that there was one.

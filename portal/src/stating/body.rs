@@ -12,7 +12,7 @@ use super::{key_of, who};
 use crate::problem::Problem;
 
 /// A request: its fields, who makes it and under which key.
-pub(super) struct Request {
+pub(crate) struct Request {
     pub fields: Fields,
     pub who: Who,
     pub why: String,
@@ -23,7 +23,7 @@ pub(super) struct Request {
 
 impl Request {
     /// Reads a request; an absent body is one without fields.
-    pub(super) fn read(parts: &Parts, body: &Bytes) -> Result<Request, Problem> {
+    pub(crate) fn read(parts: &Parts, body: &Bytes) -> Result<Request, Problem> {
         let mut fields = Fields(match body.is_empty() {
             true => Map::new(),
             false => serde_json::from_slice(body)
@@ -37,38 +37,38 @@ impl Request {
     }
 
     /// A text, where there is one.
-    pub(super) fn text(&mut self, name: &'static str) -> Result<Option<String>, Problem> {
+    pub(crate) fn text(&mut self, name: &'static str) -> Result<Option<String>, Problem> {
         self.fields.text(name)
     }
 
     /// A text that has to be there.
-    pub(super) fn needed(&mut self, name: &'static str) -> Result<String, Problem> {
+    pub(crate) fn needed(&mut self, name: &'static str) -> Result<String, Problem> {
         self.text(name)?.ok_or_else(|| Problem::Invalid(name, "is missing".into()))
     }
 
     /// A list of texts, empty where there is none.
-    pub(super) fn texts(&mut self, name: &'static str) -> Result<Vec<String>, Problem> {
+    pub(crate) fn texts(&mut self, name: &'static str) -> Result<Vec<String>, Problem> {
         self.fields.texts(name)
     }
 
     /// Whether something is wanted; without the field it is not.
-    pub(super) fn yes(&mut self, name: &'static str) -> Result<bool, Problem> {
+    pub(crate) fn yes(&mut self, name: &'static str) -> Result<bool, Problem> {
         Ok(self.fields.flag(name)?.unwrap_or(false))
     }
 
     /// A UID, where there is one.
-    pub(super) fn uid(&mut self, name: &'static str) -> Result<Option<Uid>, Problem> {
+    pub(crate) fn uid(&mut self, name: &'static str) -> Result<Option<Uid>, Problem> {
         self.text(name)?.map(|text| uid(name, &text)).transpose()
     }
 
     /// A digest that has to be there.
-    pub(super) fn digest(&mut self, name: &'static str) -> Result<ContentHash, Problem> {
+    pub(crate) fn digest(&mut self, name: &'static str) -> Result<ContentHash, Problem> {
         let text = self.needed(name)?;
         text.parse().map_err(|_| Problem::Invalid(name, "is not 64 lower-case hexadecimal digits".into()))
     }
 
     /// The version that the client knows: `based_on`, 0 for none; without it whatever counts.
-    pub(super) fn basis(&mut self) -> Result<Basis, Problem> {
+    pub(crate) fn basis(&mut self) -> Result<Basis, Problem> {
         match self.fields.0.remove("based_on") {
             None | Some(Value::Null) => Ok(Basis::Current),
             Some(value) => match value.as_u64() {
@@ -79,12 +79,12 @@ impl Request {
     }
 
     /// Refuses fields that nobody asked for: a misspelt one must not change what is said.
-    pub(super) fn end(&self) -> Result<(), Problem> {
+    pub(crate) fn end(&self) -> Result<(), Problem> {
         self.fields.end("body")
     }
 }
 
 /// A UID of a field or path.
-pub(super) fn uid(name: &'static str, text: &str) -> Result<Uid, Problem> {
+pub(crate) fn uid(name: &'static str, text: &str) -> Result<Uid, Problem> {
     Uid::parse(text).map_err(|error| Problem::Invalid(name, error.to_string()))
 }

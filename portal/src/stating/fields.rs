@@ -11,7 +11,7 @@ use crate::problem::Problem;
 const NAME_CHARS: usize = 40;
 
 /// The fields of an object that have not been read yet.
-pub(super) struct Fields(pub Map<String, Value>);
+pub(crate) struct Fields(pub Map<String, Value>);
 
 impl Fields {
     fn take(&mut self, name: &'static str) -> Option<Value> {
@@ -20,7 +20,7 @@ impl Fields {
     }
 
     /// A text, where there is one.
-    pub(super) fn text(&mut self, name: &'static str) -> Result<Option<String>, Problem> {
+    pub(crate) fn text(&mut self, name: &'static str) -> Result<Option<String>, Problem> {
         match self.take(name) {
             None => Ok(None),
             Some(Value::String(text)) => Ok(Some(text)),
@@ -29,12 +29,12 @@ impl Fields {
     }
 
     /// A text without white space around it, empty where there is none.
-    pub(super) fn words(&mut self, name: &'static str) -> Result<String, Problem> {
+    pub(crate) fn words(&mut self, name: &'static str) -> Result<String, Problem> {
         Ok(self.text(name)?.unwrap_or_default().trim().to_owned())
     }
 
     /// A list of texts, empty where there is none.
-    pub(super) fn texts(&mut self, name: &'static str) -> Result<Vec<String>, Problem> {
+    pub(crate) fn texts(&mut self, name: &'static str) -> Result<Vec<String>, Problem> {
         let wrong = || Problem::Invalid(name, "is no list of texts".into());
         match self.take(name) {
             None => Ok(Vec::new()),
@@ -47,7 +47,7 @@ impl Fields {
     }
 
     /// One of the words of a type, or whatever else it reads from a text, where there is one.
-    pub(super) fn one_of<T: DeserializeOwned>(&mut self, name: &'static str) -> Result<Option<T>, Problem> {
+    pub(crate) fn one_of<T: DeserializeOwned>(&mut self, name: &'static str) -> Result<Option<T>, Problem> {
         let Some(text) = self.text(name)? else { return Ok(None) };
         match serde_json::from_value(Value::String(text)) {
             Ok(value) => Ok(Some(value)),
@@ -56,7 +56,7 @@ impl Fields {
     }
 
     /// Yes or no, where it is said.
-    pub(super) fn flag(&mut self, name: &'static str) -> Result<Option<bool>, Problem> {
+    pub(crate) fn flag(&mut self, name: &'static str) -> Result<Option<bool>, Problem> {
         match self.take(name) {
             None => Ok(None),
             Some(Value::Bool(flag)) => Ok(Some(flag)),
@@ -65,7 +65,7 @@ impl Fields {
     }
 
     /// A whole number of percent, where it is said.
-    pub(super) fn percent(&mut self, name: &'static str) -> Result<Option<u8>, Problem> {
+    pub(crate) fn percent(&mut self, name: &'static str) -> Result<Option<u8>, Problem> {
         let Some(value) = self.take(name) else { return Ok(None) };
         let percent = value.as_u64().filter(|percent| *percent <= 100);
         let wrong = || Problem::Invalid(name, "is no whole number from 0 to 100".into());
@@ -80,7 +80,7 @@ impl Fields {
     }
 
     /// An object; one without fields where there is none.
-    pub(super) fn object(&mut self, name: &'static str) -> Result<Fields, Problem> {
+    pub(crate) fn object(&mut self, name: &'static str) -> Result<Fields, Problem> {
         match self.take(name) {
             None => Ok(Fields(Map::new())),
             Some(Value::Object(fields)) => Ok(Fields(fields)),
@@ -89,7 +89,7 @@ impl Fields {
     }
 
     /// The objects of an array, each read by `read`; none where there is no array.
-    pub(super) fn objects<T>(
+    pub(crate) fn objects<T>(
         &mut self,
         name: &'static str,
         mut read: impl FnMut(&mut Fields) -> Result<T, Problem>,
@@ -112,7 +112,7 @@ impl Fields {
     }
 
     /// Refuses fields that nobody asked for: a misspelt one must not change what is said.
-    pub(super) fn end(&self, of: &'static str) -> Result<(), Problem> {
+    pub(crate) fn end(&self, of: &'static str) -> Result<(), Problem> {
         match self.0.keys().next() {
             None => Ok(()),
             Some(name) => {

@@ -23,6 +23,7 @@ mod versions;
 pub(crate) mod who;
 mod withdrawals;
 
+pub(crate) use body::Request;
 pub(crate) use decisions::changed_reports;
 pub(crate) use deliveries::shown as delivery_shown;
 
@@ -38,6 +39,7 @@ use serde_json::{Value, json};
 use crate::Portal;
 use crate::problem::Problem;
 
+pub(crate) use patients::{key_of as key_of_patient, shown as person_shown};
 pub(crate) use who::who_field;
 
 /// Most bytes of a request.
@@ -122,7 +124,7 @@ fn key_of(headers: &HeaderMap) -> Result<Option<String>, Problem> {
 }
 
 /// What every statement tells of itself.
-fn told(stated: &Stated) -> Value {
+pub(crate) fn told(stated: &Stated) -> Value {
     let statement = &stated.statement;
     json!({
         "id": statement.id, "subject": statement.subject.key, "version": stated.version,
@@ -132,7 +134,7 @@ fn told(stated: &Stated) -> Value {
 }
 
 /// The same with what its kind adds.
-fn told_with(stated: &Stated, more: Value) -> Value {
+pub(crate) fn told_with(stated: &Stated, more: Value) -> Value {
     let mut all = told(stated);
     if let (Some(all), Value::Object(more)) = (all.as_object_mut(), more) {
         all.extend(more);

@@ -74,7 +74,7 @@ async fn patient(portal: &Portal, field: &'static str, named: String) -> Result<
 }
 
 /// A patient's key in a path.
-pub(super) fn key_of(key: &str) -> Result<GroupKey, Problem> {
+pub(crate) fn key_of(key: &str) -> Result<GroupKey, Problem> {
     key.parse().map_err(|error: NotAKey| Problem::Invalid("key", error.to_string()))
 }
 
@@ -130,7 +130,7 @@ pub(super) async fn candidates(
 }
 
 /// An identity to be held against another one.
-pub(super) fn shown(archive: &Archive, record: &PersonRecord) -> Result<Value, Problem> {
+pub(crate) fn shown(archive: &Archive, record: &PersonRecord) -> Result<Value, Problem> {
     let db = archive.db();
     let codes = if record.facility == FacilityId(0) { Vec::new() } else { db.facility_codes()? };
     let code = codes.iter().rfind(|code| code.facility == record.facility).map(|code| &code.code);

@@ -1,5 +1,7 @@
 //! Sayings that are possibly of the same person: offered, never joined.
 
+use std::cmp::Reverse;
+
 use crate::db::sql::params;
 
 use super::graph::Graph;
@@ -28,8 +30,19 @@ const WITH_CARD: &str = persons!(
     "person_number n JOIN person p ON p.id = n.person_row WHERE n.value = ?1 ORDER BY p.id LIMIT ?2"
 );
 
+/// Sayings of the studies that were brought for a number.
+const BROUGHT: &str = persons!(
+    "intake i JOIN intake_study b ON b.subject_row = i.subject_row JOIN study s ON s.study_uid = b.study_uid \
+     JOIN person p ON p.id = s.person_row WHERE i.patient = ?1 ORDER BY p.key LIMIT ?2"
+);
+
+/// Numbers for which studies of a saying were brought.
+const BROUGHT_FOR: &str = "SELECT DISTINCT i.patient FROM study s \
+     JOIN intake_study b ON b.study_uid = s.study_uid JOIN intake i ON i.subject_row = b.subject_row \
+     WHERE s.person_row = ?1 LIMIT ?2";
+
 #[cfg(test)]
-pub(super) const HOT: &[&str] = &[BORN, NAMED, WITH_CARD];
+pub(super) const HOT: &[&str] = &[BORN, NAMED, WITH_CARD, BROUGHT, BROUGHT_FOR];
 
 /// A saying that is possibly of the same person.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,6 +74,20 @@ pub(in crate::db) fn candidates(
             || kin.clashing.iter().any(|(clashing, _)| clashing.row == record.row)
             || kin.parted.iter().any(|key| *key == record.key || record.numbers.contains(key))
     };
+    for row in brought(session, anchor, &graph)? {
+        let record = record::whole(session, row, rules)?;
+        if taken(&record) || found.iter().any(|(known, _)| known.row == record.row) {
+            continue;
+        }
+        // What clashes with the person's numbers is somebody else's whoever brought it; anything else is looked at.
+        let mut grounds = match graph.relation_to(record.clone())? {
+            Some(Relation::Candidate(grounds)) => grounds,
+            Some(Relation::Unrelated) => Vec::new(),
+            _ => continue,
+        };
+        grounds.push(Ground::Brought);
+        found.push((record, grounds));
+    }
     for row in look(session, anchor)? {
         let record = record::whole(session, row, rules)?;
         if taken(&record) || found.iter().any(|(known, _)| known.row == record.row) {
@@ -77,7 +104,10 @@ pub(in crate::db) fn candidates(
         .filter(|(record, _)| record.has_study && !taken(record))
         .map(|(record, grounds)| CandidateRow { points: points(&grounds), record, grounds })
         .collect();
-    all.sort_by(|one, other| (other.points, one.record.key).cmp(&(one.points, other.record.key)));
+    let order = |one: &CandidateRow| {
+        (Reverse(one.grounds.contains(&Ground::Brought)), Reverse(one.points), one.record.key)
+    };
+    all.sort_by_key(order);
     // One number is offered once, by the saying that agrees best.
     let mut numbers = Vec::new();
     all.retain(|one| {
@@ -88,6 +118,24 @@ pub(in crate::db) fn candidates(
     });
     all.truncate(CANDIDATES_MAX);
     Ok(all)
+}
+
+/// Rows of what was brought for the person, and of whom the person's own studies were brought for.
+fn brought(
+    session: &Session<'_>,
+    anchor: &PersonRecord,
+    graph: &Graph<'_>,
+) -> Result<Vec<record::Raw>, DbError> {
+    let mut rows = Vec::new();
+    let numbers =
+        session.rows(BROUGHT_FOR, params![anchor.row, LOOKED_AT], |row| row.get::<_, Vec<u8>>(0))?;
+    for number in numbers {
+        rows.extend(graph.called(&number)?);
+    }
+    for number in &anchor.numbers {
+        rows.extend(session.rows(BROUGHT, params![&number.as_bytes()[..], LOOKED_AT], raw)?);
+    }
+    Ok(rows)
 }
 
 /// Rows that may be of the person.

@@ -237,7 +237,7 @@ impl<'s> Graph<'s> {
         Ok(near)
     }
 
-    fn called(&self, key: &[u8]) -> Result<Vec<record::Raw>, DbError> {
+    pub(super) fn called(&self, key: &[u8]) -> Result<Vec<record::Raw>, DbError> {
         let key = GroupKey::from_bytes(key).ok_or(DbError::Invalid("patient key"))?;
         let one = self.session.row(persons!("person p WHERE p.key = ?1"), [&key.as_bytes()[..]], raw)?;
         match one {

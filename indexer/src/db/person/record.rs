@@ -31,8 +31,8 @@ pub(super) use persons;
 
 const BY_KEY: &str = persons!("person p WHERE p.key = ?1");
 const BY_ID: &str = persons!("person p WHERE p.id = ?1");
-const IS_KNOWN: &str =
-    "SELECT 1 FROM person WHERE key = ?1 UNION ALL SELECT 1 FROM person WHERE patient_key = ?1 LIMIT 1";
+const IS_KNOWN: &str = "SELECT 1 FROM person WHERE key = ?1 UNION ALL SELECT 1 FROM person WHERE patient_key = ?1 \
+     UNION ALL SELECT 1 FROM intake WHERE patient = ?1 LIMIT 1";
 const OF_CODE: &str =
     "SELECT facility_id FROM facility_code WHERE code = ?1 ORDER BY facility_id DESC LIMIT 1";
 const STATED: &str = "SELECT body FROM stated_number WHERE patient = ?1 ORDER BY value";
@@ -72,6 +72,12 @@ impl PersonRecord {
     #[must_use]
     pub fn stands_alone(&self) -> bool {
         !self.apart.is_empty()
+    }
+
+    /// Whether a key names it, or a number that it is said under.
+    #[must_use]
+    pub fn is_called(&self, key: &GroupKey) -> bool {
+        self.key == *key || self.numbers.contains(key)
     }
 }
 
@@ -301,7 +307,7 @@ pub(super) fn by_id(
     session.row(BY_ID, params![id], raw)?.map(|found| whole(session, found, rules)).transpose()
 }
 
-/// Whether a key names a saying or a number.
+/// Whether a key names a saying or a number, also one that pictures were only brought for.
 pub(in crate::db) fn is_known(session: &Session<'_>, key: &GroupKey) -> Result<bool, DbError> {
     Ok(session.row(IS_KNOWN, [&key.as_bytes()[..]], |_| Ok(()))?.is_some())
 }

@@ -7,6 +7,7 @@ mod assigned;
 mod code;
 mod decision;
 mod delivery;
+mod intake;
 mod ledger;
 mod legal_hold;
 mod link;
@@ -32,6 +33,7 @@ pub use decision::DecisionsBy;
 pub(super) use decision::{decisions, flagged, repeats, study_coded};
 pub use delivery::DeliveriesBy;
 pub(super) use delivery::{deliveries, film_billed, without_film};
+pub(super) use intake::{newest as intakes, of_study as intakes_of_study};
 pub use ledger::{LedgerBy, LedgerSum};
 pub(super) use ledger::{
     all_due, due as ledger_due, head_of as ledger_head_of, heads as ledger_heads, looked_at,
@@ -75,6 +77,7 @@ pub(super) fn hot() -> Vec<&'static str> {
         code::HOT,
         decision::HOT,
         delivery::HOT,
+        intake::HOT,
         ledger::HOT,
         list::HOT,
         withdrawal::HOT,
@@ -213,5 +216,6 @@ fn apply(
         // The subject is the study: its current statement is all there is to look up.
         State::QualityMark(_) => Ok(()),
         State::Removal(state) => removal::apply(session, subject, state),
+        State::Intake(state) => intake::apply(session, subject, statement.time, state),
     }
 }

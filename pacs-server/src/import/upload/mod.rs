@@ -137,5 +137,15 @@ impl Shared {
 
 /// The job that an import over HTTP stands for: it has options and no paths.
 fn job(facility: Option<String>, issuer: Option<String>, source: Option<String>) -> ImportJob {
-    ImportJob { paths: Vec::new(), dry_run: false, facility, issuer, source, threads: None, resume: false }
+    ImportJob {
+        paths: Vec::new(),
+        dry_run: false,
+        facility,
+        issuer,
+        source,
+        threads: None,
+        resume: false,
+        patient: None,
+        who: None,
+    }
 }

@@ -12,8 +12,10 @@ use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Json, Router};
+use indexer::archive::{StateError, StateErrorKind};
 use indexer::db::FacilityId;
 use indexer::principal::Principal;
+use indexer::statement::{Evidence, Who};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::sync::OwnedSemaphorePermit;
@@ -23,6 +25,7 @@ use super::session::Session;
 use super::unpack::{is_zip, unpack};
 use super::{Shared, Uploads, job};
 use crate::import::file::{self, FIRST, PIECE, fill};
+use crate::import::intake::LocalPatient;
 use crate::import::source::Source;
 use crate::import::tally::FileOutcome;
 
@@ -65,6 +68,19 @@ enum Refused {
     Failed,
 }
 
+impl From<StateError> for Refused {
+    fn from(error: StateError) -> Refused {
+        match error {
+            StateError::Invalid(error) => Refused::Wrong(error.field, error.reason),
+            error if error.kind() == StateErrorKind::Unavailable => Refused::Later(error.to_string()),
+            error => {
+                tracing::error!(%error, "an import");
+                Refused::Failed
+            }
+        }
+    }
+}
+
 impl IntoResponse for Refused {
     fn into_response(self) -> Response {
         let field = match &self {
@@ -102,6 +118,10 @@ struct Wanted {
     facility: Option<String>,
     issuer: Option<String>,
     source: Option<String>,
+    /// The patient for whom the files were brought.
+    patient: Option<LocalPatient>,
+    /// Who imports, where nobody has to sign in.
+    who: Option<String>,
 }
 
 async fn begin(
@@ -114,12 +134,21 @@ async fn begin(
         Principal::Person { .. } | Principal::Machine { .. } => Some(who.who().to_owned()),
         _ => None,
     });
-    let own = who.map(|Extension(who)| who.facility()).filter(|own| *own != FacilityId(0));
+    let own = who.as_ref().map(|Extension(who)| who.facility()).filter(|own| *own != FacilityId(0));
     let given = |text: Option<String>| text.map(|t| t.trim().to_owned()).filter(|t| !t.is_empty());
     let mut job = job(given(wanted.facility), given(wanted.issuer), given(wanted.source));
+    job.patient = wanted.patient.map(|patient| LocalPatient {
+        facility: given(patient.facility),
+        issuer: given(patient.issuer),
+        patient_id: patient.patient_id.trim().to_owned(),
+    });
+    let says = speaker(who.as_ref().map(|Extension(who)| who), given(wanted.who), job.patient.is_some())?;
     job.check_labels().map_err(|error| {
         let why = error.to_string();
-        let field = ["facility", "issuer", "source"].into_iter().find(|field| why.contains(field));
+        let fields = [("patient's number", "patient.patient_id"), ("patient's facility", "patient.facility")];
+        let named =
+            fields.into_iter().chain([("facility", "facility"), ("issuer", "issuer"), ("source", "source")]);
+        let field = named.clone().find(|(words, _)| why.contains(words)).map(|(_, field)| field);
         Refused::Wrong(field.unwrap_or("body"), why)
     })?;
     // The label is what somebody wrote; who brought the files stands beside it and cannot be claimed.
@@ -137,20 +166,46 @@ async fn begin(
                 })?;
                 let known = codes.iter().rfind(|known| known.code == *code);
                 let known = known.map(|known| known.facility);
-                let known = known.ok_or_else(|| Refused::Wrong("facility", "no such facility".to_owned()))?;
+                // A disc may come from a hospital that never sent anything.
+                let known = match (known, &job.patient) {
+                    (Some(known), _) => known,
+                    (None, Some(_)) if own.is_none() && is_national(code) => shared.archive.facility(code)?,
+                    _ => return Err(Refused::Wrong("facility", "no such facility".to_owned())),
+                };
                 if own.is_some_and(|own| own != known) {
                     return Err(Refused::Wrong("facility", "the token acts for another facility".to_owned()));
                 }
                 known
             }
         };
-        let session = Session::new(&shared.archive, facility, job).ok_or(Refused::Failed)?;
+        let session = Session::new(&shared.archive, facility, (job, says))?.ok_or(Refused::Failed)?;
         Ok(shared.begin(session))
     });
     let session = session.await.map_err(|_| Refused::Failed)??;
     let href = format!("/api/v1/imports/{}", session.id());
     let body = Json(json!({ "id": session.id(), "href": href }));
     Ok((StatusCode::CREATED, [(header::LOCATION, href)], body).into_response())
+}
+
+/// Who takes in what is brought for a patient: who signed in, else who the request claims.
+fn speaker(who: Option<&Principal>, claimed: Option<String>, needed: bool) -> Result<Option<Who>, Refused> {
+    match (who, claimed) {
+        _ if !needed => Ok(None),
+        (Some(Principal::Person { account, .. }), _) => {
+            Ok(Some(Who { name: account.clone(), by: Evidence::Account }))
+        }
+        (Some(Principal::Machine { name, .. }), claimed) => {
+            let name = claimed.map_or_else(|| name.clone(), |user| format!("{name} for {user}"));
+            Ok(Some(Who { name, by: Evidence::Token }))
+        }
+        (_, Some(name)) => Ok(Some(Who { name, by: Evidence::Claimed })),
+        (_, None) => Err(Refused::Wrong("who", "say who takes in what was brought".to_owned())),
+    }
+}
+
+/// Whether a text has the form of a facility's national code (MA_CSKCB).
+fn is_national(code: &str) -> bool {
+    code.len() == 5 && code.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
 
 async fn status(State(shared): State<Arc<Shared>>, Path(id): Path<String>) -> Result<Response, Refused> {
@@ -161,6 +216,8 @@ async fn status(State(shared): State<Arc<Shared>>, Path(id): Path<String>) -> Re
 
 async fn end(State(shared): State<Arc<Shared>>, Path(id): Path<String>) -> Result<Response, Refused> {
     let session = shared.import(&id).ok_or(Refused::Unknown)?;
+    let noting = session.clone();
+    tokio::task::spawn_blocking(move || noting.note()).await.map_err(|_| Refused::Failed)??;
     session.end();
     Ok(Json(session.status()).into_response())
 }

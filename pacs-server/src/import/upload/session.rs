@@ -4,11 +4,13 @@ use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use indexer::archive::Archive;
+use indexer::archive::{Archive, StateError};
 use indexer::db::FacilityId;
+use indexer::statement::Who;
 use rustix::rand::{GetRandomFlags, getrandom};
 use serde::Serialize;
 
+use crate::import::intake::Noting;
 use crate::import::report::{Ending, ImportReport};
 use crate::import::run::Target;
 use crate::import::tally::{FileOutcome, Tally};
@@ -18,6 +20,8 @@ use crate::import::{Cancel, ImportJob};
 pub(super) struct Session {
     id: String,
     target: Target,
+    /// What is noted of files that are brought for a patient.
+    noting: Option<Noting>,
     /// Set when somebody gave it up.
     pub(super) cancel: Cancel,
     began: Instant,
@@ -76,13 +80,30 @@ impl Drop for Busy<'_> {
 }
 
 impl Session {
-    /// An import with a new random id. None when the system gives no random number.
-    pub(super) fn new(archive: &Archive, facility: FacilityId, job: ImportJob) -> Option<Session> {
+    /// An import with a new random id; none when the system gives no random number. Where it is for a patient,
+    /// `who` imports.
+    ///
+    /// # Errors
+    /// When the facility of the patient for whom the files are is not known.
+    pub(super) fn new(
+        archive: &Archive,
+        facility: FacilityId,
+        (job, who): (ImportJob, Option<Who>),
+    ) -> Result<Option<Session>, StateError> {
         let mut random = [0_u8; 16];
-        let got = getrandom(&mut random[..], GetRandomFlags::empty()).ok()?;
+        let got = getrandom(&mut random[..], GetRandomFlags::empty()).unwrap_or(0);
+        if got != random.len() {
+            return Ok(None);
+        }
         let now = Instant::now();
-        (got == random.len()).then(|| Session {
-            id: format!("{:032x}", u128::from_le_bytes(random)),
+        let id = format!("{:032x}", u128::from_le_bytes(random));
+        let noting = match who {
+            Some(who) => Noting::of(archive, id.clone(), (&job, facility), who)?,
+            None => None,
+        };
+        Ok(Some(Session {
+            id,
+            noting,
             target: Target::Archive { archive: archive.clone(), facility, job: Box::new(job) },
             cancel: Cancel::new(),
             began: now,
@@ -96,7 +117,7 @@ impl Session {
                 touched: now,
                 ended_after: None,
             }),
-        })
+        }))
     }
 
     pub(super) fn id(&self) -> &str {
@@ -150,6 +171,18 @@ impl Session {
     /// Counts a file.
     pub(super) fn count(&self, path: &str, outcome: &FileOutcome) {
         self.lock().tally.count(Path::new(path), outcome);
+        if let Some(noting) = &self.noting {
+            noting.saw(outcome);
+            noting.say_or_later();
+        }
+    }
+
+    /// Says of whom what came so far is, where that was not said yet.
+    ///
+    /// # Errors
+    /// When it cannot be said now.
+    pub(super) fn note(&self) -> Result<(), StateError> {
+        self.noting.as_ref().map_or(Ok(()), Noting::say)
     }
 
     /// Counts bytes that came.
@@ -194,6 +227,8 @@ impl Session {
         let state = self.lock();
         let mut report = state.tally.report();
         report.bytes = state.bytes;
+        let said = self.noting.as_ref().filter(|noting| noting.is_said());
+        report.intake = said.map(|noting| noting.name().to_owned());
         report.seconds = state.ended_after.unwrap_or_else(|| self.began.elapsed().as_secs_f64());
         if self.cancel.is_set() {
             report.ending = Ending::Cancelled;

@@ -1,14 +1,25 @@
 //! `/studies/{uid}`: one study, its series, the way into the viewer and the download.
 
+mod around;
+mod keeping;
+mod notices;
+mod person;
+mod post;
+mod withdrawn;
+mod words;
+
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Path, State};
+use axum::http::StatusCode;
 use axum::response::Response;
+use axum::routing::{get, post as posting};
+use indexer::archive::Archive;
 use indexer::db::{Db, DbError};
 use indexer::query::{Level, PatientScope, Query, QueryRow};
 use storage_config::Uid;
 
-use crate::Portal;
 use crate::api::ask;
 use crate::arrival::{Arrivals, Facts};
 use crate::calendar::moment;
@@ -20,6 +31,8 @@ use crate::list::rows::{counts, description, exam, kinds, n_images, state, viewe
 use crate::shown;
 use crate::sign_in::Who;
 use crate::words::with;
+use crate::{FORM_BYTES, Portal};
+use around::Around;
 
 /// Most series that a page shows.
 const SERIES_MAX: u32 = 1_000;
@@ -34,8 +47,7 @@ struct Study {
     /// The patient's other studies, newest first.
     others: Vec<QueryRow>,
     facts: Arc<Facts>,
-    /// Whether something of it is in conflict that nobody has resolved.
-    in_conflict: bool,
+    around: Around,
 }
 
 fn read(db: &Db, arrivals: &Arrivals, uid: &Uid) -> Result<Option<Study>, DbError> {
@@ -48,13 +60,13 @@ fn read(db: &Db, arrivals: &Arrivals, uid: &Uid) -> Result<Option<Study>, DbErro
     };
     let Some(row) = rows(Level::Study, 1)?.pop() else { return Ok(None) };
     let facts = arrivals.of(db, uid, counts(&row))?;
-    let in_conflict = !db.conflicts_of(uid, 1)?.is_empty();
+    let around = Around::read(db, uid, row.patient)?;
     Ok(Some(Study {
         series: rows(Level::Series, SERIES_MAX)?,
         others: others(db, &row)?,
         row,
         facts,
-        in_conflict,
+        around,
     }))
 }
 
@@ -70,26 +82,70 @@ fn others(db: &Db, row: &QueryRow) -> Result<Vec<QueryRow>, DbError> {
     Ok(rows)
 }
 
-pub(crate) async fn study(
+/// The routes of this module.
+pub(crate) fn routes() -> Router<Portal> {
+    Router::new()
+        .route("/studies/{uid}", get(study))
+        .route("/studies/{uid}/person", get(person::page).post(post::link))
+        .route("/studies/{uid}/keeping", posting(post::keeping))
+        .route("/withdrawn", get(withdrawn::list))
+        .layer(DefaultBodyLimit::max(FORM_BYTES))
+}
+
+async fn study(
     State(portal): State<Portal>,
     language: Language,
     who: Who,
     Path(uid): Path<String>,
 ) -> Result<Response, Failure> {
     let uid = Uid::parse(&uid).map_err(|_| Failure::no_study(language))?;
+    shown(&portal, language, &who, &uid, None).await
+}
+
+/// A study, or what is told of one of which nothing is shown any more.
+enum Found {
+    Study(Box<Study>),
+    Withdrawn(Box<(around::Keeping, crate::persons::Codes)>),
+}
+
+fn find(archive: &Archive, arrivals: &Arrivals, uid: &Uid) -> Result<Option<Found>, DbError> {
+    if let Some(study) = read(archive.db(), arrivals, uid)? {
+        return Ok(Some(Found::Study(Box::new(study))));
+    }
+    Ok(withdrawn::read(archive, uid)?.map(|told| Found::Withdrawn(Box::new(told))))
+}
+
+async fn shown(
+    portal: &Portal,
+    language: Language,
+    who: &Who,
+    uid: &Uid,
+    refused: Option<(StatusCode, String)>,
+) -> Result<Response, Failure> {
     let (memory, wanted) = (portal.memory.clone(), uid.clone());
-    let study = ask(&portal.archive, move |archive| read(archive.db(), &memory.arrivals, &wanted))
+    let found = ask(&portal.archive, move |archive| find(archive, &memory.arrivals, &wanted))
         .await
         .map_err(Failure::of(language))?
         .ok_or_else(|| Failure::no_study(language))?;
+    let study = match found {
+        Found::Study(study) => study,
+        Found::Withdrawn(told) => {
+            return Ok(withdrawn::page(portal, language, who, (&told.0, &told.1), refused));
+        }
+    };
     let mut content = Html::default();
+    if let Some((_, why)) = &refused {
+        content.put(format_args!("<p class=\"banner bad\" role=\"alert\">{}</p>", Escaped(why)));
+    }
     head(&mut content, language, portal.site.quiet_seconds, &study);
     series(&mut content, language, &study);
     other_studies(&mut content, language, &study.others);
     facts(&mut content, language, &study);
+    keeping::section(&mut content, language, who, &study.around);
     let title = format!("{} – {}", name(language, &study.row), description(language, &study.row));
     let here = format!("/studies/{uid}");
-    Ok(Frame::new(&portal, language, Place::Inside, &title, &here).asked_by(&who).around(&content))
+    let frame = Frame::new(portal, language, Place::Inside, &title, &here).asked_by(who);
+    Ok(frame.answering(refused.map_or(StatusCode::OK, |(status, _)| status), &content))
 }
 
 fn name(language: Language, row: &QueryRow) -> String {
@@ -132,12 +188,7 @@ fn head(out: &mut Html, language: Language, quiet_seconds: u32, study: &Study) {
     if row.identity_conflict {
         out.put(format_args!("<p class=\"banner bad\" role=\"alert\">{}</p>", words.identity_conflict_why));
     }
-    if study.in_conflict {
-        out.put(format_args!(
-            "<p class=\"banner\">{} <a href=\"/conflicts/{}\">{}</a></p>",
-            words.conflicts_here, row.study_uid, words.choose_version
-        ));
-    }
+    notices::notices(out, language, &row.study_uid, &study.around);
 }
 
 fn series(out: &mut Html, language: Language, study: &Study) {
