@@ -5,8 +5,10 @@
 use std::collections::BTreeSet;
 
 use super::reason;
+use super::stated::{self, Told};
 
 use crate::codes::facts::{Imaging, StudyFacts};
+use crate::codes::outcome::Rules;
 use crate::codes::reading::{Concept, Kind, Reading, Vocabulary};
 use crate::dataset::fold::fold;
 
@@ -23,11 +25,17 @@ const ANOTHER_EXAM: [&str; 2] = ["angio", "perfusion"];
 pub(crate) struct Evidence {
     /// Text and meaning of the codes of the order.
     pub(crate) order: Reading,
+    /// Text of the order and study description, without the meaning of codes.
+    pub(crate) written: Reading,
     /// Study description.
     pub(crate) study: Reading,
     parts: Vec<Reading>,
+    /// The parts of order and study text between marks that may join examinations, hyphens and slashes too.
+    pub(crate) pieces: Vec<Reading>,
     /// Whether order or study text has a mark or word that joins several examinations.
     pub(crate) lists: bool,
+    /// What order and study text say about contrast in so many words.
+    pub(crate) contrast: Told,
     /// Each series.
     pub(crate) series: Vec<Reading>,
     /// Protocol names.
@@ -41,10 +49,14 @@ pub(crate) struct Evidence {
 }
 
 impl Evidence {
-    pub(crate) fn read(facts: &StudyFacts, imaging: Imaging, vocabulary: &Vocabulary) -> Self {
+    pub(crate) fn read(facts: &StudyFacts, imaging: Imaging, rules: &Rules) -> Self {
+        let vocabulary = &rules.vocabulary;
         let read = |text: &str| vocabulary.read_text(text, imaging);
-        let told = |text: &str| reason::without(text, vocabulary, imaging);
+        let told = |text: &str| reason::without(text, vocabulary, imaging, &rules.caution);
         let mut order = told(&facts.requested_procedure);
+        let study = told(&facts.study_description);
+        let mut written = order.clone();
+        written.join(&study);
         facts.codes.iter().for_each(|code| order.join(&read(&code.meaning)));
         let mut protocol = Reading::default();
         facts.protocol_names.iter().take(SERIES_READ).for_each(|name| protocol.join(&read(name)));
@@ -54,12 +66,19 @@ impl Evidence {
             &facts.study_description
         };
         let parts = listed.split([',', '+', ';', '&']).take(SERIES_READ).map(read).collect();
-        let lists = [&facts.requested_procedure, &facts.study_description].iter().any(|text| is_list(text));
+        let texts = [&facts.requested_procedure, &facts.study_description];
+        let pieces = texts.iter().flat_map(|text| pieces(text)).take(SERIES_READ);
         Self {
             order,
+            written,
             parts,
-            lists,
-            study: told(&facts.study_description),
+            pieces: pieces.map(|piece| read(&piece)).collect(),
+            lists: texts.iter().any(|text| is_list(text)),
+            study,
+            contrast: stated::joined(
+                stated::read(&facts.requested_procedure, vocabulary, imaging, &rules.caution),
+                stated::read(&facts.study_description, vocabulary, imaging, &rules.caution),
+            ),
             series: facts.series_descriptions.iter().take(SERIES_READ).map(|series| read(series)).collect(),
             protocol,
             body: read(&facts.body_part),
@@ -176,7 +195,8 @@ impl Evidence {
         fields.iter().find_map(|field| field.found.get("outside_work").map(|found| found.words.clone()))
     }
 
-    /// Modalities that order and study text name, none of which is `imaging`.
+    /// A modality that order or study text names and that is not `imaging`, be it alone or beside the own one: two
+    /// orders in one text are not one examination.
     pub(crate) fn other_modality(&self, imaging: Imaging, vocabulary: &Vocabulary) -> Option<Concept> {
         let fits = |named: Concept| match imaging {
             Imaging::Xray | Imaging::Mammo => matches!(named, "xray" | "mammo"),
@@ -190,30 +210,50 @@ impl Evidence {
             let named: Vec<Concept> = field.of_kind(vocabulary, Kind::Modality).collect();
             // Under its guidance: another modality beside the own one is no contradiction.
             let guided = field.has("biopsy") || field.has("drainage") || field.has("aspiration");
-            if !named.is_empty() && !guided && !named.iter().any(|named| fits(named)) {
-                return named.first().copied();
+            if let Some(other) = named.iter().find(|named| !guided && !fits(named)) {
+                return Some(other);
             }
         }
         None
     }
 }
 
-/// Whether a text may name several examinations side by side. A hyphen or slash within short words (`X-quang`, `T-N`,
-/// `AP/LAT`) joins none.
+/// Letters that the shorter side of a hyphen or slash must have to join examinations and no parts of a word (`X-quang`,
+/// `T-N`, `AP/LAT`).
+const JOINED_WORD_LETTERS: usize = 3;
+
+/// Whether a text may name several examinations side by side.
 fn is_list(text: &str) -> bool {
-    const JOINED_WORD_LETTERS: usize = 3;
     let joins = |word: &str| matches!(fold(word).as_str(), "VA" | "AND" | "VOI" | "KEM");
+    text.contains([',', '+', ';', '&', '|'])
+        || text.split_whitespace().any(joins)
+        || text.match_indices(['-', '/']).any(|(at, _)| splits(text, at))
+}
+
+/// Whether the hyphen or slash at `at` joins whole words.
+fn splits(text: &str, at: usize) -> bool {
     let letters = |part: &str, last: bool| {
         let part = part.chars().map(|letter| letter.is_alphanumeric());
         let run: Vec<bool> = if last { part.rev().collect() } else { part.collect() };
         run.into_iter().take_while(|letter| *letter).count()
     };
-    let splits = |(at, _): (usize, &str)| {
-        let (before, after) = (&text[..at], &text[at + 1..]);
-        let (before, after) = (letters(before, true), letters(after, false));
-        before == 0 || after == 0 || before.min(after) >= JOINED_WORD_LETTERS
-    };
-    text.contains([',', '+', ';', '&', '|'])
-        || text.split_whitespace().any(joins)
-        || text.match_indices(['-', '/']).any(splits)
+    let (before, after) = (letters(&text[..at], true), letters(&text[at + 1..], false));
+    before == 0 || after == 0 || before.min(after) >= JOINED_WORD_LETTERS
+}
+
+/// The parts of a text between marks that join examinations.
+fn pieces(text: &str) -> Vec<String> {
+    let marks = text.char_indices().filter(|(at, letter)| match letter {
+        ',' | '+' | ';' | '&' | '|' => true,
+        '-' | '/' => splits(text, *at),
+        _ => false,
+    });
+    let mut found = Vec::new();
+    let mut from = 0;
+    for (at, _) in marks {
+        found.push(text[from..at].to_owned());
+        from = at + 1;
+    }
+    found.push(text[from..].to_owned());
+    found
 }

@@ -16,6 +16,8 @@ pub struct Found {
     pub words: String,
     /// Whether it counts only where nothing stronger of its kind is there.
     pub weak: bool,
+    /// Whether all that stands for it is one word whose marks were left out: with other marks it may be another word.
+    pub bare: bool,
 }
 
 /// What a text says.
@@ -94,12 +96,14 @@ impl Vocabulary {
             let text = words[at..at + phrase.words.len()].join(" ");
             reading.covered += text.len();
             for meaning in meanings(phrase, &marks[at], imaging) {
+                let bare = meaning.is_marked() && marks[at].is_empty();
                 for concept in &meaning.concepts {
                     let found = reading
                         .found
                         .entry(concept)
-                        .or_insert_with(|| Found { words: text.clone(), weak: meaning.weak });
+                        .or_insert_with(|| Found { words: text.clone(), weak: meaning.weak, bare });
                     found.weak &= meaning.weak;
+                    found.bare &= bare;
                 }
             }
         }

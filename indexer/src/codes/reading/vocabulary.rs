@@ -64,6 +64,11 @@ impl Meaning {
         self.marks.is_empty() || marks.chars().all(|mark| self.marks.contains(mark))
     }
 
+    /// Whether the word has marks that tell it from others.
+    pub(super) fn is_marked(&self) -> bool {
+        !self.marks.is_empty()
+    }
+
     pub(super) fn holds(&self, imaging: Imaging) -> bool {
         self.only.is_empty() || self.only.iter().any(|label| imaging.answers_to(label))
     }
