@@ -8,6 +8,7 @@ use crate::codes::facts::Imaging;
 use crate::codes::outcome::Level;
 use crate::codes::reading::vocabulary::content;
 use crate::codes::reading::{Concept, Vocabulary};
+use crate::dataset::fold::fold;
 
 const CAUTION: &str = include_str!("../../../data/codes/caution.tsv");
 
@@ -35,6 +36,10 @@ pub struct Caution {
     pub(crate) reasons: Vec<Vec<&'static str>>,
     /// Folded words that begin a reason where they begin a bracket.
     pub(crate) illnesses: Vec<Vec<&'static str>>,
+    /// Concepts, the modalities and the words by which a text alone does not say them.
+    pub(crate) unsure: Vec<(Vec<&'static str>, Concept, Vec<&'static str>)>,
+    surnames: BTreeSet<&'static str>,
+    middle_names: BTreeSet<&'static str>,
     /// Words of sentences about contrast, each with its part in them.
     pub(crate) said: BTreeMap<&'static str, BTreeSet<&'static str>>,
     /// Body parts that say no more than a whole limb.
@@ -87,6 +92,12 @@ impl Caution {
             "reason" => self.reasons.extend(words()),
             "illness" => self.illnesses.extend(words()),
             "said" => self.said.entry(of).or_default().extend(phrases()),
+            "unsure" => {
+                vocabulary.info(of)?;
+                self.unsure.push((imagings.split_whitespace().collect(), of, phrases().collect()));
+            }
+            "name" if of == "surname" => self.surnames.extend(phrases()),
+            "name" => self.middle_names.extend(phrases()),
             "body" => self.whole_limbs.extend(phrases()),
             _ => return None,
         }
@@ -96,6 +107,39 @@ impl Caution {
     /// What is wrong with the file, none when all is well.
     pub fn problems(&self) -> &[String] {
         &self.problems
+    }
+
+    /// Whether order or study text alone does not say `concept` by `words`.
+    pub(crate) fn is_unsure(&self, imaging: Imaging, concept: &str, words: &str) -> bool {
+        let holds = |(labels, of, by): &(Vec<&str>, Concept, Vec<&str>)| {
+            labels.contains(&imaging.label()) && *of == concept && by.contains(&words)
+        };
+        self.unsure.iter().any(holds)
+    }
+
+    /// The text without names of persons: surname, middle name and the word behind it.
+    pub(crate) fn without_names(&self, text: &str) -> String {
+        let words: Vec<&str> = text.split_whitespace().collect();
+        let folded: Vec<String> = words.iter().map(|word| fold(word)).collect();
+        let mut kept: Vec<&str> = Vec::new();
+        let mut at = 0;
+        while at < words.len() {
+            let is_name = self.surnames.contains(folded[at].trim_start_matches('('))
+                && folded.get(at + 1).is_some_and(|word| self.middle_names.contains(word.as_str()));
+            if is_name {
+                // A mark behind the name stays, it may part examinations.
+                let end = words.get(at + 2).and_then(|word| word.chars().last());
+                kept.extend(end.filter(|end| !end.is_alphanumeric()).map(|end| match end {
+                    ')' => ")",
+                    _ => ",",
+                }));
+                at += 3;
+            } else {
+                kept.push(words[at]);
+                at += 1;
+            }
+        }
+        kept.join(" ")
     }
 
     /// Whether `word` has that part in a sentence about contrast.

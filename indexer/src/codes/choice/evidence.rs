@@ -48,44 +48,63 @@ pub(crate) struct Evidence {
     pub(crate) agent: Reading,
 }
 
+/// One of several examinations that a text lists.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Part {
+    pub(crate) regions: BTreeSet<Concept>,
+    pub(crate) views: BTreeSet<Concept>,
+    pub(crate) exams: BTreeSet<Concept>,
+    /// Whether it names a kind of imaging of its own, and contrast.
+    pub(crate) has_kind: bool,
+    pub(crate) has_contrast: bool,
+}
+
 impl Evidence {
     pub(crate) fn read(facts: &StudyFacts, imaging: Imaging, rules: &Rules) -> Self {
         let vocabulary = &rules.vocabulary;
         let read = |text: &str| vocabulary.read_text(text, imaging);
         let told = |text: &str| reason::without(text, vocabulary, imaging, &rules.caution);
-        let mut order = told(&facts.requested_procedure);
-        let study = told(&facts.study_description);
+        let texts = [&facts.requested_procedure, &facts.study_description];
+        let texts = texts.map(|text| rules.caution.without_names(text));
+        let [mut order, mut study] = [told(&texts[0]), told(&texts[1])];
+        let series: Vec<Reading> =
+            facts.series_descriptions.iter().take(SERIES_READ).map(|series| read(series)).collect();
+        let views = facts.view_positions.iter().take(SERIES_READ).cloned().collect::<Vec<_>>().join(" ");
+        let (views, body) = (read(&views), read(&facts.body_part));
+        for field in [&mut order, &mut study] {
+            field.found.retain(|concept, found| {
+                let elsewhere = series.iter().chain([&views, &body]).any(|field| field.has(concept));
+                elsewhere || !rules.caution.is_unsure(imaging, concept, &found.words)
+            });
+        }
         let mut written = order.clone();
         written.join(&study);
         facts.codes.iter().for_each(|code| order.join(&read(&code.meaning)));
         let mut protocol = Reading::default();
         facts.protocol_names.iter().take(SERIES_READ).for_each(|name| protocol.join(&read(name)));
-        let listed = if order.of_kind(vocabulary, Kind::Region).next().is_some() {
-            &facts.requested_procedure
-        } else {
-            &facts.study_description
-        };
+        let pieces: Vec<Reading> =
+            texts.iter().flat_map(|text| pieces(text)).take(SERIES_READ).map(|piece| read(&piece)).collect();
+        let lists = texts.iter().any(|text| is_list(text));
+        if lists {
+            pieces.iter().for_each(|piece| add_listed(&mut study, piece, vocabulary));
+        }
+        let listed = &texts[usize::from(order.of_kind(vocabulary, Kind::Region).next().is_none())];
         let parts = listed.split([',', '+', ';', '&']).take(SERIES_READ).map(read).collect();
-        let texts = [&facts.requested_procedure, &facts.study_description];
-        let pieces = texts.iter().flat_map(|text| pieces(text)).take(SERIES_READ);
         Self {
             order,
             written,
             parts,
-            pieces: pieces.map(|piece| read(&piece)).collect(),
-            lists: texts.iter().any(|text| is_list(text)),
+            pieces,
+            lists,
             study,
             contrast: stated::joined(
-                stated::read(&facts.requested_procedure, vocabulary, imaging, &rules.caution),
-                stated::read(&facts.study_description, vocabulary, imaging, &rules.caution),
+                stated::read(&texts[0], vocabulary, imaging, &rules.caution),
+                stated::read(&texts[1], vocabulary, imaging, &rules.caution),
             ),
-            series: facts.series_descriptions.iter().take(SERIES_READ).map(|series| read(series)).collect(),
+            series,
             protocol,
-            body: read(&facts.body_part),
-            views: vocabulary.read_text(
-                &facts.view_positions.iter().take(SERIES_READ).cloned().collect::<Vec<_>>().join(" "),
-                imaging,
-            ),
+            body,
+            views,
             agent: read(&facts.contrast_agent),
         }
     }
@@ -148,17 +167,31 @@ impl Evidence {
         named
     }
 
-    /// The parts of a text that lists several examinations: regions and projections of each. A part without a region
-    /// belongs to the one before.
-    pub(crate) fn parts(&self, vocabulary: &Vocabulary) -> Vec<(BTreeSet<Concept>, BTreeSet<Concept>)> {
-        let mut parts: Vec<(BTreeSet<Concept>, BTreeSet<Concept>)> = Vec::new();
+    /// The parts of a text that lists several examinations: regions of each, its projections, and how it was done. A
+    /// part without a region belongs to the one before; one that names no kind of imaging is done as the others.
+    pub(crate) fn parts(&self, vocabulary: &Vocabulary) -> Vec<Part> {
+        let mut parts: Vec<Part> = Vec::new();
+        let mut shared: BTreeSet<Concept> = BTreeSet::new();
         for reading in &self.parts {
-            let regions: BTreeSet<Concept> = reading.of_kind(vocabulary, Kind::Region).collect();
-            let views = reading.of_kind(vocabulary, Kind::View);
+            let of = |kind: Kind| reading.of_kind(vocabulary, kind).collect::<BTreeSet<_>>();
+            let part = Part {
+                regions: of(Kind::Region),
+                views: of(Kind::View),
+                exams: of(Kind::Exam),
+                has_kind: !of(Kind::Modality).is_empty() || reading.has("angio"),
+                has_contrast: reading.has("with"),
+            };
+            shared.extend(part.exams.iter().copied());
             match parts.last_mut() {
-                Some((_, last)) if regions.is_empty() => last.extend(views),
-                _ => parts.push((regions, views.collect())),
+                Some(last) if part.regions.is_empty() => {
+                    last.views.extend(part.views);
+                    last.exams.extend(part.exams);
+                }
+                _ => parts.push(part),
             }
+        }
+        for part in parts.iter_mut().filter(|part| !part.has_kind) {
+            part.exams.extend(shared.iter().copied());
         }
         parts
     }
@@ -215,6 +248,18 @@ impl Evidence {
             }
         }
         None
+    }
+}
+
+/// Adds regions of a part of a list that weak words name, where the part says nothing else: in `SN, CSC` both are meant.
+fn add_listed(text: &mut Reading, piece: &Reading, vocabulary: &Vocabulary) {
+    let placed = |concept: &str| vocabulary.info(concept).is_some_and(|info| !info.zones.contains("*"));
+    let weak = piece.found.iter().filter(|(concept, found)| {
+        let is_region = vocabulary.kind(concept) == Kind::Region && placed(concept);
+        found.weak && is_region && piece.says_nothing_else(vocabulary)
+    });
+    for (concept, found) in weak {
+        text.found.entry(concept).or_insert_with(|| found.clone());
     }
 }
 

@@ -22,9 +22,14 @@ pub(super) fn without(text: &str, vocabulary: &Vocabulary, imaging: Imaging, cau
     let (outside, before) = (outside_brackets(text), before_reason(text, caution));
     // A bracket that tells an illness says why, and nothing about which part was examined.
     let of_bracket = usize::from(!tells_illness(text, caution));
-    for (main, most_parts) in [(outside, of_bracket), (before, 0)] {
+    for (main, most_parts, of_bracket) in [(outside, of_bracket, true), (before, 0, false)] {
         let Some(main) = main else { continue };
         let main = vocabulary.read_text(&main, imaging);
+        let side = |concept: &Concept| vocabulary.kind(concept) == Kind::Side;
+        if main.found.keys().any(side) && (!of_bracket || has_remark(text)) {
+            // The side of the examination stands with it; another one is that of a fall or a former operation.
+            whole.found.retain(|concept, _| !side(concept) || main.has(concept));
+        }
         let regions: BTreeSet<Concept> = main.of_kind(vocabulary, Kind::Region).collect();
         if regions.is_empty() {
             continue;
@@ -58,6 +63,12 @@ fn outside_brackets(text: &str) -> Option<String> {
         }
     }
     (outside.len() < text.len()).then_some(outside)
+}
+
+/// Whether a bracket holds more than one word: a side alone is no remark.
+fn has_remark(text: &str) -> bool {
+    let mut brackets = text.split(['(', '[']).skip(1).filter_map(|inside| inside.split([')', ']']).next());
+    brackets.any(|inside| inside.split_whitespace().nth(1).is_some())
 }
 
 /// The text before a reason, where one begins.

@@ -116,10 +116,7 @@ fn without_accidents(
 fn is_named_alone(evidence: &Evidence, vocabulary: &Vocabulary, region: &str) -> bool {
     evidence.pieces.iter().filter(|piece| piece.has(region)).any(|piece| {
         let said = |kind: &Kind| piece.of_kind(vocabulary, *kind).next().is_some();
-        let telling = piece.found.iter().filter(|(concept, _)| vocabulary.kind(concept) != Kind::Noise);
-        let told: BTreeSet<&str> = telling.flat_map(|(_, found)| found.words.split(' ')).collect();
-        [Kind::Side, Kind::View, Kind::Contrast].iter().any(said)
-            || piece.words.iter().all(|word| told.contains(word.as_str()))
+        [Kind::Side, Kind::View, Kind::Contrast].iter().any(said) || piece.says_nothing_else(vocabulary)
     })
 }
 

@@ -178,24 +178,34 @@ impl Case<'_> {
         self.techniques_of(&chosen, &regions, &tags, named)
     }
 
-    /// What the table says; where a text of projection X-ray lists several regions, each with its own projections.
+    /// What the table says; where a text lists several examinations, each with its own projections and ways.
     fn chosen(&self, regions: &Regions, tags: &BTreeSet<Concept>) -> Chosen {
         let vocabulary = &self.rules.vocabulary;
         let choose = |regions: &BTreeSet<Concept>, tags: &BTreeSet<Concept>| {
             self.rules.table.choose(self.imaging, regions, tags, vocabulary)
         };
         let parts = self.evidence.parts(vocabulary);
-        if self.imaging != Imaging::Xray || parts.len() < 2 {
+        let its_own = match self.imaging {
+            Imaging::Xray => Kind::View,
+            Imaging::Ct | Imaging::Mr => Kind::Exam,
+            _ => return choose(&regions.found, tags),
+        };
+        if parts.len() < 2 {
             return choose(&regions.found, tags);
         }
+        let listed: BTreeSet<Concept> = parts.iter().flat_map(|part| &part.exams).copied().collect();
         let mut chosen = Chosen::default();
-        for (of_part, views) in parts {
+        for part in parts {
             let within = |region: &&Concept| {
-                of_part.contains(*region) || of_part.iter().any(|part| vocabulary.is_within(region, part))
+                part.regions.contains(*region)
+                    || part.regions.iter().any(|of| vocabulary.is_within(region, of))
             };
             let found: BTreeSet<Concept> = regions.found.iter().filter(within).copied().collect();
-            let others = tags.iter().filter(|tag| vocabulary.kind(tag) != Kind::View).copied();
-            chosen.join(choose(&found, &others.chain(views).collect()));
+            let told = if its_own == Kind::View { part.views } else { part.exams };
+            let others = tags.iter().filter(|tag| {
+                vocabulary.kind(tag) != its_own || its_own == Kind::Exam && !listed.contains(*tag)
+            });
+            chosen.join(choose(&found, &others.copied().chain(told).collect()));
         }
         chosen
     }

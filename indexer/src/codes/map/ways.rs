@@ -47,6 +47,13 @@ impl Case<'_> {
         None
     }
 
+    /// Whether a text lists whole examinations, of which some have a word of contrast and others none.
+    fn contrast_of_some_parts(&self) -> bool {
+        let parts = self.evidence.parts(&self.rules.vocabulary);
+        let mut whole = parts.iter().filter(|part| part.has_kind && !part.regions.is_empty());
+        whole.clone().any(|part| part.has_contrast) && whole.any(|part| !part.has_contrast)
+    }
+
     /// A contrast that the chosen examination cannot have: vessels without, a plain film with.
     pub(super) fn against_contrast(&self, chosen: &Chosen, techniques: &[&Technique]) -> Option<Line> {
         let of = || techniques.iter().filter_map(|technique| technique.names.first()).cloned().collect::<Vec<_>>();
@@ -56,7 +63,9 @@ impl Case<'_> {
             Imaging::Ct | Imaging::Mr if self.contrast.open && techniques.iter().any(depends) => {
                 Some(Line { about: "contrast", what: "asked for or told in two ways".to_owned() })
             }
-            Imaging::Ct | Imaging::Mr if self.contrast.differs && techniques.len() > 1 => {
+            Imaging::Ct | Imaging::Mr
+                if techniques.len() > 1 && (self.contrast.differs || self.contrast_of_some_parts()) =>
+            {
                 Some(Line { about: "contrast", what: "one region with, another without".to_owned() })
             }
             Imaging::Ct | Imaging::Mr if self.contrast.told == Some(false) && chosen.contrast == Some(true) => {

@@ -2,7 +2,7 @@
 //!
 //! Knows phrases; it may not know which field the text comes from.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::repair::{alternatives, pieces};
 use super::spelling;
@@ -47,6 +47,13 @@ impl Reading {
         kind: Kind,
     ) -> impl Iterator<Item = Concept> + 'a {
         self.found.keys().copied().filter(move |concept| vocabulary.kind(concept) == kind)
+    }
+
+    /// Whether every word stands for something other than noise.
+    pub(crate) fn says_nothing_else(&self, vocabulary: &Vocabulary) -> bool {
+        let telling = self.found.iter().filter(|(concept, _)| vocabulary.kind(concept) != Kind::Noise);
+        let told: BTreeSet<&str> = telling.flat_map(|(_, found)| found.words.split(' ')).collect();
+        self.words.iter().all(|word| told.contains(word.as_str()))
     }
 
     /// This reading with what `other` says.
