@@ -139,15 +139,16 @@ fn is_one_short_word(evidence: &Evidence, vocabulary: &Vocabulary, text: &BTreeS
     !beside && text.len() == 1 && text.iter().all(|region| is_short(evidence, region))
 }
 
-/// Whether words without their marks name the region, beside words that nobody understands or in a text that says
-/// nothing else of an examination: `hạng B2` is no `háng`.
+/// Whether words that only their marks tell from others name the region, beside words that nobody understands or in a
+/// text that says nothing else of an examination: `hạng B2` is no `háng`. That the marks are there makes no difference, so
+/// that the same text has the same answer without them.
 fn is_among_strange_words(evidence: &Evidence, vocabulary: &Vocabulary, regions: &BTreeSet<Concept>) -> bool {
     let text = evidence.text();
-    let bare = |region: &Concept| text.found.get(region).is_some_and(|found| found.bare);
+    let marked = |region: &Concept| text.found.get(region).is_some_and(|found| found.marked);
     let said = |kind: &Kind| text.of_kind(vocabulary, *kind).next().is_some();
     let strange = !text.unknown.is_empty() || !text.stray.is_empty();
-    let silent = text.words.len() > 1 && ![Kind::Modality, Kind::Contrast, Kind::Exam].iter().any(said);
-    regions.iter().all(bare) && (strange || silent)
+    let silent = text.words.len() > 1 && ![Kind::Modality, Kind::Contrast].iter().any(said);
+    regions.iter().all(marked) && !said(&Kind::Exam) && (strange || silent)
 }
 
 /// Whether the regions of a text are those of one phrase, or the series show each of them.

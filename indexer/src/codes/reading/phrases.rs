@@ -16,8 +16,8 @@ pub struct Found {
     pub words: String,
     /// Whether it counts only where nothing stronger of its kind is there.
     pub weak: bool,
-    /// Whether all that stands for it is one word whose marks were left out: with other marks it may be another word.
-    pub bare: bool,
+    /// Whether all that stands for it is one word that only its marks tell from others, written with them or not.
+    pub marked: bool,
 }
 
 /// What a text says.
@@ -103,14 +103,14 @@ impl Vocabulary {
             let text = words[at..at + phrase.words.len()].join(" ");
             reading.covered += text.len();
             for meaning in meanings(phrase, &marks[at], imaging) {
-                let bare = meaning.is_marked() && marks[at].is_empty();
+                let marked = meaning.is_marked();
                 for concept in &meaning.concepts {
                     let found = reading
                         .found
                         .entry(concept)
-                        .or_insert_with(|| Found { words: text.clone(), weak: meaning.weak, bare });
+                        .or_insert_with(|| Found { words: text.clone(), weak: meaning.weak, marked });
                     found.weak &= meaning.weak;
-                    found.bare &= bare;
+                    found.marked &= marked;
                 }
             }
         }
