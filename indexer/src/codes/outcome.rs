@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::catalogue::Catalogue;
+use super::choice::caution::Caution;
 use super::choice::rules::Table;
 use super::choice::side::Side;
 use super::reading::Vocabulary;
@@ -109,6 +110,8 @@ pub struct Rules {
     pub vocabulary: Vocabulary,
     /// Examinations.
     pub table: Table,
+    /// Where to wait for a person.
+    pub caution: Caution,
 }
 
 impl Rules {
@@ -116,7 +119,9 @@ impl Rules {
     pub fn built_in(catalogue: &Catalogue) -> Self {
         let vocabulary = Vocabulary::built_in();
         let table = Table::built_in(&vocabulary, catalogue);
-        Self { assign_from: 0.6, facility: Vec::new(), vocabulary, table }
+        let caution = Caution::built_in(&vocabulary);
+        let assign_from = caution.assign_from();
+        Self { assign_from, facility: Vec::new(), vocabulary, table, caution }
     }
 }
 

@@ -5,14 +5,15 @@ use storage_config::Hasher;
 use super::catalogue::Catalogue;
 
 /// Raised when the mapper itself decides otherwise than before on the same words, rules and lists.
-const MAPPER: u32 = 2;
+const MAPPER: u32 = 3;
 
 /// Words and rules as they come with the program.
-const DATA: [&str; 4] = [
+const DATA: [&str; 5] = [
     include_str!("../../data/codes/vocabulary.tsv"),
     include_str!("../../data/codes/concepts.tsv"),
     include_str!("../../data/codes/techniques.tsv"),
     include_str!("../../data/codes/scanners.tsv"),
+    include_str!("../../data/codes/caution.tsv"),
 ];
 
 /// The version: date of the built-in list, number of imported lists, and twelve digits of a digest of it all.

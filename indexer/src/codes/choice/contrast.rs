@@ -3,6 +3,7 @@
 //! Knows how agents are written; it may not know techniques.
 
 use super::evidence::Evidence;
+use super::stated::Stated;
 use crate::codes::facts::StudyFacts;
 use crate::dataset::fold::fold;
 
@@ -41,6 +42,10 @@ pub(crate) struct Contrast {
     pub(crate) told: Option<bool>,
     /// Whether that was acquired rather than ordered.
     pub(crate) acquired: bool,
+    /// Whether order and study text ask or contradict each other, and nothing that was acquired tells.
+    pub(crate) open: bool,
+    /// Whether one region was ordered with, another without.
+    pub(crate) differs: bool,
 }
 
 /// What agent, series and text say.
@@ -58,12 +63,16 @@ pub(crate) fn told(facts: &StudyFacts, evidence: &Evidence) -> Contrast {
         _ => None,
     };
     // An exam of vessels is ordered with contrast even where a word for it is missing.
-    let ordered = match (text.has("with"), text.has("without")) {
-        (true, _) => Some(true),
-        (false, true) => Some(false),
+    let ordered = match (evidence.contrast.stated, text.has("with"), text.has("without")) {
+        (Some(Stated::With), ..) => Some(true),
+        (Some(Stated::Without), ..) => Some(false),
+        (Some(Stated::Open), ..) => None,
+        (None, true, _) => Some(true),
+        (None, false, true) => Some(false),
         _ => (evidence.protocol.has("with")).then_some(true),
     };
-    Contrast { told: acquired.or(ordered), acquired: acquired.is_some() }
+    let open = evidence.contrast.stated == Some(Stated::Open) && acquired.is_none();
+    Contrast { told: acquired.or(ordered), acquired: acquired.is_some(), open, differs: evidence.contrast.differs }
 }
 
 /// What Contrast/Bolus Agent says, none where it is empty.

@@ -5,8 +5,10 @@
 use std::collections::BTreeSet;
 
 use super::reason;
+use super::stated::{self, Told};
 
 use crate::codes::facts::{Imaging, StudyFacts};
+use crate::codes::outcome::Rules;
 use crate::codes::reading::{Concept, Kind, Reading, Vocabulary};
 use crate::dataset::fold::fold;
 
@@ -23,11 +25,17 @@ const ANOTHER_EXAM: [&str; 2] = ["angio", "perfusion"];
 pub(crate) struct Evidence {
     /// Text and meaning of the codes of the order.
     pub(crate) order: Reading,
+    /// Text of the order and study description, without the meaning of codes.
+    pub(crate) written: Reading,
     /// Study description.
     pub(crate) study: Reading,
     parts: Vec<Reading>,
+    /// The parts of order and study text between marks that may join examinations, hyphens and slashes too.
+    pub(crate) pieces: Vec<Reading>,
     /// Whether order or study text has a mark or word that joins several examinations.
     pub(crate) lists: bool,
+    /// What order and study text say about contrast in so many words.
+    pub(crate) contrast: Told,
     /// Each series.
     pub(crate) series: Vec<Reading>,
     /// Protocol names.
@@ -40,33 +48,63 @@ pub(crate) struct Evidence {
     pub(crate) agent: Reading,
 }
 
+/// One of several examinations that a text lists.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Part {
+    pub(crate) regions: BTreeSet<Concept>,
+    pub(crate) views: BTreeSet<Concept>,
+    pub(crate) exams: BTreeSet<Concept>,
+    /// Whether it names a kind of imaging of its own, and contrast.
+    pub(crate) has_kind: bool,
+    pub(crate) has_contrast: bool,
+}
+
 impl Evidence {
-    pub(crate) fn read(facts: &StudyFacts, imaging: Imaging, vocabulary: &Vocabulary) -> Self {
+    pub(crate) fn read(facts: &StudyFacts, imaging: Imaging, rules: &Rules) -> Self {
+        let vocabulary = &rules.vocabulary;
         let read = |text: &str| vocabulary.read_text(text, imaging);
-        let told = |text: &str| reason::without(text, vocabulary, imaging);
-        let mut order = told(&facts.requested_procedure);
+        let told = |text: &str| reason::without(text, vocabulary, imaging, &rules.caution);
+        let texts = [&facts.requested_procedure, &facts.study_description];
+        let texts = texts.map(|text| rules.caution.without_names(text));
+        let [mut order, mut study] = [told(&texts[0]), told(&texts[1])];
+        let series: Vec<Reading> =
+            facts.series_descriptions.iter().take(SERIES_READ).map(|series| read(series)).collect();
+        let views = facts.view_positions.iter().take(SERIES_READ).cloned().collect::<Vec<_>>().join(" ");
+        let (views, body) = (read(&views), read(&facts.body_part));
+        for field in [&mut order, &mut study] {
+            field.found.retain(|concept, found| {
+                let elsewhere = series.iter().chain([&views, &body]).any(|field| field.has(concept));
+                elsewhere || !rules.caution.is_unsure(imaging, concept, &found.words)
+            });
+        }
+        let mut written = order.clone();
+        written.join(&study);
         facts.codes.iter().for_each(|code| order.join(&read(&code.meaning)));
         let mut protocol = Reading::default();
         facts.protocol_names.iter().take(SERIES_READ).for_each(|name| protocol.join(&read(name)));
-        let listed = if order.of_kind(vocabulary, Kind::Region).next().is_some() {
-            &facts.requested_procedure
-        } else {
-            &facts.study_description
-        };
+        let pieces: Vec<Reading> =
+            texts.iter().flat_map(|text| pieces(text)).take(SERIES_READ).map(|piece| read(&piece)).collect();
+        let lists = texts.iter().any(|text| is_list(text));
+        if lists {
+            pieces.iter().for_each(|piece| add_listed(&mut study, piece, vocabulary));
+        }
+        let listed = &texts[usize::from(order.of_kind(vocabulary, Kind::Region).next().is_none())];
         let parts = listed.split([',', '+', ';', '&']).take(SERIES_READ).map(read).collect();
-        let lists = [&facts.requested_procedure, &facts.study_description].iter().any(|text| is_list(text));
         Self {
             order,
+            written,
             parts,
+            pieces,
             lists,
-            study: told(&facts.study_description),
-            series: facts.series_descriptions.iter().take(SERIES_READ).map(|series| read(series)).collect(),
-            protocol,
-            body: read(&facts.body_part),
-            views: vocabulary.read_text(
-                &facts.view_positions.iter().take(SERIES_READ).cloned().collect::<Vec<_>>().join(" "),
-                imaging,
+            study,
+            contrast: stated::joined(
+                stated::read(&texts[0], vocabulary, imaging, &rules.caution),
+                stated::read(&texts[1], vocabulary, imaging, &rules.caution),
             ),
+            series,
+            protocol,
+            body,
+            views,
             agent: read(&facts.contrast_agent),
         }
     }
@@ -129,17 +167,31 @@ impl Evidence {
         named
     }
 
-    /// The parts of a text that lists several examinations: regions and projections of each. A part without a region
-    /// belongs to the one before.
-    pub(crate) fn parts(&self, vocabulary: &Vocabulary) -> Vec<(BTreeSet<Concept>, BTreeSet<Concept>)> {
-        let mut parts: Vec<(BTreeSet<Concept>, BTreeSet<Concept>)> = Vec::new();
+    /// The parts of a text that lists several examinations: regions of each, its projections, and how it was done. A
+    /// part without a region belongs to the one before; one that names no kind of imaging is done as the others.
+    pub(crate) fn parts(&self, vocabulary: &Vocabulary) -> Vec<Part> {
+        let mut parts: Vec<Part> = Vec::new();
+        let mut shared: BTreeSet<Concept> = BTreeSet::new();
         for reading in &self.parts {
-            let regions: BTreeSet<Concept> = reading.of_kind(vocabulary, Kind::Region).collect();
-            let views = reading.of_kind(vocabulary, Kind::View);
+            let of = |kind: Kind| reading.of_kind(vocabulary, kind).collect::<BTreeSet<_>>();
+            let part = Part {
+                regions: of(Kind::Region),
+                views: of(Kind::View),
+                exams: of(Kind::Exam),
+                has_kind: !of(Kind::Modality).is_empty() || reading.has("angio"),
+                has_contrast: reading.has("with"),
+            };
+            shared.extend(part.exams.iter().copied());
             match parts.last_mut() {
-                Some((_, last)) if regions.is_empty() => last.extend(views),
-                _ => parts.push((regions, views.collect())),
+                Some(last) if part.regions.is_empty() => {
+                    last.views.extend(part.views);
+                    last.exams.extend(part.exams);
+                }
+                _ => parts.push(part),
             }
+        }
+        for part in parts.iter_mut().filter(|part| !part.has_kind) {
+            part.exams.extend(shared.iter().copied());
         }
         parts
     }
@@ -176,7 +228,8 @@ impl Evidence {
         fields.iter().find_map(|field| field.found.get("outside_work").map(|found| found.words.clone()))
     }
 
-    /// Modalities that order and study text name, none of which is `imaging`.
+    /// A modality that order or study text names and that is not `imaging`, be it alone or beside the own one: two
+    /// orders in one text are not one examination.
     pub(crate) fn other_modality(&self, imaging: Imaging, vocabulary: &Vocabulary) -> Option<Concept> {
         let fits = |named: Concept| match imaging {
             Imaging::Xray | Imaging::Mammo => matches!(named, "xray" | "mammo"),
@@ -190,30 +243,62 @@ impl Evidence {
             let named: Vec<Concept> = field.of_kind(vocabulary, Kind::Modality).collect();
             // Under its guidance: another modality beside the own one is no contradiction.
             let guided = field.has("biopsy") || field.has("drainage") || field.has("aspiration");
-            if !named.is_empty() && !guided && !named.iter().any(|named| fits(named)) {
-                return named.first().copied();
+            if let Some(other) = named.iter().find(|named| !guided && !fits(named)) {
+                return Some(other);
             }
         }
         None
     }
 }
 
-/// Whether a text may name several examinations side by side. A hyphen or slash within short words (`X-quang`, `T-N`,
-/// `AP/LAT`) joins none.
+/// Adds regions of a part of a list that weak words name, where the part says nothing else: in `SN, CSC` both are meant.
+fn add_listed(text: &mut Reading, piece: &Reading, vocabulary: &Vocabulary) {
+    let placed = |concept: &str| vocabulary.info(concept).is_some_and(|info| !info.zones.contains("*"));
+    let weak = piece.found.iter().filter(|(concept, found)| {
+        let is_region = vocabulary.kind(concept) == Kind::Region && placed(concept);
+        found.weak && is_region && piece.says_nothing_else(vocabulary)
+    });
+    for (concept, found) in weak {
+        text.found.entry(concept).or_insert_with(|| found.clone());
+    }
+}
+
+/// Letters that the shorter side of a hyphen or slash must have to join examinations and no parts of a word (`X-quang`,
+/// `T-N`, `AP/LAT`).
+const JOINED_WORD_LETTERS: usize = 3;
+
+/// Whether a text may name several examinations side by side.
 fn is_list(text: &str) -> bool {
-    const JOINED_WORD_LETTERS: usize = 3;
     let joins = |word: &str| matches!(fold(word).as_str(), "VA" | "AND" | "VOI" | "KEM");
+    text.contains([',', '+', ';', '&', '|'])
+        || text.split_whitespace().any(joins)
+        || text.match_indices(['-', '/']).any(|(at, _)| splits(text, at))
+}
+
+/// Whether the hyphen or slash at `at` joins whole words.
+fn splits(text: &str, at: usize) -> bool {
     let letters = |part: &str, last: bool| {
         let part = part.chars().map(|letter| letter.is_alphanumeric());
         let run: Vec<bool> = if last { part.rev().collect() } else { part.collect() };
         run.into_iter().take_while(|letter| *letter).count()
     };
-    let splits = |(at, _): (usize, &str)| {
-        let (before, after) = (&text[..at], &text[at + 1..]);
-        let (before, after) = (letters(before, true), letters(after, false));
-        before == 0 || after == 0 || before.min(after) >= JOINED_WORD_LETTERS
-    };
-    text.contains([',', '+', ';', '&', '|'])
-        || text.split_whitespace().any(joins)
-        || text.match_indices(['-', '/']).any(splits)
+    let (before, after) = (letters(&text[..at], true), letters(&text[at + 1..], false));
+    before == 0 || after == 0 || before.min(after) >= JOINED_WORD_LETTERS
+}
+
+/// The parts of a text between marks that join examinations.
+fn pieces(text: &str) -> Vec<String> {
+    let marks = text.char_indices().filter(|(at, letter)| match letter {
+        ',' | '+' | ';' | '&' | '|' => true,
+        '-' | '/' => splits(text, *at),
+        _ => false,
+    });
+    let mut found = Vec::new();
+    let mut from = 0;
+    for (at, _) in marks {
+        found.push(text[from..at].to_owned());
+        from = at + 1;
+    }
+    found.push(text[from..].to_owned());
+    found
 }

@@ -2,6 +2,7 @@
 //!
 //! Knows the order of evidence; it may not know single codes.
 
+pub mod caution;
 pub(super) mod contrast;
 pub(super) mod detector;
 pub(super) mod evidence;
@@ -9,3 +10,4 @@ mod reason;
 pub(super) mod regions;
 pub mod rules;
 pub mod side;
+mod stated;

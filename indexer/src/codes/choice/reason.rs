@@ -1,40 +1,14 @@
 //! What an order says beside the examination: words in brackets, and why it is done (`TD`, `nghi`, `sau mổ` ...).
 //!
-//! Knows the words that begin a reason. A bracket may say more closely which part of the region is meant, but
+//! Knows how a reason stands in a text; the words that begin one are those of [`super::caution`]. A bracket may say more closely which part of the region is meant, but
 //! neither names a further examination: `CT ngực (u gan)` is one of the chest.
 
 use std::collections::BTreeSet;
 
+use super::caution::Caution;
 use crate::codes::facts::Imaging;
 use crate::codes::reading::{Concept, Kind, Reading, Vocabulary};
 use crate::dataset::fold::fold;
-
-/// Words after which a reason stands, folded.
-const REASON_BEGINS: [&[&str]; 23] = [
-    &["TD"],
-    &["THEO", "DOI"],
-    &["NGHI"],
-    &["CD"],
-    &["CHAN", "DOAN"],
-    &["LY", "DO"],
-    &["SAU", "MO"],
-    &["HAU", "PHAU"],
-    &["TIEN", "SU"],
-    &["RULE", "OUT"],
-    &["DI", "CAN"],
-    &["POST", "OP"],
-    &["SAU"],
-    &["AFTER"],
-    &["K"],
-    &["U"],
-    &["UNG", "THU"],
-    &["VIEM"],
-    &["SOI"],
-    &["BN"],
-    &["KHOA"],
-    &["BV"],
-    &["TS"],
-];
 
 /// Regions that a bracket may take apart into several examinations.
 const TAKEN_APART: [&str; 5] = ["spine", "limb", "upper_limb", "lower_limb", "joint"];
@@ -43,12 +17,19 @@ const DONE_BEFORE: [&str; 7] =
     ["biopsy", "aspiration", "drainage", "ablation", "embolisation", "stent", "cement"];
 
 /// What `text` says, without regions that only its reason names and that are no part of those before.
-pub(super) fn without(text: &str, vocabulary: &Vocabulary, imaging: Imaging) -> Reading {
+pub(super) fn without(text: &str, vocabulary: &Vocabulary, imaging: Imaging, caution: &Caution) -> Reading {
     let mut whole = vocabulary.read_text(text, imaging);
-    let (outside, before) = (outside_brackets(text), before_reason(text));
-    for (main, most_parts) in [(outside, 1), (before, 0)] {
+    let (outside, before) = (outside_brackets(text), before_reason(text, caution));
+    // A bracket that tells an illness says why, and nothing about which part was examined.
+    let of_bracket = usize::from(!tells_illness(text, caution));
+    for (main, most_parts, of_bracket) in [(outside, of_bracket, true), (before, 0, false)] {
         let Some(main) = main else { continue };
         let main = vocabulary.read_text(&main, imaging);
+        let side = |concept: &Concept| vocabulary.kind(concept) == Kind::Side;
+        if main.found.keys().any(side) && (!of_bracket || has_remark(text)) {
+            // The side of the examination stands with it; another one is that of a fall or a former operation.
+            whole.found.retain(|concept, _| !side(concept) || main.has(concept));
+        }
         let regions: BTreeSet<Concept> = main.of_kind(vocabulary, Kind::Region).collect();
         if regions.is_empty() {
             continue;
@@ -84,18 +65,35 @@ fn outside_brackets(text: &str) -> Option<String> {
     (outside.len() < text.len()).then_some(outside)
 }
 
+/// Whether a bracket holds more than one word: a side alone is no remark.
+fn has_remark(text: &str) -> bool {
+    let mut brackets = text.split(['(', '[']).skip(1).filter_map(|inside| inside.split([')', ']']).next());
+    brackets.any(|inside| inside.split_whitespace().nth(1).is_some())
+}
+
 /// The text before a reason, where one begins.
-fn before_reason(text: &str) -> Option<String> {
+fn before_reason(text: &str, caution: &Caution) -> Option<String> {
     let words: Vec<&str> = text.split_whitespace().collect();
-    let folded: Vec<String> = words
-        .iter()
-        .map(|word| fold(word).chars().filter(|letter| letter.is_alphanumeric()).collect())
-        .collect();
-    let begins = |at: &usize| {
-        REASON_BEGINS.iter().any(|reason| {
-            folded.len() >= at + reason.len()
-                && folded[*at..].iter().zip(*reason).all(|(word, of)| word == of)
-        })
-    };
-    (0..words.len()).find(begins).map(|at| words[..at].join(" "))
+    let folded = folded_words(text);
+    (0..words.len()).find(|at| begins(&folded[*at..], &caution.reasons)).map(|at| words[..at].join(" "))
+}
+
+/// Whether a bracket begins with a reason or an illness.
+fn tells_illness(text: &str, caution: &Caution) -> bool {
+    text.split(['(', '[']).skip(1).any(|inside| {
+        let inside = folded_words(inside);
+        begins(&inside, &caution.reasons) || begins(&inside, &caution.illnesses)
+    })
+}
+
+/// The words of a text, folded, each without its marks of punctuation.
+fn folded_words(text: &str) -> Vec<String> {
+    let letters = |word: &str| fold(word).chars().filter(|letter| letter.is_alphanumeric()).collect();
+    text.split_whitespace().map(letters).collect()
+}
+
+fn begins(words: &[String], phrases: &[Vec<&'static str>]) -> bool {
+    phrases.iter().any(|phrase| {
+        words.len() >= phrase.len() && words.iter().zip(phrase).all(|(word, of)| word == of)
+    })
 }

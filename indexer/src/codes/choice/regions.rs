@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use super::evidence::Evidence;
-use crate::codes::outcome::Level;
+use crate::codes::outcome::{Level, Rules};
 use crate::codes::reading::{Concept, Kind, Reading, Vocabulary};
 
 /// Body parts that say too little to stand alone.
@@ -34,9 +34,10 @@ pub(crate) struct Contradiction {
 /// The regions of a study. `coarse` says which regions have no technique of their own and need a closer word.
 pub(crate) fn resolve(
     evidence: &Evidence,
-    vocabulary: &Vocabulary,
+    rules: &Rules,
     coarse: &dyn Fn(&str) -> bool,
 ) -> Result<Regions, Contradiction> {
+    let vocabulary = &rules.vocabulary;
     let of = |reading: &Reading| reading.of_kind(vocabulary, Kind::Region).collect::<BTreeSet<_>>();
     let (order, study) = (of(&evidence.order), of(&evidence.study));
     let (series, protocol) = (of(&evidence.all_series()), of(&evidence.protocol));
@@ -60,7 +61,9 @@ pub(crate) fn resolve(
             level: Level::Text,
             agreed,
             unlisted: !evidence.lists && !shows_each(evidence, vocabulary, &text, &images),
-            accidental: !agreed && !body.is_empty() && is_one_short_word(evidence, vocabulary, &text),
+            accidental: !agreed
+                && is_one_short_word(evidence, vocabulary, &text)
+                && (!body.is_empty() || is_among_strange_words(evidence, vocabulary, &text)),
         }
     } else if !images.is_empty() {
         apart(vocabulary, ("series", &series), ("protocol", &protocol))?;
@@ -71,7 +74,13 @@ pub(crate) fn resolve(
             body.iter().filter(|region| !TOO_COARSE_ALONE.contains(region)).copied().collect();
         Regions { found, level: Level::BodyPart, ..Regions::default() }
     };
-    regions.found = closer(vocabulary, &regions.found, &body, coarse);
+    // A whole limb in the body part says nothing about which part of the limb a text means.
+    let is_limb = |region: &Concept| {
+        let words = evidence.body.found.get(region).map(|found| found.words.as_str());
+        words.is_some_and(|words| rules.caution.whole_limbs.contains(&words))
+    };
+    let closing = body.iter().filter(|region| regions.level == Level::BodyPart || !is_limb(region));
+    regions.found = closer(vocabulary, &regions.found, &closing.copied().collect(), coarse);
     // What has no examination of its own here says no more than the region around it.
     let own: BTreeSet<Concept> = regions.found.iter().filter(|region| !coarse(region)).copied().collect();
     let own = narrowest(vocabulary, &own);
@@ -94,10 +103,21 @@ fn without_accidents(
     let alone = |region: &Concept| BTreeSet::from([*region]);
     let confirmed = |region: &Concept| !shown.is_empty() && !is_apart(vocabulary, &alone(region), shown);
     let placed = |region: &&Concept| vocabulary.info(region).is_some_and(|info| !info.zones.contains("*"));
-    if evidence.lists || !text.iter().filter(placed).any(confirmed) {
+    if !text.iter().filter(placed).any(confirmed) {
         return text.clone();
     }
-    text.iter().filter(|region| confirmed(region) || !is_short(evidence, region)).copied().collect()
+    // What a list names by nothing else than that word is meant; what stands among other words may be one of them.
+    let listed = |region: &Concept| evidence.lists && is_named_alone(evidence, vocabulary, region);
+    let may_stay = |region: &&Concept| confirmed(region) || !is_short(evidence, region) || listed(region);
+    text.iter().filter(may_stay).copied().collect()
+}
+
+/// Whether a part of a list names the region, or says on which side and how it was taken, and has no other words.
+fn is_named_alone(evidence: &Evidence, vocabulary: &Vocabulary, region: &str) -> bool {
+    evidence.pieces.iter().filter(|piece| piece.has(region)).any(|piece| {
+        let said = |kind: &Kind| piece.of_kind(vocabulary, *kind).next().is_some();
+        [Kind::Side, Kind::View, Kind::Contrast].iter().any(said) || piece.says_nothing_else(vocabulary)
+    })
 }
 
 /// The words by which order and study text name a region.
@@ -117,6 +137,18 @@ fn is_one_short_word(evidence: &Evidence, vocabulary: &Vocabulary, text: &BTreeS
         field.of_kind(vocabulary, Kind::Side).chain(field.of_kind(vocabulary, Kind::View)).next().is_some()
     });
     !beside && text.len() == 1 && text.iter().all(|region| is_short(evidence, region))
+}
+
+/// Whether words that only their marks tell from others name the region, beside words that nobody understands or in a
+/// text that says nothing else of an examination: `hạng B2` is no `háng`. That the marks are there makes no difference, so
+/// that the same text has the same answer without them.
+fn is_among_strange_words(evidence: &Evidence, vocabulary: &Vocabulary, regions: &BTreeSet<Concept>) -> bool {
+    let text = evidence.text();
+    let marked = |region: &Concept| text.found.get(region).is_some_and(|found| found.marked);
+    let said = |kind: &Kind| text.of_kind(vocabulary, *kind).next().is_some();
+    let strange = !text.unknown.is_empty() || !text.stray.is_empty();
+    let silent = text.words.len() > 1 && ![Kind::Modality, Kind::Contrast].iter().any(said);
+    regions.iter().all(marked) && !said(&Kind::Exam) && (strange || silent)
 }
 
 /// Whether the regions of a text are those of one phrase, or the series show each of them.

@@ -3,6 +3,7 @@
 //! Order of evidence: a choice of a person for the facility, a valid national code, order and study text, series and
 //! protocol names, projections and agent, body part. What contradicts itself waits for a person.
 
+mod machines;
 mod ordered;
 mod ways;
 
@@ -17,7 +18,6 @@ use super::choice::{detector, side};
 use super::facts::{Imaging, StudyFacts};
 use super::outcome::{Candidate, Level, Line, Mapping, Outcome, Rules};
 use super::reading::{Concept, Kind};
-use super::service;
 
 /// Ways that make an examination an intervention with techniques of its own.
 const INTERVENTIONS: [&str; 9] = [
@@ -50,11 +50,15 @@ pub(super) struct Case<'a> {
 pub(super) struct Finding<'a> {
     pub(super) techniques: Vec<&'a Technique>,
     pub(super) seconds: Vec<&'a Technique>,
+    /// The same examinations on machines of other classes, where the header does not tell the machine.
+    pub(super) others: Vec<(Machine, &'a Technique)>,
     pub(super) level: Level,
     pub(super) agreed: bool,
     pub(super) assumed: bool,
     pub(super) contrast: bool,
     pub(super) regions: BTreeSet<Concept>,
+    /// Why a person has to decide, though it is known what may be chosen.
+    pub(super) held: Option<Line>,
     /// Doubts, each of which costs confidence.
     pub(super) doubts: Vec<Line>,
     pub(super) why: Vec<Line>,
@@ -69,7 +73,7 @@ pub fn map(facts: &StudyFacts, catalogue: &Catalogue, rules: &Rules) -> Mapping 
         Imaging::Outside => return Mapping::none(Outcome::OtherChapter, "modality", modality),
         _ => {}
     }
-    let evidence = Evidence::read(facts, imaging, &rules.vocabulary);
+    let evidence = Evidence::read(facts, imaging, rules);
     if let Some(words) = evidence.is_no_examination(&rules.vocabulary) {
         return Mapping::none(Outcome::NoExamination, "words", words);
     }
@@ -118,7 +122,7 @@ impl Case<'_> {
         }
         let coarse = |region: &str| !self.rules.table.knows(self.imaging, region);
         let mut regions =
-            regions::resolve(&self.evidence, &self.rules.vocabulary, &coarse).map_err(conflict)?;
+            regions::resolve(&self.evidence, self.rules, &coarse).map_err(conflict)?;
         if let Some(open) =
             PARTS_NOT_TOLD.iter().find(|of| regions.found.len() > 1 && regions.found.contains(*of))
         {
@@ -137,8 +141,8 @@ impl Case<'_> {
             regions.level = regions.level.min(Level::Text);
         }
         let mut chosen = self.chosen(&regions, &tags);
-        let without_region = || self.chosen(&Regions::default(), &tags).names == chosen.names;
-        if !chosen.names.is_empty() && (regions.found.is_empty() || chosen.whole && without_region()) {
+        let needs_no_region = self.chosen(&Regions::default(), &tags).names == chosen.names;
+        if !chosen.names.is_empty() && (regions.found.is_empty() || chosen.whole && needs_no_region) {
             // Ways of examining that need no region come from texts only.
             regions.level = Level::Text;
         }
@@ -163,7 +167,7 @@ impl Case<'_> {
         if let Some(line) = self.not_in_the_name(&chosen, &regions, &tags) {
             return Err(line);
         }
-        if regions.accidental {
+        if regions.accidental && !(chosen.whole && needs_no_region) {
             let what = format!("one short word says {}, the body part another", list(&regions.found));
             return Err(Line { about: "region", what });
         }
@@ -174,24 +178,34 @@ impl Case<'_> {
         self.techniques_of(&chosen, &regions, &tags, named)
     }
 
-    /// What the table says; where a text of projection X-ray lists several regions, each with its own projections.
+    /// What the table says; where a text lists several examinations, each with its own projections and ways.
     fn chosen(&self, regions: &Regions, tags: &BTreeSet<Concept>) -> Chosen {
         let vocabulary = &self.rules.vocabulary;
         let choose = |regions: &BTreeSet<Concept>, tags: &BTreeSet<Concept>| {
             self.rules.table.choose(self.imaging, regions, tags, vocabulary)
         };
         let parts = self.evidence.parts(vocabulary);
-        if self.imaging != Imaging::Xray || parts.len() < 2 {
+        let its_own = match self.imaging {
+            Imaging::Xray => Kind::View,
+            Imaging::Ct | Imaging::Mr => Kind::Exam,
+            _ => return choose(&regions.found, tags),
+        };
+        if parts.len() < 2 {
             return choose(&regions.found, tags);
         }
+        let listed: BTreeSet<Concept> = parts.iter().flat_map(|part| &part.exams).copied().collect();
         let mut chosen = Chosen::default();
-        for (of_part, views) in parts {
+        for part in parts {
             let within = |region: &&Concept| {
-                of_part.contains(*region) || of_part.iter().any(|part| vocabulary.is_within(region, part))
+                part.regions.contains(*region)
+                    || part.regions.iter().any(|of| vocabulary.is_within(region, of))
             };
             let found: BTreeSet<Concept> = regions.found.iter().filter(within).copied().collect();
-            let others = tags.iter().filter(|tag| vocabulary.kind(tag) != Kind::View).copied();
-            chosen.join(choose(&found, &others.chain(views).collect()));
+            let told = if its_own == Kind::View { part.views } else { part.exams };
+            let others = tags.iter().filter(|tag| {
+                vocabulary.kind(tag) != its_own || its_own == Kind::Exam && !listed.contains(*tag)
+            });
+            chosen.join(choose(&found, &others.copied().chain(told).collect()));
         }
         chosen
     }
@@ -219,6 +233,8 @@ impl Case<'_> {
         let mut finding = Finding {
             techniques: Vec::new(),
             seconds: Vec::new(),
+            others: Vec::new(),
+            held: None,
             level: regions.level,
             agreed: regions.agreed,
             assumed: false,
@@ -242,8 +258,16 @@ impl Case<'_> {
                 finding.techniques.push(technique);
             }
         }
+        finding.held = self.against_contrast(chosen, &finding.techniques);
         let seconds = chosen.seconds.iter().filter_map(|name| self.technique(name, contrast));
         finding.seconds = seconds.map(|(technique, _)| technique).collect();
+        if finding.held.is_some() {
+            let otherwise = chosen.names.iter().flatten().filter_map(|name| self.technique(name, !contrast));
+            finding.seconds.extend(otherwise.map(|(technique, _)| technique));
+        }
+        if finding.assumed {
+            finding.others = self.of_other_machines(chosen, contrast);
+        }
         let left: BTreeSet<Concept> = chosen
             .left
             .iter()
@@ -336,22 +360,17 @@ impl Case<'_> {
     }
 
     fn weigh(&self, mut finding: Finding<'_>) -> Mapping {
-        let mut confidence = match finding.level {
-            Level::Facility => 0.99,
-            Level::Code => 0.97,
-            Level::Text => 0.88,
-            Level::Series => 0.78,
-            Level::BodyPart => 0.68,
-        };
+        let caution = &self.rules.caution;
+        let mut confidence = caution.level(finding.level);
         if finding.agreed {
-            confidence += 0.06;
+            confidence += caution.agreement();
         }
         if finding.assumed {
-            confidence -= 0.08;
-            let what = "not told by the header, the lowest class is assumed".to_owned();
-            finding.why.push(Line { about: "machine", what });
+            confidence -= caution.unknown_machine();
+            let what = "not told by the header: the lowest class stands for the technique, the service stays open";
+            finding.why.push(Line { about: "machine", what: what.to_owned() });
         }
-        confidence -= 0.12 * finding.doubts.len() as f64;
+        confidence -= caution.doubt() * finding.doubts.len() as f64;
         let laterality = side::of(self.facts, &self.evidence, &finding.regions, &self.rules.vocabulary);
         finding.why.push(self.why_contrast(finding.contrast));
         finding.why.append(&mut finding.doubts);
@@ -362,25 +381,23 @@ impl Case<'_> {
             }
         };
         finding.techniques.iter().for_each(|technique| offer(technique, confidence));
+        finding.others.iter().for_each(|(_, technique)| offer(technique, confidence * 0.8));
         finding.seconds.iter().for_each(|technique| offer(technique, confidence * 0.6));
-        let assigned = confidence >= self.rules.assign_from;
+        let assigned = confidence >= self.rules.assign_from && finding.held.is_none();
+        finding.why.extend(finding.held.take());
         let techniques: Vec<String> =
             finding.techniques.iter().map(|technique| technique.code.clone()).collect();
-        let services = match finding.techniques[..] {
-            [technique] => {
-                service::left(self.catalogue, technique, self.facts, finding.contrast, self.machine)
-            }
-            _ => Vec::new(),
-        };
+        let services = self.services(&finding);
         Mapping {
             outcome: if assigned { Outcome::Assigned } else { Outcome::Review },
             techniques: if assigned { techniques } else { Vec::new() },
             candidates,
             level: Some(finding.level),
             confidence,
-            contrast: Some(finding.contrast),
+            contrast: (!self.contrast.open).then_some(finding.contrast),
             laterality,
-            service: if assigned && services.len() == 1 { services.first().cloned() } else { None },
+            // A machine that is not told leaves the service open, however few there are.
+            service: services.first().filter(|_| assigned && services.len() == 1 && !finding.assumed).cloned(),
             service_candidates: services,
             machine_assumed: finding.assumed,
             why: finding.why,

@@ -4,14 +4,14 @@
 
 use std::collections::BTreeSet;
 
-use super::{Case, Finding};
+use super::{Case, Finding, list};
 use crate::codes::catalogue::Technique;
 use crate::codes::catalogue::name::{service_code, technique_code};
 use crate::codes::choice::regions::is_apart;
 use crate::codes::choice::rules::{Machine, kinds, technique};
 use crate::codes::concept::{SCHEME_LOINC, SCHEME_SERVICE, SCHEME_TECHNIQUE};
 use crate::codes::outcome::{Level, Line};
-use crate::codes::reading::{Concept, Kind};
+use crate::codes::reading::{Concept, Kind, Reading};
 use crate::codes::service;
 use crate::dataset::fold::fold;
 
@@ -50,17 +50,23 @@ impl Case<'_> {
             return Err(Line { about: "conflict", what });
         };
         let regions = self.regions_of(ordered);
-        let seen: BTreeSet<Concept> = {
-            let (text, series) = (self.evidence.text(), self.evidence.all_series());
-            let fields = [text, series];
-            fields
-                .iter()
-                .flat_map(|field| field.of_kind(&self.rules.vocabulary, Kind::Region).collect::<Vec<_>>())
-                .collect()
+        let of = |field: &Reading| -> BTreeSet<Concept> {
+            field.of_kind(&self.rules.vocabulary, Kind::Region).collect()
         };
-        if !seen.is_empty() && !regions.is_empty() && is_apart(&self.rules.vocabulary, &regions, &seen) {
-            return Err(Line { about: "conflict", what: format!("code {code} is of another region") });
+        // Each for itself: the meaning that came with the code says the same as the code, whatever was ordered or taken.
+        let fields = [of(&self.evidence.written), of(&self.evidence.all_series())];
+        let apart = |seen: &&BTreeSet<Concept>| {
+            !seen.is_empty() && !regions.is_empty() && is_apart(&self.rules.vocabulary, &regions, seen)
+        };
+        if let Some(seen) = fields.iter().find(apart) {
+            let what = format!("code {code} is of another region than {}", list(seen));
+            return Err(Line { about: "conflict", what });
         }
+        if let Some(named) = self.evidence.other_modality(self.imaging, &self.rules.vocabulary) {
+            let what = format!("code {code} and pictures are of one kind, the text says {named}");
+            return Err(Line { about: "conflict", what });
+        }
+        let seen: BTreeSet<Concept> = fields.into_iter().flatten().chain(of(&self.evidence.order)).collect();
         let acquired = self.as_acquired(ordered);
         let of_code = self.catalogue.service(&code).and_then(service::contrast_of);
         let line = Line { about: "code", what: code };
@@ -142,6 +148,8 @@ impl Case<'_> {
             regions: techniques.iter().flat_map(|technique| self.regions_of(technique)).collect(),
             techniques,
             seconds: Vec::new(),
+            others: Vec::new(),
+            held: None,
             level,
             agreed: false,
             assumed: false,

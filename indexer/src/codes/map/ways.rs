@@ -1,29 +1,16 @@
 //! Ways of examining that must stand in the name of a technique: vessels are no plain examination of their region.
 //!
-//! Knows words of the catalogue's names; what was chosen otherwise is not looked at again.
+//! Knows the ways of [`crate::codes::choice::caution`]; what was chosen otherwise is not looked at again.
 
 use std::collections::BTreeSet;
 
 use super::{Case, list};
+use crate::codes::catalogue::Technique;
 use crate::codes::choice::regions::Regions;
 use crate::codes::choice::rules::Chosen;
 use crate::codes::facts::Imaging;
 use crate::codes::outcome::Line;
 use crate::codes::reading::Concept;
-
-/// Ways of examining that make it another examination, each with the words of which the catalogue's name has one.
-const WAYS_IN_NAMES: [(&[Imaging], Concept, &[&str]); 10] = [
-    (&[Imaging::Ct, Imaging::Mr], "angio", &["MACH"]),
-    (&[Imaging::Ct], "perfusion", &["TUOI MAU", "HUYET DONG"]),
-    (&[Imaging::Ct, Imaging::Mr], "arthrography", &["O KHOP", "NOI KHOP"]),
-    (&[Imaging::Mr], "functional", &["CHUC NANG"]),
-    (&[Imaging::Mr], "defecation", &["SAN CHAU"]),
-    (&[Imaging::Us], "doppler", &["DOPPLER", "MACH"]),
-    (&[Imaging::Us], "elastography", &["DAN HOI"]),
-    (&[Imaging::Us], "transvaginal", &["AM DAO", "THAI"]),
-    (&[Imaging::Us], "transrectal", &["TRUC TRANG"]),
-    (&[Imaging::Us], "transoesophageal", &["THUC QUAN"]),
-];
 
 impl Case<'_> {
     /// A way of examining that none of the chosen names tells, though order or study text names it, or series show it
@@ -37,13 +24,15 @@ impl Case<'_> {
         let text = self.evidence.text();
         let series = self.evidence.only_in_series(&self.rules.vocabulary);
         let told = |words: &[&str]| {
-            chosen.names.iter().flatten().any(|name| words.iter().any(|word| name.contains(word)))
+            let has = |name: &String, word: &&str| format!(" {name} ").contains(&format!(" {word} "));
+            chosen.names.iter().flatten().any(|name| words.iter().any(|word| has(name, word)))
         };
         let is_another = |way: Concept| {
             self.chosen(regions, &tags.iter().chain([&way]).copied().collect()).names != chosen.names
         };
-        let ways = WAYS_IN_NAMES.iter().filter(|(imagings, ..)| imagings.contains(&self.imaging));
-        for (_, way, _) in ways.filter(|(.., words)| !chosen.names.is_empty() && !told(words)) {
+        let ways = self.rules.caution.ways.iter().filter(|way| way.is_for(self.imaging));
+        for way in ways.filter(|way| !chosen.names.is_empty() && !told(&way.in_names)) {
+            let way = way.concept;
             let of = list(&regions.found);
             if text.has(way) {
                 return Some(Line { about: "examination", what: format!("no technique for {way} of {of}") });
@@ -56,5 +45,41 @@ impl Case<'_> {
             }
         }
         None
+    }
+
+    /// Whether a text lists whole examinations, of which some have a word of contrast and others none.
+    fn contrast_of_some_parts(&self) -> bool {
+        let parts = self.evidence.parts(&self.rules.vocabulary);
+        let mut whole = parts.iter().filter(|part| part.has_kind && !part.regions.is_empty());
+        whole.clone().any(|part| part.has_contrast) && whole.any(|part| !part.has_contrast)
+    }
+
+    /// A contrast that the chosen examination cannot have: vessels without, a plain film with.
+    pub(super) fn against_contrast(&self, chosen: &Chosen, techniques: &[&Technique]) -> Option<Line> {
+        let of = || techniques.iter().filter_map(|technique| technique.names.first()).cloned().collect::<Vec<_>>();
+        let line = |what: &str| Line { about: "contrast", what: format!("{what}: {}", of().join(", ")) };
+        let depends = |technique: &&Technique| technique.axes.contrast.is_some();
+        match self.imaging {
+            Imaging::Ct | Imaging::Mr if self.contrast.open && techniques.iter().any(depends) => {
+                Some(Line { about: "contrast", what: "asked for or told in two ways".to_owned() })
+            }
+            Imaging::Ct | Imaging::Mr
+                if techniques.len() > 1 && (self.contrast.differs || self.contrast_of_some_parts()) =>
+            {
+                Some(Line { about: "contrast", what: "one region with, another without".to_owned() })
+            }
+            Imaging::Ct | Imaging::Mr if self.contrast.told == Some(false) && chosen.contrast == Some(true) => {
+                let both = |technique: &&Technique| technique.axes.contrast == Some(false);
+                (!techniques.iter().all(both)).then(|| line("told to be without, which there is not"))
+            }
+            Imaging::Ct if self.contrast.told == Some(true) && chosen.contrast == Some(false) => {
+                let both = |technique: &&Technique| technique.axes.contrast == Some(true);
+                (!techniques.iter().all(both)).then(|| line("told to be with, which there is not"))
+            }
+            Imaging::Xray if self.evidence.text().has("contrast_study") && chosen.contrast != Some(true) => {
+                Some(line("told to be with, which there is not"))
+            }
+            _ => None,
+        }
     }
 }

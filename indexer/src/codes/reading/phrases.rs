@@ -2,7 +2,7 @@
 //!
 //! Knows phrases; it may not know which field the text comes from.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::repair::{alternatives, pieces};
 use super::spelling;
@@ -16,6 +16,8 @@ pub struct Found {
     pub words: String,
     /// Whether it counts only where nothing stronger of its kind is there.
     pub weak: bool,
+    /// Whether all that stands for it is one word that only its marks tell from others, written with them or not.
+    pub marked: bool,
 }
 
 /// What a text says.
@@ -45,6 +47,13 @@ impl Reading {
         kind: Kind,
     ) -> impl Iterator<Item = Concept> + 'a {
         self.found.keys().copied().filter(move |concept| vocabulary.kind(concept) == kind)
+    }
+
+    /// Whether every word stands for something other than noise.
+    pub(crate) fn says_nothing_else(&self, vocabulary: &Vocabulary) -> bool {
+        let telling = self.found.iter().filter(|(concept, _)| vocabulary.kind(concept) != Kind::Noise);
+        let told: BTreeSet<&str> = telling.flat_map(|(_, found)| found.words.split(' ')).collect();
+        self.words.iter().all(|word| told.contains(word.as_str()))
     }
 
     /// This reading with what `other` says.
@@ -94,12 +103,14 @@ impl Vocabulary {
             let text = words[at..at + phrase.words.len()].join(" ");
             reading.covered += text.len();
             for meaning in meanings(phrase, &marks[at], imaging) {
+                let marked = meaning.is_marked();
                 for concept in &meaning.concepts {
                     let found = reading
                         .found
                         .entry(concept)
-                        .or_insert_with(|| Found { words: text.clone(), weak: meaning.weak });
+                        .or_insert_with(|| Found { words: text.clone(), weak: meaning.weak, marked });
                     found.weak &= meaning.weak;
+                    found.marked &= marked;
                 }
             }
         }

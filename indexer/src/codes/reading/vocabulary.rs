@@ -13,7 +13,7 @@ pub type Concept = &'static str;
 const CONCEPTS: &str = include_str!("../../../data/codes/concepts.tsv");
 const PHRASES: &str = include_str!("../../../data/codes/vocabulary.tsv");
 /// The date of the vocabulary, its version.
-pub const VOCABULARY_VERSION: &str = "2026-11-22";
+pub const VOCABULARY_VERSION: &str = "2026-11-22.2";
 
 /// What kind of thing a concept is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -62,6 +62,11 @@ impl Meaning {
     /// and `sọ`, which are one word without them.
     pub(super) fn may_be_written(&self, marks: &str) -> bool {
         self.marks.is_empty() || marks.chars().all(|mark| self.marks.contains(mark))
+    }
+
+    /// Whether the word has marks that tell it from others.
+    pub(super) fn is_marked(&self) -> bool {
+        !self.marks.is_empty()
     }
 
     pub(super) fn holds(&self, imaging: Imaging) -> bool {
