@@ -4,7 +4,7 @@
 //! Acknowledged bytes are never truncated here. A pack that was found open is made durable as it is, indexed as far
 //! as its records verify, and never written again.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::PoisonError;
 
 use storage_config::ContentHash;
@@ -15,7 +15,6 @@ use storage_config::pack::{
 };
 
 use super::append::{instance_entry, place};
-use super::compact::server_of_turns;
 use super::error::OpenError;
 use super::setting_aside::apply_or_list;
 use super::sources::{self, At, Sources};
