@@ -4,7 +4,7 @@
 //! Acknowledged bytes are never truncated here. A pack that was found open is made durable as it is, indexed as far
 //! as its records verify, and never written again.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::PoisonError;
 
 use storage_config::ContentHash;
