@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use indexer::archive::{
-    Archive, Expect, InstanceReader, Origin, Outcome, Store, StoreError, StoreErrorKind, Stored,
+    Archive, Expect, InstanceReader, Origin, Outcome, ReadError, Store, StoreError, StoreErrorKind, Stored,
 };
 use indexer::dataset::part10::{self, Ready};
 use indexer::db::{Db, DbError, DbErrorKind, FacilityId, InstanceRow, Scope};
@@ -244,10 +244,10 @@ impl Iterator for Part10 {
 }
 
 /// Logs why stored bytes could not be read.
-pub fn cut(error: &dyn std::fmt::Display) -> Cut {
+pub fn cut(error: &(dyn std::error::Error + 'static)) -> Cut {
     tracing::error!(%error, "stored bytes could not be read");
     metrics::counter!("dicomweb_cut_answers_total").increment(1);
-    Cut
+    Cut { away: matches!(error.downcast_ref(), Some(ReadError::Away(_))) }
 }
 
 /// Rows of one read of the index.
@@ -301,7 +301,7 @@ pub fn visible(db: &Db, patient: Option<GroupKey>, study: &Uid) -> Result<bool, 
 pub async fn open(archive: &Archive, found: &Found) -> Result<Part10, Error> {
     let (archive, found) = (archive.clone(), Found(found.0.clone()));
     let opened = tokio::task::spawn_blocking(move || found.open(&archive)).await;
-    opened.unwrap_or(Err(Cut)).map_err(|Cut| Error::Internal(Cut::TOLD))
+    opened.unwrap_or(Err(Cut::BROKEN)).map_err(Error::from)
 }
 
 /// Runs a read of the index on a blocking thread.

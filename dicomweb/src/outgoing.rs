@@ -26,11 +26,26 @@ static TURNS: Semaphore = Semaphore::const_new(TURNS_AT_A_TIME);
 /// The stored bytes could not be read or verified; the answer is cut. Details are in the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the stored bytes could not be read")]
-pub struct Cut;
+pub struct Cut {
+    /// Whether the bytes are only out of reach for now: what was not begun can be asked for again later.
+    pub away: bool,
+}
 
 impl Cut {
+    /// What was stored does not come, now or later.
+    pub const BROKEN: Cut = Cut { away: false };
     /// What a client is told when nothing was sent yet.
     pub const TOLD: &str = "what is stored could not be read; the archive's log says more";
+}
+
+impl From<Cut> for Error {
+    fn from(cut: Cut) -> Error {
+        if cut.away {
+            Error::Unavailable("the stored bytes cannot be reached at the moment")
+        } else {
+            Error::Internal(Cut::TOLD)
+        }
+    }
 }
 
 /// What one turn brought.
@@ -43,7 +58,7 @@ struct Batch {
 enum Next {
     More,
     End,
-    Cut,
+    Cut(Cut),
 }
 
 enum Phase<R> {
@@ -51,7 +66,7 @@ enum Phase<R> {
     /// All turns were taken when this one could have started.
     Waiting(R),
     End,
-    Cut,
+    Cut(Cut),
 }
 
 /// A body from the chunks of `reader`. The first batch is read before this returns, so that what cannot be read
@@ -64,8 +79,8 @@ where
     R: Iterator<Item = Result<Bytes, Cut>> + Send + 'static,
 {
     let (phase, chunks) = advance(start(reader)).await;
-    if chunks.is_empty() && matches!(phase, Phase::Cut) {
-        return Err(Error::Internal(Cut::TOLD));
+    if let (true, Phase::Cut(cut)) = (chunks.is_empty(), &phase) {
+        return Err((*cut).into());
     }
     let stream =
         futures_util::stream::try_unfold((phase, chunks), move |(mut phase, mut chunks)| async move {
@@ -77,7 +92,7 @@ where
                 (phase, chunks) = match phase {
                     waiting @ (Phase::Reading(_) | Phase::Waiting(_)) => advance(waiting).await,
                     Phase::End => return Ok(None),
-                    Phase::Cut => return Err(Cut),
+                    Phase::Cut(cut) => return Err(cut),
                 };
             }
         });
@@ -114,7 +129,7 @@ fn read_batch(reader: &mut impl Iterator<Item = Result<Bytes, Cut>>) -> Batch {
                 bytes += chunk.len();
                 chunks.push_back(chunk);
             }
-            Some(Err(Cut)) => return Batch { chunks, next: Next::Cut },
+            Some(Err(cut)) => return Batch { chunks, next: Next::Cut(cut) },
             None => return Batch { chunks, next: Next::End },
         }
     }
@@ -130,15 +145,15 @@ where
         Phase::Reading(handle) => handle,
         Phase::Waiting(reader) => match TURNS.acquire().await {
             Ok(permit) => turn(reader, permit),
-            Err(_) => return (Phase::Cut, VecDeque::new()),
+            Err(_) => return (Phase::Cut(Cut::BROKEN), VecDeque::new()),
         },
-        ended @ (Phase::End | Phase::Cut) => return (ended, VecDeque::new()),
+        ended @ (Phase::End | Phase::Cut(_)) => return (ended, VecDeque::new()),
     };
     match handle.await {
         Ok((reader, Batch { chunks, next: Next::More })) => (start(reader), chunks),
         Ok((_, Batch { chunks, next: Next::End })) => (Phase::End, chunks),
-        Ok((_, Batch { chunks, next: Next::Cut })) => (Phase::Cut, chunks),
+        Ok((_, Batch { chunks, next: Next::Cut(cut) })) => (Phase::Cut(cut), chunks),
         // The reader panicked, or the runtime ends.
-        Err(_) => (Phase::Cut, VecDeque::new()),
+        Err(_) => (Phase::Cut(Cut::BROKEN), VecDeque::new()),
     }
 }

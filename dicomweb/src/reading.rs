@@ -94,9 +94,6 @@ pub fn fault(error: ReadError) -> Error {
             tracing::warn!(reason, "stored bytes cannot be reached");
             Error::Unavailable("the stored bytes cannot be reached at the moment")
         }
-        error => {
-            let Cut = cut(&error);
-            Error::Internal(Cut::TOLD)
-        }
+        error => cut(&error).into(),
     }
 }

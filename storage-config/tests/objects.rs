@@ -197,12 +197,18 @@ fn a_service_of_others_agrees() {
         println!("skipped: S3_ENDPOINT names no service");
         return;
     }
-    let s3 = S3 { endpoint, region: variable("S3_REGION", "us-east-1"), allow_http: true, ..S3::default() };
+    let s3 = config::S3 {
+        endpoint,
+        region: variable("S3_REGION", "us-east-1"),
+        allow_http: true,
+        ..config::S3::default()
+    };
     let folder = tempfile::tempdir().unwrap();
     let random = Disk::Real.random_id().unwrap();
     let prefix = format!("test-{:032x}", u128::from_be_bytes(random));
-    let bucket = Bucket { name: variable("S3_BUCKET", BUCKET), prefix };
-    let objects = Objects::Real(Arc::new(Client::new(&bucket, &s3).unwrap()));
+    let name = variable("S3_BUCKET", BUCKET);
+    let bucket = Bucket { service: config::Service::S3, name, prefix };
+    let objects = Objects::Real(Arc::new(Client::new(&bucket, &Store { s3, ..Store::default() }).unwrap()));
     objects.probe(random).unwrap();
     for (n, length) in [1, 5000, 21 << 20].into_iter().enumerate() {
         let key = format!("packs/{n}.pack");

@@ -104,7 +104,6 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("dicom-object", &[]),
     ("object_store", &["storage-config"]),
     ("reqwest", &["storage-config"]),
-    ("ring", &["fixtures"]),
     ("axum", &["dicomweb", "portal", "pacs-server"]),
     ("hyper", &["pacs-server"]),
     ("hyper-util", &["pacs-server"]),

@@ -3,7 +3,7 @@
 use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
-use indexer::archive::{Frames, frame_syntax};
+use indexer::archive::{Frames, ReadError, frame_syntax};
 
 use super::accept::{self, FORM_OF_FRAMES, Form, Ranges};
 use super::{Asked, answer, is_unchanged, not_modified, related};
@@ -58,7 +58,7 @@ pub async fn frames(web: &DicomWeb, named: Named, asked: &Asked) -> Result<Respo
         } else if head {
             Content::None { unchanged: false }
         } else if found.length <= AT_ONCE {
-            Content::Whole(parts.whole(found.length).map_err(|Cut| Error::Internal(Cut::TOLD))?)
+            Content::Whole(parts.whole(found.length)?)
         } else {
             Content::Parts(Box::new(parts))
         };
@@ -154,7 +154,7 @@ impl Parts {
                         let head = related::part_head(&self.tag, &self.part_type, first);
                         out.extend_from_slice(head.as_bytes());
                     }
-                    (n, 0, self.frames.length(n).ok_or(Cut)?)
+                    (n, 0, self.frames.length(n).ok_or(Cut::BROKEN)?)
                 }
                 None => {
                     if self.form == Form::Related {
@@ -168,7 +168,7 @@ impl Parts {
         self.frames.read(n, from, PIECE, out).map_err(|error| cut(&error))?;
         let to = from + (out.len() - before) as u64;
         if to == from && to < length {
-            return Err(cut(&"a frame is shorter than its table says"));
+            return Err(cut(&ReadError::Damaged("a frame is shorter than its table says".into())));
         }
         if to < length {
             self.under_way = Some((n, to, length));

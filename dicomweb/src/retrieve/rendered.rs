@@ -243,7 +243,7 @@ impl Iterator for Row {
                 Ok(None) => {}
                 Err(_) => {
                     self.ended = true;
-                    return Some(Err(Cut));
+                    return Some(Err(Cut::BROKEN));
                 }
             }
         }
