@@ -32,7 +32,7 @@ dist: ## one archive to install on a server without internet: build/dist/pacs-se
 lint: ## formatting, clippy, dependencies, documentation
 	scripts/lint
 
-bench: ## measure this build: ingest against a null sink and DCMTK, index growth, restart
+bench: ## measure this build: against a null sink and DCMTK, index growth, restart, PostgreSQL, S3, rebuild
 	scripts/bench
 
 codes-report: ## how well headers are mapped to national codes: coverage, precision, harm, confusions

@@ -19,7 +19,7 @@ use serde_json::json;
 use tests::dimse::{Association, contexts_for};
 use tests::http::Http;
 use tests::server::{Server, Setup};
-use tests::{seed, wait_for};
+use tests::{seed, variable, wait_for};
 
 const LONG: Duration = Duration::from_secs(60);
 
@@ -223,9 +223,18 @@ fn kill_under_load(seed: u64, one: Server, other: &Server) -> Result<Vec<Instanc
     Ok(acknowledged.into_inner().unwrap())
 }
 
+/// `NODE_KILLS` says how often a server is killed or loses its disk (once where it is not set).
+fn again_and_again(mut once: impl FnMut(u64, Shared) -> Result<()>) -> Result<()> {
+    let seed = seed();
+    (0..variable("NODE_KILLS", 1)).try_for_each(|n| once(seed.wrapping_add(n), Shared::new()?))
+}
+
 #[test]
 fn what_a_killed_server_acknowledged_is_at_the_other_at_once() -> Result<()> {
-    let (seed, shared) = (seed(), Shared::new()?);
+    again_and_again(killed)
+}
+
+fn killed(seed: u64, shared: Shared) -> Result<()> {
     let first = shared.node(1, 3600)?;
     let other = shared.node(2, 3600)?.start()?;
     let acknowledged = kill_under_load(seed, first.start()?, &other)?;
@@ -244,7 +253,10 @@ fn what_a_killed_server_acknowledged_is_at_the_other_at_once() -> Result<()> {
 
 #[test]
 fn a_disk_that_is_lost_for_good_takes_nothing_with_it() -> Result<()> {
-    let (seed, shared) = (seed(), Shared::new()?);
+    again_and_again(robbed)
+}
+
+fn robbed(seed: u64, shared: Shared) -> Result<()> {
     let first = shared.node(1, 3600)?;
     let other = shared.node(2, 3600)?.start()?;
     let acknowledged = kill_under_load(seed, first.start()?, &other)?;

@@ -4,7 +4,9 @@
 //! Acknowledged bytes are never truncated here. A pack that was found open is made durable as it is, indexed as far
 //! as its records verify, and never written again.
 
-use std::collections::HashMap;
+mod made;
+
+use std::collections::{HashMap, HashSet};
 use std::sync::PoisonError;
 
 use storage_config::ContentHash;
@@ -14,20 +16,19 @@ use storage_config::pack::{
     SealIndex, SealedBy, Verify, scan, seal_as_is,
 };
 
-use super::append::{instance_entry, place};
+use super::Shared;
+use super::append::place;
 use super::error::OpenError;
 use super::setting_aside::apply_or_list;
 use super::sources::{self, At, Sources};
-use super::{Shared, reader};
-use crate::dataset::DataSet;
-use crate::dataset::attributes::Attributes;
-use crate::db::{Batch, DbError, Entry, FacilityId, Job, PackId, PackRow, Place};
-use crate::record::{HoldingBody, InstanceBody, read_statement};
+use crate::db::{Batch, DbError, Entry, Job, PackId, PackRow, Place};
+pub(crate) use made::entry_of;
+use made::{Failure, Made};
 
 /// Entries of one transaction.
-const BATCH: usize = 512;
-/// Largest body of an instance, holding or statement record that is read.
-const BODY_MAX: u64 = 1 << 30;
+const BATCH: usize = 1024;
+/// Hashes of bulk values of a pack that are remembered, so that the index need not be asked for them.
+const SEEN_MAX: usize = 1 << 16;
 
 /// Records of an object that are looked at together for what to fetch ahead.
 const AHEAD: usize = 256;
@@ -279,7 +280,8 @@ fn replay(
     let pack = shared.db.pack_id(&name.to_string())?;
     shared.names.add(pack, *name);
     let mut end = checkpoint.max(FILE_HEADER_LENGTH);
-    let mut replay = Replay { shared, reader, pack, pass, batch: Batch::default(), recovered, orphans };
+    let (batch, seen) = (Batch::default(), HashSet::new());
+    let mut replay = Replay { shared, reader, pack, pass, batch, seen, recovered, orphans };
     if let Some(index) = listed(reader)? {
         end = replay.take_listed(&index, end)?;
         return Ok(replay.flush(end)?);
@@ -321,17 +323,10 @@ struct Replay<'a> {
     pack: PackId,
     pass: Pass,
     batch: Batch,
+    /// Bulk values that stand before in this pack: the index has them, and most instances name no other ones.
+    seen: HashSet<ContentHash>,
     recovered: &'a mut Recovered,
     orphans: &'a mut Orphans,
-}
-
-/// Why a record did not become an entry; of an instance whose bulk values are gone, its digest.
-struct Failure(String, Option<ContentHash>);
-
-impl Failure {
-    fn never(error: impl std::fmt::Display) -> Failure {
-        Failure(error.to_string(), None)
-    }
 }
 
 impl Replay<'_> {
@@ -348,6 +343,7 @@ impl Replay<'_> {
                     let (offset, length) = (entry.offset, entry.raw_length);
                     let place = Place { pack: self.pack, offset, length };
                     self.recovered.records += u64::from(self.pass == Pass::All);
+                    self.see(entry.raw_sha256);
                     self.add(Entry::Bulk { hash: entry.raw_sha256, place }, end)?;
                 }
                 (_, Pass::Bulk) | (Kind::Seal, _) => {}
@@ -381,6 +377,13 @@ impl Replay<'_> {
         });
     }
 
+    fn see(&mut self, bulk: ContentHash) {
+        if self.seen.len() >= SEEN_MAX {
+            self.seen.clear();
+        }
+        self.seen.insert(bulk);
+    }
+
     fn add(&mut self, entry: Entry, end: u64) -> Result<(), DbError> {
         self.batch.entries.push(entry);
         if self.batch.entries.len() >= BATCH { self.flush(end) } else { Ok(()) }
@@ -391,7 +394,11 @@ impl Replay<'_> {
             return Ok(());
         }
         let at = place(self.pack, &record.extent());
-        match (Made { shared: self.shared, reader: self.reader, place: at }).entry(record) {
+        if record.kind == Kind::Bulk {
+            self.see(record.raw_sha256);
+        }
+        let made = Made { shared: self.shared, reader: self.reader, place: at, seen: Some(&self.seen) };
+        match made.entry(record) {
             Ok(None) => {}
             Ok(Some(entry)) => {
                 self.recovered.records += u64::from(self.pass == Pass::All);
@@ -428,71 +435,5 @@ impl Replay<'_> {
         }
         self.recovered.unindexable += apply_or_list(self.shared, None, &[&batch])?;
         Ok(())
-    }
-}
-
-/// What a record of `reader` is in the index once it stands at `place`; none for a seal.
-///
-/// # Errors
-/// In words, when it cannot become rows.
-pub(crate) fn entry_of(
-    shared: &Shared,
-    reader: &PackReader,
-    record: &Record,
-    place: Place,
-) -> Result<Option<Entry>, String> {
-    Made { shared, reader, place }.entry(record).map_err(|Failure(reason, _)| reason)
-}
-
-/// A record on its way to a row.
-struct Made<'a> {
-    shared: &'a Shared,
-    reader: &'a PackReader,
-    place: Place,
-}
-
-impl Made<'_> {
-    fn entry(&self, record: &Record) -> Result<Option<Entry>, Failure> {
-        let place = self.place;
-        match record.kind {
-            Kind::Bulk => Ok(Some(Entry::Bulk { hash: record.raw_sha256, place })),
-            Kind::Seal => Ok(None),
-            Kind::Instance => self.instance(record).map(Some),
-            Kind::Holding => {
-                let HoldingBody { arrival, digest } =
-                    HoldingBody::read(&self.body(record)?).map_err(Failure::never)?;
-                let (source, received_ms) = (arrival.source, arrival.received_ms);
-                let facility = FacilityId(record.facility);
-                Ok(Some(Entry::Holding { digest, facility, source, received_ms, place }))
-            }
-            Kind::Statement => {
-                let statement = Box::new(read_statement(&self.body(record)?).map_err(Failure::never)?);
-                Ok(Some(Entry::Statement { place, statement, later: true }))
-            }
-        }
-    }
-
-    fn body(&self, record: &Record) -> Result<Vec<u8>, Failure> {
-        if record.raw_length > BODY_MAX {
-            return Err(Failure(format!("a body of {} bytes", record.raw_length), None));
-        }
-        self.reader.read_body(record).map_err(Failure::never)
-    }
-
-    fn instance(&self, record: &Record) -> Result<Entry, Failure> {
-        let (body, digest) = InstanceBody::read(&self.body(record)?).map_err(Failure::never)?;
-        if body.digest() != digest {
-            return Err(Failure("the digest does not match the record".into(), None));
-        }
-        // A record that was never synced may outlive the bulk values it names.
-        for bulk in &body.bulk {
-            if self.shared.db.bulk_locations(&bulk.hash).map_err(Failure::never)?.is_empty() {
-                return Err(Failure(format!("bulk value {} is in no pack", bulk.hash), Some(digest)));
-            }
-        }
-        let skeleton = reader::skeleton_of(self.shared, &body).map_err(Failure::never)?;
-        let attributes = Attributes::read(&DataSet::new(&skeleton)).map_err(Failure::never)?;
-        let facility = FacilityId(record.facility);
-        Ok(instance_entry(self.place, digest, facility, &body, attributes))
     }
 }

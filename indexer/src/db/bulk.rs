@@ -48,6 +48,8 @@ const LOCATIONS: &str = "SELECT pack_id, record_at, body_length, damaged, condem
 const DAMAGED_COPIES: &str = "SELECT hash, pack_id, record_at, body_length, EXISTS (SELECT 1 FROM bulk_location o \
      WHERE o.hash = b.hash AND o.damaged = 0) FROM bulk_location b INDEXED BY bulk_location_damaged \
      WHERE damaged <> 0 ORDER BY pack_id, record_at LIMIT ?1 OFFSET ?2";
+const ANY_DAMAGED: &str =
+    "SELECT 1 FROM bulk_location INDEXED BY bulk_location_damaged WHERE damaged <> 0 LIMIT 1";
 const COUNT_DAMAGED: &str =
     "SELECT count(*) FROM bulk_location INDEXED BY bulk_location_damaged WHERE damaged <> 0";
 
@@ -67,7 +69,15 @@ pub(super) fn add(
         let added = touched.added(place.pack);
         added.bulk_copies += 1;
         added.bulk_bytes += length;
-        verified::healed(session, hash)?;
+        // Hardly ever is any copy damaged, and asking for each new one would cost a way to the server.
+        let any = match touched.any_damaged {
+            Some(any) => any,
+            None => session.row(ANY_DAMAGED, [], |_| Ok(()))?.is_some(),
+        };
+        touched.any_damaged = Some(any);
+        if any {
+            verified::healed(session, hash)?;
+        }
     }
     Ok(())
 }

@@ -87,6 +87,8 @@ pub(super) struct Touched {
     pub series_rows: HashMap<(i64, Uid), i64>,
     pub study_variants: HashMap<(i64, [u8; 32]), i64>,
     pub series_variants: HashMap<(i64, [u8; 32]), i64>,
+    /// Whether any copy of a bulk value is known to be damaged, once that was looked up.
+    pub any_damaged: Option<bool>,
 }
 
 impl Touched {
@@ -104,6 +106,7 @@ impl Touched {
             series_rows: HashMap::new(),
             study_variants: HashMap::new(),
             series_variants: HashMap::new(),
+            any_damaged: None,
         }
     }
 
