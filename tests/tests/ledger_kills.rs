@@ -2,7 +2,7 @@
 //! that it should have and no more, the chain is whole, and the sums are those of the entries.
 //!
 //! `LEDGER_KILLS` says how often (6 where it is not set), `TEST_SEED` repeats a run's choices.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "a test")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "a test")]
 
 #[path = "../../indexer/tests/test_database/server.rs"]
 #[allow(dead_code, reason = "another suite uses the rest")]
