@@ -136,7 +136,7 @@ impl Made {
         set.put(k::SPECIFIC_CHARACTER_SET, "ISO_IR 192")
             .put(k::IMAGE_TYPE, "ORIGINAL\\PRIMARY\\AXIAL")
             .put(k::SOP_CLASS_UID, sop_class)
-            .put(k::SOP_INSTANCE_UID, &uid(SEED, &format!("image/{}", self.study)))
+            .put(k::SOP_INSTANCE_UID, uid(SEED, &format!("image/{}", self.study)))
             .put(k::STUDY_DATE, day)
             .put(k::STUDY_TIME, "081500")
             .put(k::ACCESSION_NUMBER, self.accession())
@@ -147,8 +147,8 @@ impl Made {
             .put(k::PATIENT_ID, person.patient_id)
             .put(k::PATIENT_BIRTH_DATE, person.birth_date)
             .put(k::PATIENT_SEX, person.sex)
-            .put(k::STUDY_INSTANCE_UID, &self.uid())
-            .put(k::SERIES_INSTANCE_UID, &self.series())
+            .put(k::STUDY_INSTANCE_UID, self.uid())
+            .put(k::SERIES_INSTANCE_UID, self.series())
             .put(k::SERIES_NUMBER, "1")
             .put(k::INSTANCE_NUMBER, "1")
             .put(k::SAMPLES_PER_PIXEL, 1u16)
@@ -255,7 +255,9 @@ fn store_all(
             continue;
         }
         let tell = tell.clone();
-        store.finish(&Expect::default(), move |result| drop(tell.send(result.is_ok())));
+        store.finish(&Expect::default(), move |result| {
+            let _ = tell.send(result.is_ok());
+        });
         waiting += 1;
         if waiting == WINDOW {
             taken += settle(&mut waiting);
@@ -274,14 +276,17 @@ fn known(archive: &Archive, count: u64) -> Result<(), Failed> {
     for one in made(count) {
         let study = Uid::parse(&one.uid())?;
         let Some(source) = db.study_to_examine(&study)? else { continue };
-        if !codings.contains_key(&one.exam) {
-            let facts = archive.study_facts(&study)?.ok_or("a study without facts")?;
-            let coding = StudyCoding::of(&map(&facts, &catalogue, &rules), None, &catalogue, &by);
-            println!("{}: {:?} {:?}", EXAMS[one.exam].2, coding.outcome, coding.techniques);
-            codings.insert(one.exam, coding);
-        }
-        let mut coding = codings.get(&one.exam).ok_or("no coding")?.clone();
-        if one.study % STUDIES_OF_REVIEW == 0 {
+        let mut coding = match codings.get(&one.exam) {
+            Some(known) => known.clone(),
+            None => {
+                let facts = archive.study_facts(&study)?.ok_or("a study without facts")?;
+                let coding = StudyCoding::of(&map(&facts, &catalogue, &rules), None, &catalogue, &by);
+                println!("{}: {:?} {:?}", EXAMS[one.exam].2, coding.outcome, coding.techniques);
+                codings.insert(one.exam, coding.clone());
+                coding
+            }
+        };
+        if one.study.is_multiple_of(STUDIES_OF_REVIEW) {
             coding =
                 StudyCoding { outcome: Outcome::Review, codes: Vec::new(), techniques: Vec::new(), ..coding };
         }
@@ -344,11 +349,11 @@ fn of_order(one: Made, facilities: &[FacilityId]) -> Order {
 
 fn stated(archive: &Archive, facilities: &[FacilityId], count: u64) -> Result<(), Failed> {
     let state = |one: Made| -> Result<(), Failed> {
-        if one.study % STUDIES_OF_ORDER == 0 {
+        if one.study.is_multiple_of(STUDIES_OF_ORDER) {
             let name = format!("order-{}", one.study / STUDIES_OF_ORDER);
             archive.order(Some(name), of_order(one, facilities), Who::system(), String::new())?;
         }
-        if one.study % STUDIES_OF_REPORT == 0 {
+        if one.study.is_multiple_of(STUDIES_OF_REPORT) {
             let report = Report {
                 facility: Some(facilities[one.facility()].0),
                 number: String::new(),

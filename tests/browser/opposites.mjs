@@ -18,7 +18,7 @@ const header = (name, more = []) => [
   ['(0010,0020)', `N-${name}`], ['(0010,0010)', NAMES[name]], ['(0010,0030)', BORN(name)], ['(0010,0040)', 'F'], ...more,
 ];
 const KNEE_HEADER = [
-  ['(0020,0060)', 'L'], ['(0018,0015)', 'KNEE'], ['(0008,1030)', 'XQ KHOP GOI TRAI'], ['(0018,5101)', 'AP'],
+  ['(0020,0062)', 'L'], ['(0018,0015)', 'KNEE'], ['(0008,1030)', 'XQ KHOP GOI TRAI'], ['(0018,5101)', 'AP'],
 ];
 const told = page => page.locator('main').innerText();
 const all = async page => {
@@ -52,7 +52,7 @@ function damage(archive, file) {
 
 /** What is sent and said before, and what the page of the order has to say; `exam` is ordered, else the head CT. */
 const CASES = [
-  { name: 'side', from: '00002/xq-nguc-truoc', before: 9, more: KNEE_HEADER, exams: [KNEE], says: /Khác bên: chỉ định/, red: true },
+  { name: 'side', from: '00002/xq-nguc-truoc', before: 9, more: KNEE_HEADER, exams: [KNEE], technique: '18.112', says: /Khác bên: chỉ định/, red: true },
   { name: 'old', before: 500, says: /500 ngày trước/ },
   { name: 'gap', before: 9, without: 5, says: /Thiếu lát cắt/ },
   { name: 'unread', before: 9, unread: true, says: /Chưa có kết quả đọc/ },
@@ -66,7 +66,8 @@ const CASES = [
 async function arrived(archive, one) {
   const study = send(archive, one.name, one.before, header(one.name, one.more), one);
   if (!one.unread) await report(archive, study);
-  const id = await order(archive, { patient: person(one.name, one.patient), exams: one.exams });
+  if (one.technique) await say(archive, 'POST', `/api/v1/studies/${study}/codes`, { techniques: [one.technique] });
+  const id = await order(archive, { patient: person(one.name, one.patient), ...(one.exams && { exams: one.exams }) });
   return { ...one, study, id };
 }
 

@@ -2,7 +2,7 @@
 //! that it should have and no more, the chain is whole, and the sums are those of the entries.
 //!
 //! `LEDGER_KILLS` says how often (6 where it is not set), `TEST_SEED` repeats a run's choices.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "a test")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "a test")]
 
 #[path = "../../indexer/tests/test_database/server.rs"]
 #[allow(dead_code, reason = "another suite uses the rest")]
@@ -118,7 +118,11 @@ fn holds(setup: &Setup, web: &mut Http) -> Result<usize> {
     let decisions = web.json("/api/v1/reuse/decisions?limit=1000")?;
     let decisions = decisions.as_array().context("no list")?.clone();
     let wanted = |decision: &Value| -> Vec<&str> {
-        if decision["decision"] == "withdrawn" { vec!["exam_avoided", "exam_reversed"] } else { vec!["exam_avoided"] }
+        if decision["decision"] == "withdrawn" {
+            vec!["exam_avoided", "exam_reversed"]
+        } else {
+            vec!["exam_avoided"]
+        }
     };
     for decision in &decisions {
         let order = decision["order"].as_str().context("no order")?;
@@ -172,7 +176,8 @@ fn killed(setup: &Setup) -> Result<()> {
             server.kill()
         })?;
         server = setup.start().with_context(|| format!("start after kill {round}"))?;
-        entries = holds(setup, &mut server.web()).with_context(|| format!("after kill {round} at {life:?}"))?;
+        entries =
+            holds(setup, &mut server.web()).with_context(|| format!("after kill {round} at {life:?}"))?;
     }
     println!("{kills} kills, {entries} entries");
     ensure!(entries > 0, "nothing was entered");

@@ -50,7 +50,8 @@ fn exam(folder: &str, person: &str, days: i64, changes: &[(Attribute, &str)]) ->
     let all = demo(options).filter(|one| one.path.contains(&folder));
     let edited = |mut one: Instance| {
         let other = |uid: &str| format!("{uid}.{}", person.len() * 100 + usize::from(person.as_bytes()[0]));
-        (one.study, one.series, one.sop_instance) = (other(&one.study), other(&one.series), other(&one.sop_instance));
+        (one.study, one.series, one.sop_instance) =
+            (other(&one.study), other(&one.series), other(&one.sop_instance));
         let mut all = vec![
             (k::STUDY_INSTANCE_UID, one.study.clone()),
             (k::SERIES_INSTANCE_UID, one.series.clone()),
@@ -152,7 +153,8 @@ fn the_policy_of_a_site_counts_from_its_day_and_a_decision_keeps_the_one_it_saw(
     let data = folder.path().join("data");
     std::fs::create_dir_all(&data)?;
     std::fs::write(data.join("policy.toml"), POLICY)?;
-    let setup = Setup::new(folder.path()).with_file(&format!("{SITE}\n[reuse]\npolicy = \"policy.toml\"\n"))?;
+    let setup =
+        Setup::new(folder.path()).with_file(&format!("{SITE}\n[reuse]\npolicy = \"policy.toml\"\n"))?;
     let server = setup.start()?;
     let mut web = server.web();
     let all = head_ct("P", 3, &[]);
@@ -162,7 +164,10 @@ fn the_policy_of_a_site_counts_from_its_day_and_a_decision_keeps_the_one_it_saw(
     order(&web, "order-1", "P", "01001", HEAD_CT, "")?;
     let told = settled(&web, "order-1")?;
     let policy = told["decision"]["policy"].as_str().context("no policy")?.to_owned();
-    ensure!(policy.starts_with("shipped-1+tinh-1@") && policy.len() == "shipped-1+tinh-1@".len() + 12, "{policy}");
+    ensure!(
+        policy.starts_with("shipped-1+tinh-1@") && policy.len() == "shipped-1+tinh-1@".len() + 12,
+        "{policy}"
+    );
     let old = line(&told, "too_old")?;
     ensure!(old["values"]["window_days"] == 5 && old["values"]["list"] == "danh mục mẫu", "{old}");
     line(&told, "report_signature_not_verified")?;
@@ -170,8 +175,14 @@ fn the_policy_of_a_site_counts_from_its_day_and_a_decision_keeps_the_one_it_saw(
     ensure!(checks.iter().all(|check| check["rule"] == policy.as_str()), "{told:#}");
     ensure!(told["decision"]["verdict"] == "review", "{told:#}");
     let in_force = web.json("/api/v1/reuse/policy")?;
-    ensure!(in_force["policy"] == policy.as_str() && in_force["windows"]["days"]["18.149"] == 5, "{in_force}");
-    ensure!(in_force["decision"]["signature"] == "verified" && in_force["ledger"]["repeat_within_days"] == 30, "{in_force}");
+    ensure!(
+        in_force["policy"] == policy.as_str() && in_force["windows"]["days"]["18.149"] == 5,
+        "{in_force}"
+    );
+    ensure!(
+        in_force["decision"]["signature"] == "verified" && in_force["ledger"]["repeat_within_days"] == 30,
+        "{in_force}"
+    );
     let hash = in_force["file_sha256"].as_str().context("no hash")?.to_owned();
     ensure!(std::fs::read_to_string(data.join(format!("policies/{hash}.toml")))? == POLICY, "no copy");
     let decided = decide(&web, "d1", "order-1")?;
@@ -190,13 +201,17 @@ fn the_policy_of_a_site_counts_from_its_day_and_a_decision_keeps_the_one_it_saw(
     ensure!(told["decision"]["verdict"] == "usable", "{told:#}");
     ensure!(told["decision"]["policy"] != policy.as_str(), "{told:#}");
     let kept = web.json("/api/v1/reuse/decisions/d1")?;
-    ensure!(kept["evidence"]["policy"] == policy.as_str() && kept["evidence"] == decided["evidence"], "{kept}");
+    ensure!(
+        kept["evidence"]["policy"] == policy.as_str() && kept["evidence"] == decided["evidence"],
+        "{kept}"
+    );
     server.stop()?;
 
     // A mistake ends the start, and is named.
     std::fs::write(data.join("policy.toml"), POLICY.replace("signature", "signatur"))?;
     let refused = setup.run(&["serve"])?;
-    let told = String::from_utf8_lossy(&refused.stderr).into_owned() + &String::from_utf8_lossy(&refused.stdout);
+    let told =
+        String::from_utf8_lossy(&refused.stderr).into_owned() + &String::from_utf8_lossy(&refused.stdout);
     ensure!(!refused.status.success(), "started");
     ensure!(told.contains("policy.toml:6: version[0].signatur: unknown field"), "{told}");
     Ok(())
@@ -239,7 +254,10 @@ fn what_a_device_says_it_made_is_compared_with_what_came() -> Result<()> {
         order(&web, &key, person, "01001", HEAD_CT, "")?;
         let told = settled(&web, &key)?;
         let line = line(&told, "received_fewer")?;
-        ensure!(line["values"]["source"] == "sender" && line["values"]["expected"] == came + 2, "{person}: {line}");
+        ensure!(
+            line["values"]["source"] == "sender" && line["values"]["expected"] == came + 2,
+            "{person}: {line}"
+        );
     }
     server.stop()
 }
@@ -255,7 +273,8 @@ fn import(setup: &Setup, name: &str, date: &str, facility: &str) -> Result<()> {
         arguments.extend(["--facility", facility]);
     }
     let output = setup.run(&arguments)?;
-    let told = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    let told =
+        String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "{told}");
     Ok(())
 }
@@ -280,14 +299,18 @@ fn avoided_amounts_go_by_the_list_of_the_facility_in_force_and_tell_the_dose() -
     let entry = entered(&mut web, "order-1", 1)?;
     let first = &entry[0];
     ensure!(first["exam_vnd"] == 480_000, "{first:#}");
-    ensure!(first["payers"] == json!({ "insurance_vnd": 384_000, "copayment_vnd": 96_000, "hospital_vnd": 0 }), "{first:#}");
+    ensure!(
+        first["payers"] == json!({ "insurance_vnd": 384_000, "copayment_vnd": 96_000, "hospital_vnd": 0 }),
+        "{first:#}"
+    );
     ensure!(first["dose"]["dlp_ugycm"] == 812_500, "{first:#}");
     let priced = &first["lines"][0];
     ensure!(priced["list"].as_str().is_some_and(|list| list.contains("bịa 2026-01-01")), "{priced}");
     ensure!(priced["lower_bound"] == false, "{priced}");
 
     // The film part counts with a record of the hand-over alone.
-    let body = json!({ "order": "order-1", "mode": "link_or_qr", "recipient": "An", "price": "without_film" });
+    let body =
+        json!({ "order": "order-1", "mode": "link_or_qr", "recipient": "An", "price": "without_film" });
     say(&web, "/api/v1/deliveries", "h1", &body)?;
     let both = entered(&mut web, "order-1", 2)?;
     ensure!(both[1]["event"] == "film_avoided" && both[1]["film_vnd"] == 120_000, "{both:#?}");

@@ -115,6 +115,14 @@ impl Db {
         self.read(|session| statement::ledger_of_days(session, days, (limit, offset)))
     }
 
+    /// The last entries of a stretch of days, both included, the latest first; at most `limit`.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn newest_ledger_entries(&self, days: (&str, &str), limit: u32) -> Result<Vec<Stated>, DbError> {
+        self.read(|session| statement::ledger_newest(session, days, limit))
+    }
+
     /// Sums of a stretch of days, both included.
     ///
     /// # Errors

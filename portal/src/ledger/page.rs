@@ -60,8 +60,6 @@ crate::words::words! {
 /// Entries that are listed, and bars of a chart.
 const ENTRIES: u32 = 50;
 const BARS: usize = 12;
-/// Most entries of a stretch that are looked through for the latest.
-const LOOKED_THROUGH: u32 = 5_000;
 
 /// Which days, both included.
 #[derive(Debug, Default, Deserialize)]
@@ -84,9 +82,7 @@ fn read(archive: &Archive, (from, to): (&str, &str)) -> Result<Sums, DbError> {
     let sums = |by| db.ledger_sums(by, (from, to));
     let codes =
         db.facility_codes()?.into_iter().map(|code| (code.facility.0.to_string(), code.code)).collect();
-    let mut entries = db.ledger_entries((from, to), LOOKED_THROUGH, 0)?;
-    entries.reverse();
-    entries.truncate(ENTRIES as usize);
+    let entries = db.newest_ledger_entries((from, to), ENTRIES)?;
     Ok(Sums {
         by: [
             sums(LedgerBy::Month)?,

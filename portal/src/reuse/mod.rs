@@ -122,14 +122,14 @@ fn report_changed(archive: &Archive, decision: &Decision) -> Result<bool, StateE
 
 /// Why the last entry of an order's exam takes it back; none where it counts.
 fn reversed(entries: &[Stated]) -> Option<Reversal> {
-    let of_exam = entries.iter().filter_map(|stated| match &stated.statement.state {
+    let mut of_exam = entries.iter().filter_map(|stated| match &stated.statement.state {
         Statement::LedgerEntry(entry) => match entry.event {
             LedgerEvent::ExamAvoided | LedgerEvent::ExamReversed => Some(entry),
             LedgerEvent::FilmAvoided | LedgerEvent::FilmReversed => None,
         },
         _ => None,
     });
-    of_exam.last().and_then(|entry| entry.reversal)
+    of_exam.next_back().and_then(|entry| entry.reversal)
 }
 
 fn newest_report(archive: &Archive, studies: &[String]) -> Result<Option<Stated>, StateError> {

@@ -4,7 +4,7 @@ use indexer::db::Stated;
 use indexer::principal::Action;
 use indexer::reuse::Urgency;
 use indexer::reuse::answer::{Answer, OtherExam, WhyNotApplicable};
-use indexer::statement::{Decision, Reversal, ReuseChoice, State as Statement};
+use indexer::statement::{Decision, ReuseChoice, Reversal, State as Statement};
 
 use super::words::{Words, words};
 use super::{Address, Notice, Shown, panels, prior};

@@ -42,14 +42,15 @@ const OF_STUDY: &str = decisions!(
      AND (?3 = -1 OR d.facility_id = ?3)"
 );
 /// Decisions to reuse in force that relied on a report of which another version counts now.
+/// From the few reports of a decision to what counts of them now: the other way round would go through all reports.
 const FLAGGED: &str = "SELECT t.version, t.body FROM reuse_decision d JOIN subject u ON u.id = d.subject_row \
      JOIN statement t ON t.id = u.statement_row WHERE d.time >= 0 AND d.withdrawn = 0 AND d.choice <> 3 \
-     AND (?3 = -1 OR d.facility_id = ?3) AND EXISTS (SELECT 1 FROM decision_report p \
-     JOIN subject r ON r.kind = ?4 AND r.key = p.report_key WHERE p.subject_row = d.subject_row \
+     AND (?3 = -1 OR d.facility_id = ?3) AND EXISTS (SELECT 1 FROM decision_report p CROSS JOIN subject r \
+     WHERE p.subject_row = d.subject_row AND r.kind = ?4 AND r.key = p.report_key \
      AND r.version <> p.version) ORDER BY d.time DESC, d.subject_row LIMIT ?1 OFFSET ?2";
 const COUNT_FLAGGED: &str = "SELECT count(*) FROM reuse_decision d WHERE d.time >= 0 AND d.withdrawn = 0 \
-     AND d.choice <> 3 AND EXISTS (SELECT 1 FROM decision_report p JOIN subject r ON r.kind = ?1 \
-     AND r.key = p.report_key WHERE p.subject_row = d.subject_row AND r.version <> p.version)";
+     AND d.choice <> 3 AND EXISTS (SELECT 1 FROM decision_report p CROSS JOIN subject r \
+     WHERE p.subject_row = d.subject_row AND r.kind = ?1 AND r.key = p.report_key AND r.version <> p.version)";
 /// Repeats that were decided although the answer was usable, of a stretch of time.
 const REPEATS: &str = "SELECT t.version, t.body FROM reuse_decision d JOIN subject u ON u.id = d.subject_row \
      JOIN statement t ON t.id = u.statement_row WHERE d.time >= ?3 AND d.time < ?4 AND d.choice = 3 \

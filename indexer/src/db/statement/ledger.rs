@@ -47,6 +47,12 @@ const OF_DAYS: &str = counted!(
     "e.day >= ?3 AND e.day <= ?4",
     "ORDER BY e.day, e.writer, e.count LIMIT ?1 OFFSET ?2"
 );
+const NEWEST_OF_DAYS: &str = counted!(
+    "SELECT t.version, t.body FROM ledger_entry e JOIN subject u ON u.id = e.subject_row \
+     JOIN statement t ON t.id = u.statement_row",
+    "e.day >= ?2 AND e.day <= ?3",
+    "ORDER BY e.day DESC, e.writer DESC, e.count DESC LIMIT ?1"
+);
 const MARK: &str = "INSERT INTO ledger_due (order_key, noted) VALUES (?1, 1) \
      ON CONFLICT (order_key) DO UPDATE SET noted = ledger_due.noted + 1";
 const DUE: &str = "SELECT order_key, noted FROM ledger_due WHERE order_key >= '' ORDER BY order_key LIMIT ?1";
@@ -81,7 +87,7 @@ const BY_MODALITY: &str = sums!("modality");
 const BY_CODE: &str = sums!("code");
 
 #[cfg(test)]
-pub(super) const HOT: &[&str] = &[SET, CLEAR, HEAD, OF_ORDER, OF_DAYS, DUE, DONE, BY_MONTH];
+pub(super) const HOT: &[&str] = &[SET, CLEAR, HEAD, OF_ORDER, OF_DAYS, NEWEST_OF_DAYS, DUE, DONE, BY_MONTH];
 
 /// By what the ledger is summed up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -207,6 +213,15 @@ pub(in crate::db) fn of_days(
     (limit, offset): (u32, u32),
 ) -> Result<Vec<Stated>, DbError> {
     session.rows(OF_DAYS, params![limit, offset, from, to], stated)?.into_iter().map(read).collect()
+}
+
+/// The last entries of a stretch of days, both included, the latest first.
+pub(in crate::db) fn newest_of_days(
+    session: &Session<'_>,
+    (from, to): (&str, &str),
+    limit: u32,
+) -> Result<Vec<Stated>, DbError> {
+    session.rows(NEWEST_OF_DAYS, params![limit, from, to], stated)?.into_iter().map(read).collect()
 }
 
 /// Sums of a stretch of days, both included.
