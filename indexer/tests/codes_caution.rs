@@ -156,14 +156,17 @@ proptest! {
 
 #[test]
 fn contrast_that_is_asked_for_or_differs_waits_for_a_person() {
-    for text in ["CT ngực có tiêm không", "CT ngực không tiêm, bụng có tiêm", "CTA mạch não không tiêm"] {
+    for text in ["CT ngực có tiêm không", "CT ngực không tiêm, bụng có tiêm", "CTA mạch não không tiêm"]
+    {
         let mapping = mapped(&study("CT", text, ""));
         assert_eq!(mapping.outcome, Outcome::Review, "{text}: {}", mapping.why_cell());
         assert!(!mapping.candidates.is_empty(), "{text}: {}", mapping.why_cell());
     }
     // What was acquired decides.
-    let facts =
-        StudyFacts { contrast_agent: "Ultravist 300".to_owned(), ..study("CT", "CT ngực có tiêm không", "") };
+    let facts = StudyFacts {
+        contrast_agent: "Ultravist 300".to_owned(),
+        ..study("CT", "CT ngực có tiêm không", "")
+    };
     assert_eq!(mapped(&facts).techniques, ["18.192"]);
     // What is drunk is no contrast of the blood, and a stone that is seen is none at all.
     assert_eq!(techniques("CT", "CT ngực, uống thuốc cản quang", ""), ["18.191"]);
@@ -205,9 +208,12 @@ fn a_code_against_the_text_or_the_pictures_is_not_assigned() {
 
 #[test]
 fn a_limb_as_a_whole_is_no_bone_of_it() {
-    for (modality, text, body_part) in
-        [("DX", "XQ tay P", "ARM"), ("DX", "XQ chân T", "LEG"), ("CT", "CT tay T", "EXTREMITY"), ("MR", "MRI chân P", "LEG")]
-    {
+    for (modality, text, body_part) in [
+        ("DX", "XQ tay P", "ARM"),
+        ("DX", "XQ chân T", "LEG"),
+        ("CT", "CT tay T", "EXTREMITY"),
+        ("MR", "MRI chân P", "LEG"),
+    ] {
         assert_eq!(techniques(modality, text, body_part), Vec::<String>::new(), "{text}");
     }
     assert_eq!(techniques("DX", "XQ chân T", "ANKLE"), ["18.115"]);
@@ -251,7 +257,9 @@ fn a_machine_that_nobody_told_leaves_the_service_open() {
     let offered: Vec<&str> = mapping.candidates.iter().map(|offered| offered.technique.as_str()).collect();
     assert_eq!(offered, ["18.149", "18.165", "18.178"]);
     assert!(
-        ["18.0165.", "18.0178."].iter().all(|of| mapping.service_candidates.iter().any(|code| code.starts_with(of))),
+        ["18.0165.", "18.0178."]
+            .iter()
+            .all(|of| mapping.service_candidates.iter().any(|code| code.starts_with(of))),
         "{:?}",
         mapping.service_candidates
     );

@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
+use indexer::codes::choice::caution::Caution;
 use indexer::codes::choice::rules::Table;
 use indexer::codes::reading::Vocabulary;
 use indexer::codes::score::{Row, Tally, judge, rows};
@@ -75,6 +76,7 @@ fn the_data_files_say_what_they_mean() {
     assert_eq!(vocabulary.problems(), Vec::<String>::new());
     let table = Table::built_in(&vocabulary, &catalogue);
     assert!(table.problems().is_empty(), "{}", table.problems().join("\n"));
+    assert_eq!(Caution::built_in(&vocabulary).problems(), Vec::<String>::new());
     assert_eq!(catalogue.services().len(), 834);
 }
 
@@ -95,7 +97,7 @@ fn hard_headers_do_little_harm() {
 /// stands in `docs/CODES.md`.
 #[test]
 fn blind_headers_are_mapped() {
-    for set in 2..=12 {
+    for set in 2..=15 {
         println!("headers-blind-{set}.csv");
         holds(&measure(&read(&root().join(format!("fixtures/codes/headers-blind-{set}.csv")))));
     }

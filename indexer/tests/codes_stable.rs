@@ -28,6 +28,8 @@ fn headers() -> Vec<StudyFacts> {
         "headers-blind-10",
         "headers-blind-11",
         "headers-blind-12",
+        "headers-blind-13",
+        "headers-blind-14",
     ];
     sets.iter().flat_map(|set| whole_headers(set)).collect()
 }

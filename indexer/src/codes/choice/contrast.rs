@@ -72,7 +72,12 @@ pub(crate) fn told(facts: &StudyFacts, evidence: &Evidence) -> Contrast {
         _ => (evidence.protocol.has("with")).then_some(true),
     };
     let open = evidence.contrast.stated == Some(Stated::Open) && acquired.is_none();
-    Contrast { told: acquired.or(ordered), acquired: acquired.is_some(), open, differs: evidence.contrast.differs }
+    Contrast {
+        told: acquired.or(ordered),
+        acquired: acquired.is_some(),
+        open,
+        differs: evidence.contrast.differs,
+    }
 }
 
 /// What Contrast/Bolus Agent says, none where it is empty.

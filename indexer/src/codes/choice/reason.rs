@@ -93,7 +93,7 @@ fn folded_words(text: &str) -> Vec<String> {
 }
 
 fn begins(words: &[String], phrases: &[Vec<&'static str>]) -> bool {
-    phrases.iter().any(|phrase| {
-        words.len() >= phrase.len() && words.iter().zip(phrase).all(|(word, of)| word == of)
-    })
+    phrases
+        .iter()
+        .any(|phrase| words.len() >= phrase.len() && words.iter().zip(phrase).all(|(word, of)| word == of))
 }

@@ -180,6 +180,7 @@ impl Chosen {
         self.contrast = self.contrast.or(other.contrast);
         self.regions.extend(other.regions);
         self.left.extend(other.left);
+        self.whole |= other.whole;
     }
 
     fn take(&mut self, rule: &Rule, vocabulary: &Vocabulary) {

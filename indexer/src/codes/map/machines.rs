@@ -13,11 +13,9 @@ impl Case<'_> {
     pub(super) fn of_other_machines(&self, chosen: &Chosen, contrast: bool) -> Vec<(Machine, &Technique)> {
         let detectors = match self.machine.detector {
             Some(class) => vec![Some(class)],
-            None => vec![
-                Some(DetectorClass::UpTo32),
-                Some(DetectorClass::From64),
-                Some(DetectorClass::From256),
-            ],
+            None => {
+                vec![Some(DetectorClass::UpTo32), Some(DetectorClass::From64), Some(DetectorClass::From256)]
+            }
         };
         let fields = match self.machine.field {
             Some(field) => vec![Some(field)],

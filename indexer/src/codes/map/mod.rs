@@ -121,8 +121,7 @@ impl Case<'_> {
             return Err(Line { about: "conflict", what });
         }
         let coarse = |region: &str| !self.rules.table.knows(self.imaging, region);
-        let mut regions =
-            regions::resolve(&self.evidence, self.rules, &coarse).map_err(conflict)?;
+        let mut regions = regions::resolve(&self.evidence, self.rules, &coarse).map_err(conflict)?;
         if let Some(open) =
             PARTS_NOT_TOLD.iter().find(|of| regions.found.len() > 1 && regions.found.contains(*of))
         {
@@ -268,6 +267,13 @@ impl Case<'_> {
         if finding.assumed {
             finding.others = self.of_other_machines(chosen, contrast);
         }
+        finding.doubts = self.doubts(chosen, regions);
+        Ok(finding)
+    }
+
+    /// What of the regions has no technique, and words beside a body part that nobody understands.
+    fn doubts(&self, chosen: &Chosen, regions: &Regions) -> Vec<Line> {
+        let mut doubts = Vec::new();
         let left: BTreeSet<Concept> = chosen
             .left
             .iter()
@@ -275,18 +281,16 @@ impl Case<'_> {
             .copied()
             .collect();
         if !left.is_empty() {
-            finding.doubts.push(Line { about: "region", what: format!("no technique for {}", list(&left)) });
+            doubts.push(Line { about: "region", what: format!("no technique for {}", list(&left)) });
         }
         if regions.level == Level::BodyPart {
             let text = self.evidence.text();
             let unknown: Vec<String> = text.unknown.iter().chain(&text.stray).take(8).cloned().collect();
             if !unknown.is_empty() {
-                finding
-                    .doubts
-                    .push(Line { about: "words", what: format!("not understood: {}", unknown.join(" ")) });
+                doubts.push(Line { about: "words", what: format!("not understood: {}", unknown.join(" ")) });
             }
         }
-        Ok(finding)
+        doubts
     }
 
     fn technique(&self, name: &str, contrast: bool) -> Option<(&Technique, bool)> {
@@ -303,6 +307,10 @@ impl Case<'_> {
             let counts = matches!(pair[1].as_str(), "TUAN" | "WEEK" | "WEEKS" | "WKS" | "W");
             pair[0].parse::<u32>().ok().filter(|weeks| counts && (3..=43).contains(weeks))
         })?;
+        let text = format!("{}{}", self.facts.requested_procedure, self.facts.study_description);
+        // `< 14 weeks` ends before the fourteenth.
+        let below = text.split('<').skip(1).any(|rest| rest.trim_start().starts_with(&weeks.to_string()));
+        let weeks = if below { weeks - 1 } else { weeks };
         Some(match weeks {
             ..=13 => "trimester1",
             14..=27 => "trimester2",
@@ -367,7 +375,8 @@ impl Case<'_> {
         }
         if finding.assumed {
             confidence -= caution.unknown_machine();
-            let what = "not told by the header: the lowest class stands for the technique, the service stays open";
+            let what =
+                "not told by the header: the lowest class stands for the technique, the service stays open";
             finding.why.push(Line { about: "machine", what: what.to_owned() });
         }
         confidence -= caution.doubt() * finding.doubts.len() as f64;
@@ -397,7 +406,10 @@ impl Case<'_> {
             contrast: (!self.contrast.open).then_some(finding.contrast),
             laterality,
             // A machine that is not told leaves the service open, however few there are.
-            service: services.first().filter(|_| assigned && services.len() == 1 && !finding.assumed).cloned(),
+            service: services
+                .first()
+                .filter(|_| assigned && services.len() == 1 && !finding.assumed)
+                .cloned(),
             service_candidates: services,
             machine_assumed: finding.assumed,
             why: finding.why,

@@ -56,7 +56,8 @@ impl Case<'_> {
 
     /// A contrast that the chosen examination cannot have: vessels without, a plain film with.
     pub(super) fn against_contrast(&self, chosen: &Chosen, techniques: &[&Technique]) -> Option<Line> {
-        let of = || techniques.iter().filter_map(|technique| technique.names.first()).cloned().collect::<Vec<_>>();
+        let of =
+            || techniques.iter().filter_map(|technique| technique.names.first()).cloned().collect::<Vec<_>>();
         let line = |what: &str| Line { about: "contrast", what: format!("{what}: {}", of().join(", ")) };
         let depends = |technique: &&Technique| technique.axes.contrast.is_some();
         match self.imaging {
@@ -68,7 +69,9 @@ impl Case<'_> {
             {
                 Some(Line { about: "contrast", what: "one region with, another without".to_owned() })
             }
-            Imaging::Ct | Imaging::Mr if self.contrast.told == Some(false) && chosen.contrast == Some(true) => {
+            Imaging::Ct | Imaging::Mr
+                if self.contrast.told == Some(false) && chosen.contrast == Some(true) =>
+            {
                 let both = |technique: &&Technique| technique.axes.contrast == Some(false);
                 (!techniques.iter().all(both)).then(|| line("told to be without, which there is not"))
             }

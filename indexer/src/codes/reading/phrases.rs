@@ -105,10 +105,11 @@ impl Vocabulary {
             for meaning in meanings(phrase, &marks[at], imaging) {
                 let marked = meaning.is_marked();
                 for concept in &meaning.concepts {
-                    let found = reading
-                        .found
-                        .entry(concept)
-                        .or_insert_with(|| Found { words: text.clone(), weak: meaning.weak, marked });
+                    let found = reading.found.entry(concept).or_insert_with(|| Found {
+                        words: text.clone(),
+                        weak: meaning.weak,
+                        marked,
+                    });
                     found.weak &= meaning.weak;
                     found.marked &= marked;
                 }
