@@ -228,7 +228,7 @@ pub enum Question {
 pub enum WhyNotApplicable {
     /// By its purpose.
     Purpose(Purpose),
-    /// By a technique, modality or kind that is always dynamic.
+    /// By a technique, modality or kind that is always dynamic, or a technique that is a procedure.
     AlwaysDynamic(String),
 }
 
@@ -238,7 +238,7 @@ pub struct Answer {
     /// The order it answers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub order: Option<String>,
-    /// The verdict of the first prior; absent: found nothing.
+    /// The verdict of the first prior, `not_applicable` where the decision does not apply; absent: found nothing.
     pub verdict: Option<Verdict>,
     /// Whether nothing was found. It does not say that there is nothing.
     pub found_nothing: bool,
@@ -318,6 +318,7 @@ pub enum Reason {
     Verified,
     OriginalSeries,
     FramesDecode,
+    SampledFramesDecode,
     NotLossy,
     LossyWithinLimit,
     // Completeness.
