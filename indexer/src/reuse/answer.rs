@@ -238,7 +238,7 @@ pub struct Answer {
     /// The order it answers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub order: Option<String>,
-    /// The verdict of the first prior, `not_applicable` where the decision does not apply; absent: found nothing.
+    /// The verdict of the first prior; absent: found nothing.
     pub verdict: Option<Verdict>,
     /// Whether nothing was found. It does not say that there is nothing.
     pub found_nothing: bool,

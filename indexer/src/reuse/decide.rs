@@ -41,10 +41,7 @@ pub fn decide(order: &Order, priors: &[Prior], policy: &Policy, today: Date) -> 
     let asked = order.urgency.is_urgent() && order.clinical_state_changed.is_none();
     Answer {
         order: order.id.clone(),
-        verdict: listed.first().map(|first| {
-            // It is the order to which the decision does not apply, whatever the priors are.
-            if not_applicable.is_some() { Verdict::NotApplicable } else { first.verdict }
-        }),
+        verdict: listed.first().map(|first| first.verdict),
         found_nothing: listed.is_empty(),
         not_applicable,
         must_ask: asked.then_some(Question::ClinicalStateChanged),
