@@ -14,6 +14,8 @@ use reuse_world::{TODAY, any_order, any_prior, before, policy};
 /// What a removal needs to know: how the prior stands now, because the same value can speak for or against.
 struct Now<'a> {
     outcome: &'a dyn Fn(CheckName) -> Option<Outcome>,
+    /// Whether another prior is of another episode: that speaks against being one visit with it.
+    apart: bool,
 }
 
 impl Now<'_> {
@@ -41,7 +43,7 @@ fn of_person_and_exam() -> Vec<Removal> {
         ("identity is a candidate", |p, _| set(&mut p.identity.status, IdentityStatus::Candidate)),
         ("identity is a collision", |p, _| set(&mut p.identity.status, IdentityStatus::Collision)),
         ("facility", |p, _| p.facility.take().is_some()),
-        ("episode", |p, _| p.episode.take().is_some()),
+        ("episode", |p, now| !now.apart && p.episode.take().is_some()),
         // A code that promises views speaks against a prior without them too: only its source is weakened.
         ("source of codes", |p, _| {
             p.exams.iter_mut().fold(false, |any, e| any | set(&mut e.source, Source::Derived))
@@ -248,6 +250,12 @@ fn mended(mut prior: Prior, mends: &[bool], order: &Order) -> Prior {
     prior
 }
 
+/// Whether two priors that are both of known episodes are of different ones, one of them this.
+fn apart(priors: &[Prior], at: usize) -> bool {
+    let own = priors[at].episode.as_ref();
+    own.is_some_and(|own| priors.iter().any(|other| other.episode.as_ref().is_some_and(|other| other != own)))
+}
+
 fn check(order: &Order, priors: &mut [Prior]) -> Result<(), TestCaseError> {
     let (policy, today): (Policy, Date) = (policy(), TODAY.parse().unwrap());
     for (at, prior) in priors.iter_mut().enumerate() {
@@ -263,7 +271,7 @@ fn check(order: &Order, priors: &mut [Prior]) -> Result<(), TestCaseError> {
             |name: CheckName| checks.iter().find(|check| check.name == name).map(|check| check.outcome);
         for (what, remove) in removals() {
             let mut less = priors.to_vec();
-            if !remove(&mut less[at], &Now { outcome: &outcome }) {
+            if !remove(&mut less[at], &Now { outcome: &outcome, apart: apart(priors, at) }) {
                 continue;
             }
             let after = decide(order, &less, &policy, today).verdict;

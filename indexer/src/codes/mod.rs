@@ -10,6 +10,7 @@
 //! | [`mod@map`] | the whole way, and the answer |
 //! | [`coded`] | the answer with what a person chose, as it is kept and shown |
 //! | [`kept`] | what of it a study keeps when lists change |
+//! | [`regions`] | from free words to the regions of the axes of techniques |
 //! | [`score`] | measuring answers against labelled headers |
 //!
 //! Everything here is pure: no clock, no file, no SQL. The words and rules stand in `data/codes`, not in the code.
@@ -23,6 +24,7 @@ pub mod kept;
 mod map;
 mod outcome;
 pub mod reading;
+pub mod regions;
 pub mod score;
 mod service;
 mod version;

@@ -61,6 +61,14 @@ fn is_of(clock: &Ahead, series: &Series, received_ms: i64) -> bool {
         && (from..=to).contains(&received_ms)
 }
 
+/// When the first picture of a series was acquired, in milliseconds since 1970-01-01 UTC; none where only the day is told.
+pub(super) fn began_ms(series: &Series, utc_offset_minutes: i64) -> Option<i64> {
+    let timed = |image: &&Image| {
+        text(&image.attributes, "0008002A").is_some() || text(&image.attributes, "00080032").is_some()
+    };
+    exam_images(series).filter(timed).filter_map(|image| at(series, image, utc_offset_minutes)).min()
+}
+
 /// When an image was acquired, else when its performed step, series or study began: milliseconds since 1970-01-01 UTC.
 fn at(series: &Series, image: &Image, utc_offset_minutes: i64) -> Option<i64> {
     let zone = text(&image.attributes, "00080201").and_then(|text| offset(&text));

@@ -1,7 +1,8 @@
 //! Whether a series is enhanced. A device that notes the contrast medium in one series of a study and not in another
-//! says of the other that it is unenhanced; a study without any note says nothing.
+//! says of the other that it is unenhanced; a study without any note says nothing. Nothing is said either of a series that
+//! was made from others, or taken after contrast medium was in the patient.
 
-use super::{Image, Series, exam_images, text};
+use super::{Image, Series, clock, exam_images, text};
 use crate::dataset::fold::fold;
 
 /// What headers write where no contrast medium was given.
@@ -10,16 +11,31 @@ const NONE: [&str; 9] =
 
 /// Whether contrast medium is in the images of a series, and how it was given.
 #[must_use]
-pub fn of_series(series: &Series, all: &[&Series]) -> (Option<bool>, Option<String>) {
+pub fn of_series(
+    series: &Series,
+    all: &[&Series],
+    utc_offset_minutes: i64,
+) -> (Option<bool>, Option<String>) {
     let own = noted(series);
-    let elsewhere = || {
-        all.iter().any(|other| {
+    let given = own.or_else(|| {
+        let enhanced = all.iter().filter(|other| {
             other.modality == series.modality && same_device(other, series) && noted(other) == Some(true)
-        })
-    };
-    let given = own.or_else(|| elsewhere().then_some(false));
+        });
+        let began = |series: &Series| clock::began_ms(series, utc_offset_minutes);
+        let mut enhanced = enhanced.peekable();
+        enhanced.peek()?;
+        let first = enhanced.filter_map(|other| began(other)).min();
+        let after = began(series).zip(first).is_some_and(|(own, first)| own > first);
+        (!after && !is_derived(series)).then_some(false)
+    });
     let route = exam_images(series).find_map(|image| image.header.as_ref()?.route.clone());
     (given, route.filter(|_| given == Some(true)))
+}
+
+/// Whether all images of a series were made from others.
+fn is_derived(series: &Series) -> bool {
+    let derived = |image: &Image| text(&image.attributes, "00080008").is_some_and(|value| value == "DERIVED");
+    exam_images(series).all(derived)
 }
 
 /// What the series itself notes.

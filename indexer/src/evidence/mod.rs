@@ -5,6 +5,7 @@
 //! | `header` | what rows do not keep of a header |
 //! | `slices` | gaps and duplicates in stacks of slices |
 //! | `views` | view and side of a projection |
+//! | `regions` | which regions a series names |
 //! | `contrast` | whether a series is enhanced, and by which route |
 //! | `announced` | how many images the sender says there are |
 //! | `clock` | when the device performed the study, and whether its clock can be believed |
@@ -20,6 +21,7 @@ pub mod contrast;
 pub mod documents;
 pub mod header;
 pub mod originals;
+mod regions;
 pub mod slices;
 pub mod views;
 
@@ -33,7 +35,7 @@ use header::HeaderFacts;
 use originals::Original;
 
 /// Version of the rules; studies that were examined by another one are examined again.
-pub const RULE: &str = "2";
+pub const RULE: &str = "3";
 
 /// An instance of a series as rows have it.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -105,7 +107,7 @@ impl Evidence {
     pub fn of(series: &[Series], clocks: &[clock::Ahead], utc_offset_minutes: i64) -> Evidence {
         let pictures: Vec<&Series> = series.iter().filter(|series| is_exam(series)).collect();
         let mut evidence = Evidence {
-            images: pictures.iter().flat_map(|series| image_facts(series, &pictures)).collect(),
+            images: image_facts_of(&pictures, utc_offset_minutes),
             performed: clock::performed(&pictures, clocks, utc_offset_minutes),
             expected_instances: announced::instances(series),
             series: originals::of(series),
@@ -141,24 +143,36 @@ fn exam_images(series: &Series) -> impl Iterator<Item = &Image> {
     series.images.iter().filter(|image| image.is_picture && !originals::is_localiser(&image.attributes))
 }
 
-/// Groups of images that say the same of themselves.
-fn image_facts(series: &Series, all: &[&Series]) -> Vec<ImageFacts> {
-    let (contrast, route) = contrast::of_series(series, all);
-    let kind = exam_images(series).find_map(|image| image.header.as_ref()?.kind.clone());
+/// Groups of images that say the same of themselves, of all series.
+fn image_facts_of(pictures: &[&Series], utc_offset_minutes: i64) -> Vec<ImageFacts> {
+    let modalities: BTreeSet<&str> = pictures.iter().map(|series| series.modality.as_str()).collect();
+    let of = |series: &&Series| {
+        let (contrast, route) = contrast::of_series(series, pictures, utc_offset_minutes);
+        let kind = exam_images(series).find_map(|image| image.header.as_ref()?.kind.clone());
+        let said = ImageFacts {
+            modality: Some(series.modality.clone()).filter(|_| modalities.len() > 1),
+            extent_mm: slices::extent_mm(series),
+            regions: regions::of_series(series, pictures),
+            kind,
+            contrast,
+            route,
+            ..ImageFacts::default()
+        };
+        image_facts(series, &said)
+    };
+    pictures.iter().flat_map(of).collect()
+}
+
+/// Groups of images of a series: by view and side, beside what the series says.
+fn image_facts(series: &Series, said: &ImageFacts) -> Vec<ImageFacts> {
     let mut groups: BTreeMap<(Option<String>, Option<u8>), ImageFacts> = BTreeMap::new();
     for image in exam_images(series) {
         let view = views::view_of(series, image);
         let side = views::side_of(series, image);
         let key = (view.clone(), side.map(|side| side as u8));
-        let group = groups.entry(key).or_insert_with(|| ImageFacts {
-            side,
-            view,
-            kind: kind.clone(),
-            contrast,
-            route: route.clone(),
-            ..ImageFacts::default()
-        });
-        group.images += 1;
+        let group = groups.entry(key).or_insert_with(|| ImageFacts { side, view, ..said.clone() });
+        let frames = numbers(&image.attributes, "00280008").first().copied().unwrap_or(1.0);
+        group.images = group.images.saturating_add(frames.max(1.0) as u32);
     }
     groups.into_values().collect()
 }

@@ -69,6 +69,25 @@ pub fn of_series(series: &Series) -> Found {
     Found { gaps: known.then_some(gaps), duplicates }
 }
 
+/// How far the slices of a series reach, first to last, in millimetres, in the direction in which they reach farthest;
+/// none where they do not tell where they lie, or not all were looked at.
+pub(super) fn extent_mm(series: &Series) -> Option<u32> {
+    if !SLICED.contains(&series.modality.as_str()) || !series.whole {
+        return None;
+    }
+    let mut stacks: Vec<Stack> = Vec::new();
+    for image in exam_images(series) {
+        for plane in planes(image) {
+            add(&mut stacks, image, plane, None);
+        }
+    }
+    let reach = |stack: &Stack| {
+        let places = || stack.slices.iter().map(|slice| slice.at);
+        places().fold(f64::MIN, f64::max) - places().fold(f64::MAX, f64::min)
+    };
+    stacks.iter().map(reach).reduce(f64::max).map(|mm| mm.round() as u32)
+}
+
 /// Position and orientation of each frame of an image.
 fn planes(image: &Image) -> Vec<[f64; 9]> {
     if let Some(header) = image.header.as_ref().filter(|header| !header.planes.is_empty()) {

@@ -228,7 +228,7 @@ pub enum Question {
 pub enum WhyNotApplicable {
     /// By its purpose.
     Purpose(Purpose),
-    /// By a technique, modality or kind that is always dynamic.
+    /// By a technique, modality or kind that is always dynamic, or a technique that is a procedure.
     AlwaysDynamic(String),
 }
 
@@ -318,6 +318,7 @@ pub enum Reason {
     Verified,
     OriginalSeries,
     FramesDecode,
+    SampledFramesDecode,
     NotLossy,
     LossyWithinLimit,
     // Completeness.

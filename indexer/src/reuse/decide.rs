@@ -1,7 +1,7 @@
 //! The decision itself: which priors are listed, in which sets, with which verdict, in which order.
 
 use std::cmp::Reverse;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::answer::{
     Answer, Check, CheckName, Effect, Listed, OtherExam, Outcome, Question, ShortReason, Verdict,
@@ -14,7 +14,8 @@ use super::exam::ExamAxes;
 use super::order::{Order, OrderedExam};
 use super::policy::{Policy, PolicyVersion};
 use super::prior::{Prior, PriorExam};
-use super::{techniques, visit};
+use super::techniques::TechniqueAxes;
+use super::{body_part, techniques, visit};
 
 /// Answers an order from what is known about the patient's studies, by the policy in force on `today`.
 ///
@@ -23,7 +24,7 @@ use super::{techniques, visit};
 #[must_use]
 pub fn decide(order: &Order, priors: &[Prior], policy: &Policy, today: Date) -> Answer {
     let policy = policy.in_force(today);
-    let ordered: Vec<ExamAxes> = order.exams.iter().map(axes_of_ordered).collect();
+    let ordered: Vec<ExamAxes> = order.exams.iter().map(|exam| axes_of_ordered(exam, policy)).collect();
     let needs = needs(&ordered, &policy.coverage);
     let case = Case { order, ordered, needs, policy, today };
     let not_applicable = why_not_applicable(&case);
@@ -52,8 +53,9 @@ pub fn decide(order: &Order, priors: &[Prior], policy: &Policy, today: Date) -> 
     }
 }
 
-fn axes_of_ordered(exam: &OrderedExam) -> ExamAxes {
-    techniques::axes(&exam.axes, exam.technique.as_deref(), &exam.codes)
+fn axes_of_ordered(exam: &OrderedExam, policy: &PolicyVersion) -> ExamAxes {
+    let axes = techniques::axes(&exam.axes, exam.technique.as_deref(), &exam.codes);
+    body_part::in_words(axes, &policy.coverage)
 }
 
 fn why_not_applicable(case: &Case) -> Option<WhyNotApplicable> {
@@ -68,12 +70,16 @@ fn why_not_applicable(case: &Case) -> Option<WhyNotApplicable> {
         let word = axes.modality.as_ref().map(|modality| words.get(modality).unwrap_or(modality));
         let by_modality = word.filter(|word| rules.modalities.contains(*word)).cloned();
         let by_kind = axes.kind.clone().filter(|kind| rules.kinds.contains(kind));
-        by_technique.or(by_modality).or(by_kind)
+        let procedure = techniques::technique(exam.technique.as_deref(), &exam.codes).filter(|technique| {
+            matches!(techniques::of_technique(technique),
+                Some(TechniqueAxes::NotComparable(why)) if rules.not_comparable.contains(why))
+        });
+        by_technique.or(by_modality).or(by_kind).or(procedure)
     };
     case.order.exams.iter().zip(&case.ordered).find_map(dynamic).map(WhyNotApplicable::AlwaysDynamic)
 }
 
-/// A study with its exams made ready: axes of the techniques filled in, the images' modality over the code's.
+/// A study with its exams made ready: axes of the techniques filled in, the modality of the images where no code says one.
 fn member<'a>(prior: &'a Prior, policy: &PolicyVersion) -> Member<'a> {
     let words = &policy.coverage.modality_words;
     let word = |modality: &String| words.get(modality).unwrap_or(modality).clone();
@@ -81,20 +87,21 @@ fn member<'a>(prior: &'a Prior, policy: &PolicyVersion) -> Member<'a> {
     let exam = |exam: &PriorExam| {
         let mut axes = techniques::axes(&exam.axes, exam.technique.as_deref(), &exam.codes);
         let told = axes.modality.as_ref().map(word);
-        if let Some(first) = of_images.first()
-            && told.is_none_or(|told| !of_images.contains(&told))
-        {
-            axes.modality = Some(first.clone());
+        // A code of another modality than the images have is not what is stored: it fails, and is not mended.
+        let elsewhere = told.as_ref().is_some_and(|told| !of_images.is_empty() && !of_images.contains(told));
+        if told.is_none() && of_images.len() == 1 {
+            axes.modality = of_images.first().cloned();
         }
         let coded = exam.technique.is_some() || !exam.codes.is_empty();
         Exam {
-            axes,
+            axes: body_part::in_words(axes, &policy.coverage),
             strong: coded && policy.code_sources.contains(&exam.source),
             evidence: Evidence::of(&exam.evidenced, &policy.axis_sources),
+            elsewhere: elsewhere.then(|| of_images.iter().cloned().collect::<Vec<_>>().join(", ")),
         }
     };
     let exams = prior.exams.iter().map(exam).collect();
-    Member { prior, stored: Stored { study: &prior.study, exams, images: &prior.images } }
+    Member { prior, stored: Stored::new(&prior.study, exams, &prior.images, &policy.coverage) }
 }
 
 /// Whether a study is listed as a prior, not folded under other exams. What is not known is no reason to fold.
@@ -103,15 +110,24 @@ fn is_near(member: &Member, case: &Case) -> bool {
     if case.needs.is_empty() {
         return true;
     }
-    if member.stored.exams.is_empty() {
-        let modality = |modality: &String| {
-            let axes = ExamAxes { modality: Some(modality.clone()), ..ExamAxes::default() };
-            case.ordered.iter().any(|ordered| related(ordered, &axes, policy))
-        };
-        return member.prior.modalities.is_empty() || member.prior.modalities.iter().any(modality);
+    let near = |axes: &ExamAxes| case.ordered.iter().any(|ordered| related(ordered, axes, policy));
+    let of_modality = |axes: &ExamAxes, modality: &String| {
+        near(&ExamAxes { modality: Some(modality.clone()), ..axes.clone() })
+    };
+    let exams = &member.stored.exams;
+    if exams.is_empty() {
+        let modalities = &member.prior.modalities;
+        let any = modalities.iter().any(|modality| of_modality(&ExamAxes::default(), modality));
+        return modalities.is_empty() || any;
     }
-    let near = |exam: &Exam| case.ordered.iter().any(|ordered| related(ordered, &exam.axes, policy));
-    member.stored.exams.iter().any(near)
+    if exams.iter().all(|exam| exam.elsewhere.is_some()) {
+        // No code fits the images: by what they are or by what is said of them it may be asked for.
+        let modalities = &member.prior.modalities;
+        return exams.iter().any(|exam| {
+            near(&exam.axes) || modalities.iter().any(|modality| of_modality(&exam.axes, modality))
+        });
+    }
+    exams.iter().filter(|exam| exam.elsewhere.is_none()).any(|exam| near(&exam.axes))
 }
 
 fn other_exam(member: &Member, case: &Case) -> OtherExam {
@@ -142,25 +158,27 @@ fn visits(case: &Case, near: Vec<Member>, not_applicable: bool) -> Vec<Listed> {
 
 /// The lines of studies that belong together. What covers nothing of the order beside a line of its visit is named in
 /// that line and has none of its own.
-fn of_group(case: &Case, mut group: Vec<Member>, not_applicable: bool) -> Vec<Listed> {
+fn of_group(case: &Case, group: Vec<Member>, not_applicable: bool) -> Vec<Listed> {
     let mut listed: Vec<Listed> = Vec::new();
-    let mut taken: Vec<Member> = Vec::new();
-    while !group.is_empty() {
-        let sets = visit::sets(case, &group);
-        let judged = sets.into_iter().map(|set| {
-            let members: Vec<&Member> = set.iter().filter_map(|at| group.get(*at)).collect();
-            (list(case, &members, not_applicable), set)
-        });
-        let Some((best, set)) = judged.min_by(|one, other| preference(&one.0).cmp(&preference(&other.0)))
-        else {
-            break;
-        };
-        let (of_set, rest): (Vec<_>, Vec<_>) =
-            group.into_iter().enumerate().partition(|(at, _)| set.contains(at));
-        let without_places =
-            |members: Vec<(usize, _)>| members.into_iter().map(|(_, member)| member).collect();
-        group = without_places(rest);
-        let of_set: Vec<Member> = without_places(of_set);
+    let mut taken: Vec<&Member> = Vec::new();
+    let made = |set: &[usize]| {
+        let members: Vec<&Member> = set.iter().filter_map(|at| group.get(*at)).collect();
+        list(case, &members, not_applicable)
+    };
+    let mut candidates = visit::Candidates::of(case, &group);
+    let mut known: BTreeMap<Vec<usize>, Listed> = BTreeMap::new();
+    loop {
+        let sets = candidates.sets();
+        known.retain(|set, _| candidates.has(set));
+        for set in &sets {
+            known.entry(set.clone()).or_insert_with(|| made(set));
+        }
+        let of_sets = known.iter().filter(|(set, _)| sets.contains(*set));
+        let best = of_sets.min_by(|one, other| preference(one.1).cmp(&preference(other.1)));
+        let Some(set) = best.map(|(set, _)| set.clone()) else { break };
+        let Some(best) = known.remove(&set) else { break };
+        candidates.take(&set);
+        let of_set: Vec<&Member> = set.iter().filter_map(|at| group.get(*at)).collect();
         let beside = of_set.iter().all(|one| taken.iter().any(|other| visit::together(case, one, other)));
         match listed.first_mut().filter(|_| beside && !covers(&best)) {
             Some(first) => first.same_visit.extend(best.studies),
@@ -202,10 +220,10 @@ fn list(case: &Case, members: &[&Member], not_applicable: bool) -> Listed {
     };
     let withdrawn = members.iter().any(|member| is_withdrawn(member.prior, case.policy));
     let standing = members.iter().map(|member| standing(member.prior.identity.status)).min();
-    // Nobody compares with what is withdrawn or perhaps another person's.
-    let barred = withdrawn || standing.is_none_or(|standing| standing <= Standing::Failed);
+    // A collision is shown as not usable whatever is ordered: it may be another person.
+    let collides = standing.is_none_or(|standing| standing <= Standing::Failed);
     let verdict = match worst(None) {
-        _ if not_applicable && !barred => Verdict::NotApplicable,
+        _ if not_applicable && !collides => Verdict::NotApplicable,
         Effect::NotUsable => Verdict::NotUsable,
         Effect::Review => Verdict::Review,
         Effect::Shown => Verdict::Usable,
@@ -247,9 +265,12 @@ fn list(case: &Case, members: &[&Member], not_applicable: bool) -> Listed {
 
 /// By verdict, confirmed before candidate, exact before wider, newer first; then by name, so that it is one order.
 fn ranking(listed: &Listed) -> impl Ord + use<> {
+    // Under an order to which the decision does not apply, withdrawn priors come after those that can be looked at.
+    let withdrawn = listed.confirmed && !listed.pictures;
     (
         Reverse(listed.verdict),
         Reverse(listed.confirmed),
+        withdrawn,
         Reverse(listed.exact),
         Reverse(listed.performed),
         listed.studies.clone(),

@@ -14,6 +14,7 @@
 //! [`fn@decide`] is a pure function: no store, no clock. `docs/REUSE.md` describes its rules.
 
 pub mod answer;
+mod body_part;
 mod checks;
 mod coverage;
 pub mod day;
@@ -22,6 +23,7 @@ pub mod exam;
 pub mod order;
 pub mod policy;
 pub mod prior;
+mod series_regions;
 pub mod site;
 pub mod stated;
 pub mod techniques;
@@ -35,4 +37,5 @@ pub use exam::{Contrast, ExamAxes, Side};
 pub use order::{Order, OrderedExam, Purpose, Urgency};
 pub use policy::{Policy, PolicyError};
 pub use prior::Prior;
+pub(crate) use series_regions::{names_region_of, place_series};
 pub use site::{SitePolicy, SitePolicyError};

@@ -111,6 +111,8 @@ pub struct PolicyVersion {
     pub utc_offset_minutes: i64,
     /// Up to this age in days an exam without a window lowers nothing.
     pub age_without_window_days: i64,
+    /// A device's clock that says an earlier day is not believed: clocks that lost their power begin again long ago.
+    pub clock_believed_from: Date,
     /// Studies of one facility within this many hours belong to one visit.
     pub visit_hours: u64,
     /// Fewer received images than this part of what was expected make a prior unusable, in percent.
@@ -160,6 +162,9 @@ impl PolicyVersion {
         }
         if self.received_below_percent > 100 {
             return Err(number("received_below_percent"));
+        }
+        if self.coverage.unenhanced.extent_percent > 100 {
+            return Err(number("coverage.unenhanced.extent_percent"));
         }
         let windows = self.window_lists.iter().flat_map(|list| list.days.values());
         if windows.into_iter().any(|days| !(0..=36_500).contains(days)) {
@@ -228,6 +233,8 @@ pub struct NotApplicable {
     pub modalities: BTreeSet<String>,
     /// Kinds that are always dynamic.
     pub kinds: BTreeSet<String>,
+    /// Why techniques are not compared with others, as the table of techniques says it: a procedure is done, not looked up.
+    pub not_comparable: BTreeSet<String>,
 }
 
 /// What outcomes do to the verdict.
@@ -262,6 +269,8 @@ pub struct CoveragePolicy {
     pub unenhanced_is_plain: BTreeSet<String>,
     /// Kinds whose unenhanced series counts as the plain exam.
     pub kinds_with_plain_part: BTreeSet<String>,
+    /// What an unenhanced series needs to count as the plain exam beside an enhanced one.
+    pub unenhanced: UnenhancedPolicy,
     /// Kinds that cover other kinds, beside themselves.
     pub kind_covers: BTreeMap<String, BTreeSet<String>>,
     /// What a view is a special case of.
@@ -273,6 +282,23 @@ pub struct CoveragePolicy {
     pub contains: Vec<Contains>,
     /// Families of regions that are listed together; others are folded under other exams.
     pub related: Vec<BTreeSet<String>>,
+}
+
+/// What an unenhanced series needs to count as the plain exam of a study that has an enhanced one. A few slices that only
+/// watch the contrast medium arrive cover no region.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UnenhancedPolicy {
+    /// Modalities of slices, for which this is asked.
+    pub modalities: BTreeSet<String>,
+    /// Fewer images are no series of a region.
+    pub min_images: u32,
+    /// Slices that reach less far are none either, in millimetres.
+    pub min_extent_mm: u32,
+    /// A series that names no region has to reach so far as part of the enhanced one, in percent; else it is unknown.
+    pub extent_percent: u32,
+    /// How far a series has to reach that covers a region which the code of its exam does not name, in millimetres.
+    pub region_extent_mm: BTreeMap<String, u32>,
 }
 
 /// A view that does not cover another although it is a special case of it.

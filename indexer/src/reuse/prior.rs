@@ -115,8 +115,14 @@ pub struct PriorExam {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ImageFacts {
-    /// How many images.
+    /// How many images; frames of a multi-frame image count each. Zero: not told.
     pub images: u32,
+    /// Modality (0008,0060), where a study has several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub modality: Option<String>,
+    /// How far its slices reach, first to last, in millimetres; absent: not told, or no slices.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub extent_mm: Option<u32>,
     /// Regions that this group covers; empty: not told.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub regions: BTreeSet<String>,
@@ -187,6 +193,12 @@ pub struct CompletenessFacts {
     /// Frames that do not decode; absent: not examined.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub undecodable_frames: Option<u32>,
+    /// Frames that were decoded to find that out; absent: not told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tried_frames: Option<u32>,
+    /// Frames of the study; absent: not told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub all_frames: Option<u32>,
     /// Images at a position that another image has already.
     pub duplicate_positions: u32,
     /// When and by which rule.

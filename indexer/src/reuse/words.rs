@@ -239,6 +239,10 @@ fn of_integrity(reason: Reason) -> Words {
         Reason::Verified => words("Đã đối chiếu mã băm {at}", "Verified by hash {at}"),
         Reason::OriginalSeries => words("Ảnh gốc", "Original images"),
         Reason::FramesDecode => words("Mọi khung hình giải mã được", "All frames decode"),
+        Reason::SampledFramesDecode => words(
+            "Đã thử giải mã {tried}/{frames} khung hình, đều được; các khung còn lại chưa thử",
+            "{tried} of {frames} frames were decoded, all of them well; the others were not tried",
+        ),
         Reason::NotLossy => words("Không bị nén mất dữ liệu", "No lossy compression"),
         _ => words(
             "Nén mất dữ liệu {ratio}:1, trong mức {limit}:1",

@@ -74,8 +74,13 @@ fn any_exam() -> impl Strategy<Value = PriorExam> {
 
 fn any_image() -> impl Strategy<Value = ImageFacts> {
     let view = prop::option::of(select(vec!["pa", "ap", "lateral", "ap_bedside"]));
-    (view, any::<Option<bool>>(), any::<Option<bool>>()).prop_map(|(view, left, contrast)| ImageFacts {
-        images: 1,
+    let region = prop::option::weighted(0.3, select(vec!["brain", "chest", "knee", "face"]));
+    let size = (select(vec![1u32, 1, 12, 200]), prop::option::weighted(0.3, select(vec![0u32, 120, 300])));
+    let axes = (view, any::<Option<bool>>(), any::<Option<bool>>());
+    (axes, region, size).prop_map(|((view, left, contrast), region, (images, extent_mm))| ImageFacts {
+        images,
+        extent_mm,
+        regions: region.into_iter().map(str::to_owned).collect(),
         view: view.map(str::to_owned),
         side: left.map(side),
         contrast,

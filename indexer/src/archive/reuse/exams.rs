@@ -5,10 +5,11 @@ use std::collections::BTreeSet;
 use crate::codes::coded::{Source as CodedBy, StudyCoding};
 use crate::db::Stated;
 use crate::evidence::Evidence;
+use crate::reuse::policy::CoveragePolicy;
 use crate::reuse::prior::{AxisSources, PriorExam, Source, Stamp};
-use crate::reuse::stated;
 use crate::reuse::techniques::{self, TechniqueAxes};
 use crate::reuse::{Contrast, ExamAxes, Moment, Side};
+use crate::reuse::{names_region_of, stated};
 use crate::statement::State;
 
 /// Body parts as headers name them (PS3.16 annex L), upper case, and the region that each means and no other. What may
@@ -46,21 +47,29 @@ const BODY_PARTS: [(&str, &str); 27] = [
 /// What is known of a study's exams.
 pub(super) struct Known<'a> {
     pub coding: Option<&'a StudyCoding>,
-    pub orders: &'a [Stated],
+    pub orders: &'a [MetOrder<'a>],
     pub evidence: Option<&'a Evidence>,
-    /// Regions of techniques that leave the body part open.
-    pub open_regions: &'a BTreeSet<String>,
+    /// Modalities of its pictures.
+    pub modalities: &'a BTreeSet<String>,
+    pub policy: &'a CoveragePolicy,
+}
+
+/// An order that the study meets.
+pub(super) struct MetOrder<'a> {
+    pub stated: &'a Stated,
+    /// Whether it orders one exam, or the study alone came under it: else nobody says which of its exams the study is.
+    pub alone: bool,
 }
 
 /// The exams of a study. The word of a person stands over that of the order, the order over what the mapper found in
 /// the header; what stands below is left out, so that it cannot cover what the other denies.
 pub(super) fn of(known: &Known<'_>) -> Vec<PriorExam> {
     let by_person = known.coding.is_some_and(|coding| coding.source == CodedBy::Person);
-    let ordered: Vec<PriorExam> = known.orders.iter().flat_map(ordered).collect();
+    let ordered: Vec<PriorExam> = known.orders.iter().flat_map(|met| ordered(met, known)).collect();
     let mut exams =
         if by_person || ordered.is_empty() { known.coding.map(coded).unwrap_or_default() } else { ordered };
     if let Some(evidence) = known.evidence {
-        exams.iter_mut().for_each(|exam| add_header(exam, evidence, known.open_regions));
+        exams.iter_mut().for_each(|exam| add_header(exam, evidence, &known.policy.open_regions));
     }
     exams
 }
@@ -83,8 +92,47 @@ fn add_header(exam: &mut PriorExam, evidence: &Evidence, open_regions: &BTreeSet
     exam.axes.field_strength_tesla = field.map(|value| if value > 100.0 { value / 10_000.0 } else { value });
 }
 
-/// What an order that the study meets names, as far as it is understood.
-fn ordered(current: &Stated) -> Vec<PriorExam> {
+/// What an order that the study meets names, as far as it is understood. Of several exams those are kept that are of the
+/// modality of the pictures; where several studies came, those that the pictures or the mapper tell too.
+fn ordered(met: &MetOrder<'_>, known: &Known<'_>) -> Vec<PriorExam> {
+    let named = named(met.stated);
+    let several = matches!(&met.stated.statement.state, State::Order(order) if order.exams.len() > 1);
+    if !several {
+        return named;
+    }
+    let words = &known.policy.modality_words;
+    let word = |modality: &String| words.get(modality).unwrap_or(modality).clone();
+    let of_pictures: BTreeSet<String> = known.modalities.iter().map(word).collect();
+    let axes = |exam: &PriorExam| techniques::axes(&exam.axes, exam.technique.as_deref(), &exam.codes);
+    let fits = |exam: &PriorExam| axes(exam).modality.is_none_or(|told| of_pictures.contains(&word(&told)));
+    let fitting: Vec<PriorExam> =
+        named.iter().filter(|exam| of_pictures.is_empty() || fits(exam)).cloned().collect();
+    if met.alone {
+        return if fitting.is_empty() { named } else { fitting };
+    }
+    let only = fitting.len() == 1;
+    fitting.into_iter().filter(|exam| is_told(exam, known).unwrap_or(only)).collect()
+}
+
+/// Whether the pictures or the mapper name a region of an exam; none where they name no region at all.
+fn is_told(exam: &PriorExam, known: &Known<'_>) -> Option<bool> {
+    let mut told: BTreeSet<String> = BTreeSet::new();
+    if let Some(evidence) = known.evidence {
+        told.extend(evidence.images.iter().flat_map(|row| row.regions.iter().cloned()));
+        let named = BODY_PARTS.iter().filter(|(part, _)| evidence.body_parts.contains(*part));
+        told.extend(named.map(|(_, region)| (*region).to_owned()));
+    }
+    // The mapper does not read an order that does not tell which study is which, so that it says something of its own.
+    let mapped = known.coding.into_iter().flat_map(coded);
+    for other in mapped {
+        let axes = techniques::axes(&other.axes, other.technique.as_deref(), &other.codes);
+        told.extend(axes.regions);
+    }
+    (!told.is_empty()).then(|| names_region_of(&told, exam, known.policy))
+}
+
+/// The exams of an order.
+fn named(current: &Stated) -> Vec<PriorExam> {
     let State::Order(order) = &current.statement.state else { return Vec::new() };
     if !super::gather::stands(order.status) {
         return Vec::new();

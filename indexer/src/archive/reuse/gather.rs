@@ -5,18 +5,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::answer::{StudySeen, SubjectSeen};
-use super::exams::{self, Known};
+use super::exams::{self, Known, MetOrder};
 use crate::archive::{Archive, ReadError, Related};
 use crate::codes::coded::StudyCoding;
 use crate::codes::facts::Imaging;
 use crate::db::{EvidenceRow, FacilityId, PriorStudy, ReportsBy, SeriesVerified, Stated};
 use crate::reuse::Moment;
 use crate::reuse::prior::{
-    CompletenessFacts, Expected, ExpectedSource, Holding, IdentityFacts, IdentityStatus, IntegrityFacts,
-    LicenceFacts, PerformedFacts, Prior, QualityFacts, QualityMark, ReportVersion, SeriesFacts, Stamp,
-    Verification, Withdrawal,
+    CompletenessFacts, Expected, ExpectedSource, Holding, IdentityFacts, IdentityStatus, ImageFacts,
+    IntegrityFacts, LicenceFacts, PerformedFacts, Prior, PriorExam, QualityFacts, QualityMark, ReportVersion,
+    SeriesFacts, Stamp, Verification, Withdrawal,
 };
-use crate::reuse::stated;
+use crate::reuse::{place_series, stated};
 use crate::statement::{Kind, OrderStatus, State};
 
 /// Studies of one patient that are looked at, the newest first.
@@ -120,19 +120,15 @@ impl Gathering<'_> {
             marks: marks_seen,
             withdrawals: withdrawals_seen,
         };
+        let (exams, images) = self.exams(&study, coding.as_ref(), &orders, found.as_ref())?;
         let prior = Prior {
             study: uid.to_string(),
             episode: self.episode(&study, &orders),
             patient_group: whose.group,
             identity: whose.identity,
             modalities: modalities(&study),
-            exams: exams::of(&Known {
-                coding: coding.as_ref(),
-                orders: &orders,
-                evidence: found.as_ref().map(|found| &found.evidence),
-                open_regions: &self.archive.reuse_policy_today().coverage.open_regions,
-            }),
-            images: found.as_ref().map(|found| found.evidence.images.clone()).unwrap_or_default(),
+            exams,
+            images,
             performed: performed(found.as_ref()),
             completeness: completeness(&study, found.as_ref(), self.by_device(&orders)?),
             integrity,
@@ -143,6 +139,35 @@ impl Gathering<'_> {
             facility,
         };
         Ok((prior, seen))
+    }
+
+    /// What exams a study is said to be, and what its images say of themselves.
+    fn exams(
+        &self,
+        study: &PriorStudy,
+        coding: Option<&StudyCoding>,
+        orders: &[Stated],
+        found: Option<&EvidenceRow>,
+    ) -> Result<(Vec<PriorExam>, Vec<ImageFacts>), ReadError> {
+        let policy = &self.archive.reuse_policy_today().coverage;
+        let evidence = found.map(|found| &found.evidence);
+        let mut met = Vec::new();
+        for stated in orders {
+            let several = matches!(&stated.statement.state, State::Order(order) if order.exams.len() > 1);
+            met.push(MetOrder { stated, alone: !several || self.is_alone(stated)? });
+        }
+        let modalities = modalities(study);
+        let mut exams = exams::of(&Known { coding, orders: &met, evidence, modalities: &modalities, policy });
+        let images = evidence.map(|evidence| evidence.images.clone()).unwrap_or_default();
+        let images = place_series(images, &mut exams, policy);
+        Ok((exams, images))
+    }
+
+    /// Whether one study alone came under the accession number of an order.
+    fn is_alone(&self, stated: &Stated) -> Result<bool, ReadError> {
+        let State::Order(order) = &stated.statement.state else { return Ok(false) };
+        let facility = FacilityId(order.facility.unwrap_or(0));
+        Ok(self.archive.db().studies_under(facility, &order.accession)?.len() == 1)
     }
 
     /// The code of a facility, or its number where it has none.
@@ -170,8 +195,7 @@ impl Gathering<'_> {
         for stated in orders {
             let State::Order(order) = &stated.statement.state else { continue };
             let Some(images) = order.expected_images.filter(|_| stands(order.status)) else { continue };
-            let facility = FacilityId(order.facility.unwrap_or(0));
-            if self.archive.db().studies_under(facility, &order.accession)?.len() == 1 {
+            if self.is_alone(stated)? {
                 most = most.max(Some(images));
             }
         }
@@ -308,6 +332,8 @@ fn completeness(
         expected: by_device.into_iter().chain(by_sender).collect(),
         slice_gaps: evidence.and_then(|evidence| evidence.slice_gaps),
         undecodable_frames: evidence.and_then(|evidence| evidence.undecodable_frames),
+        tried_frames: evidence.map(|evidence| evidence.decoded_frames.0).filter(|tried| *tried > 0),
+        all_frames: evidence.map(|evidence| evidence.decoded_frames.1).filter(|all| *all > 0),
         duplicate_positions: evidence.map_or(0, |evidence| evidence.duplicate_positions),
         stamp: stamp(found),
     }

@@ -8,10 +8,11 @@ use super::super::prior::Prior;
 use super::super::techniques;
 use super::{Case, Found, Member};
 
-/// The performed time, where the clock is believable. A time after the end of today is not.
+/// The performed time, where the clock is believable. A time after the end of today is not, nor one before the first day
+/// that the policy believes.
 pub(in super::super) fn believed(prior: &Prior, policy: &PolicyVersion, today: Date) -> Option<Moment> {
     let at = prior.performed.at.filter(|_| prior.performed.clock_believable == Some(true))?;
-    (at.day(policy.utc_offset_minutes) <= today).then_some(at)
+    (policy.clock_believed_from..=today).contains(&at.day(policy.utc_offset_minutes)).then_some(at)
 }
 
 /// The windows of the ordered exams in the list in force: the shortest, and whether an exam has none.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::super::answer::{CheckName, Outcome, Reason};
-use super::super::coverage::{ViewSeen, promised_view};
+use super::super::coverage::{Stored, ViewSeen, promised_view, short_of_images};
 use super::super::prior::ExpectedSource;
 use super::{Case, Found, Member};
 
@@ -63,8 +63,11 @@ fn counted(case: &Case, member: &Member) -> Vec<Found> {
 fn views(case: &Case, members: &[&Member]) -> Vec<Found> {
     let mut told: BTreeSet<(String, String)> = BTreeSet::new();
     let mut lines = Vec::new();
+    let stored: Vec<&Stored> = members.iter().map(|member| &member.stored).collect();
     for member in members {
-        for (exam, prior_exam) in member.stored.exams.iter().zip(&member.prior.exams) {
+        let exams = member.stored.exams.iter().zip(&member.prior.exams);
+        for (exam, prior_exam) in exams.filter(|(exam, _)| exam.elsewhere.is_none()) {
+            let before = lines.len();
             for view in &exam.axes.views {
                 let all = members.iter().map(|member| &member.stored);
                 let (reason, outcome) = match promised_view(exam, view, all, &case.policy.coverage) {
@@ -75,6 +78,17 @@ fn views(case: &Case, members: &[&Member]) -> Vec<Found> {
                 if told.insert((member.prior.study.clone(), view.clone())) {
                     let found = Found::new(CheckName::Completeness, outcome, reason);
                     lines.push(found.of(member.prior, &prior_exam.stamp).with("view", view.as_str()));
+                }
+            }
+            let missing = |found: &Found| found.reason == Reason::PromisedViewMissing;
+            let short = short_of_images(exam, &stored, &case.policy.coverage);
+            // Fewer images than views: one of them is missing, whichever it is.
+            if let Some(views) = short.filter(|_| !lines.iter().skip(before).any(missing)) {
+                let views = views.into_iter().collect::<Vec<_>>().join(", ");
+                if told.insert((member.prior.study.clone(), views.clone())) {
+                    let found =
+                        Found::new(CheckName::Completeness, Outcome::Fail, Reason::PromisedViewMissing);
+                    lines.push(found.of(member.prior, &prior_exam.stamp).with("view", views));
                 }
             }
         }

@@ -28,10 +28,16 @@ fn of(policy: &PolicyVersion, prior: &Prior) -> Vec<Found> {
     }
     lines.extend(verified(prior));
     lines.extend(original(policy, prior));
-    lines.push(match prior.completeness.undecodable_frames {
-        Some(0) => found(Outcome::Pass, Reason::FramesDecode),
-        Some(frames) => found(Outcome::Fail, Reason::FramesDoNotDecode).with("frames", frames),
-        None => found(Outcome::Unknown, Reason::DecodingNotExamined),
+    let counted = &prior.completeness;
+    let sampled = counted.tried_frames.zip(counted.all_frames).filter(|(tried, all)| tried < all);
+    lines.push(match (counted.undecodable_frames, sampled) {
+        (Some(0), None) => found(Outcome::Pass, Reason::FramesDecode),
+        // Nothing is claimed of frames that nobody tried.
+        (Some(0), Some((tried, all))) => {
+            found(Outcome::Pass, Reason::SampledFramesDecode).with("tried", tried).with("frames", all)
+        }
+        (Some(frames), _) => found(Outcome::Fail, Reason::FramesDoNotDecode).with("frames", frames),
+        (None, _) => found(Outcome::Unknown, Reason::DecodingNotExamined),
     });
     // Pictures of pictures are not the exam: how they are compressed says nothing about it.
     let exam_series = series.iter().filter(|series| is_original(series, policy) != Some(false));

@@ -116,6 +116,13 @@ pub(super) fn checks(case: &Case, members: &[&Member]) -> (Vec<Check>, bool) {
     (made.map(|(name, found)| check(name, found, case.policy)).collect(), covered.exact)
 }
 
+/// The worst that a study alone does to the verdict apart from what it covers.
+pub(super) fn worst_beside_coverage(case: &Case, member: &Member) -> Effect {
+    let (checks, _) = checks(case, &[member]);
+    let others = checks.iter().filter(|check| check.name != CheckName::Coverage);
+    others.map(|check| check.effect).max().unwrap_or(Effect::Shown)
+}
+
 fn check(name: CheckName, found: Vec<Found>, policy: &PolicyVersion) -> Check {
     let mut lines: Vec<Line> = found.into_iter().map(|found| found.line(policy)).collect();
     lines.sort_by_key(|line| (std::cmp::Reverse(line.effect), line.outcome, line.reason));

@@ -4,24 +4,27 @@
 //! the best *supply* among the exams and images of the studies; the worst need is the outcome. Knows axes and the
 //! policy's vocabulary; it may not know patients, dates or verdicts.
 
+mod belongs;
 mod need;
 mod promise;
 mod region;
 mod supply;
+mod unenhanced;
 mod view;
 
 use std::collections::BTreeSet;
 
 pub(super) use need::{Need, needs};
-pub(super) use promise::{ViewSeen, promised_view};
-pub(super) use region::{effective_regions, related};
+pub(super) use promise::{ViewSeen, promised_view, short_of_images};
+pub(super) use region::{effective_regions, names as is_named_by, near_any, related};
 pub(super) use supply::Finding;
 
 use super::answer::{Outcome, Reason};
 use super::exam::{Contrast, ExamAxes, Side};
 use super::policy::CoveragePolicy;
 use super::prior::{ImageFacts, Source};
-use supply::{Supply, nothing, supply};
+use belongs::{Belongs, belonging};
+use supply::{Seen, Supply, nothing, supply};
 
 /// An exam of a study with the axes of its technique filled in.
 #[derive(Debug, Clone)]
@@ -30,6 +33,8 @@ pub(super) struct Exam {
     /// Whether coverage can rest on its code.
     pub(super) strong: bool,
     pub(super) evidence: Evidence,
+    /// The modalities of the images, where the exam's is not among them: such an exam is not what is stored.
+    pub(super) elsewhere: Option<String>,
 }
 
 /// Which axes are evidenced apart from the code, by sources that the policy takes.
@@ -59,6 +64,26 @@ pub(super) struct Stored<'a> {
     pub(super) study: &'a str,
     pub(super) exams: Vec<Exam>,
     pub(super) images: &'a [ImageFacts],
+    /// For each exam, how each group of images stands to it.
+    belongs: Vec<Vec<Belongs>>,
+}
+
+impl<'a> Stored<'a> {
+    pub(super) fn new(
+        study: &'a str,
+        exams: Vec<Exam>,
+        images: &'a [ImageFacts],
+        policy: &CoveragePolicy,
+    ) -> Stored<'a> {
+        let belongs = belonging(&exams, images, policy);
+        Stored { study, exams, images, belongs }
+    }
+
+    /// The groups of images that are, or may be, of an exam.
+    fn groups_of(&self, exam: usize) -> impl Iterator<Item = (&'a ImageFacts, Belongs)> + '_ {
+        let belongs = self.belongs.get(exam).into_iter().flatten().copied();
+        self.images.iter().zip(belongs).filter(|(_, belongs)| *belongs != Belongs::No)
+    }
 }
 
 /// How studies cover an order.
@@ -99,6 +124,18 @@ pub(super) fn cover(
     Covered { exact, findings }
 }
 
+/// How far one study covers a need, and whether exactly.
+pub(super) fn cover_alone(need: &Need, stored: &Stored, policy: &CoveragePolicy) -> (Outcome, bool) {
+    let best = best_with_wider(need, &[stored], policy);
+    (best.outcome, best.exact)
+}
+
+/// The needs for the parts of wider regions that would cover a need together.
+pub(super) fn parts_of(need: &Need, policy: &CoveragePolicy) -> Vec<Need> {
+    let wider = region::wider(need, policy).flatten();
+    wider.map(|part| Need { region: part.clone(), ..need.clone() }).collect()
+}
+
 /// The best supply of a need: by its own region, or by wider regions all of which are there.
 fn best_with_wider(need: &Need, stored: &[&Stored], policy: &CoveragePolicy) -> Supply {
     let mut best = best_direct(need, stored, policy);
@@ -122,11 +159,9 @@ fn best_with_wider(need: &Need, stored: &[&Stored], policy: &CoveragePolicy) -> 
 fn best_direct(need: &Need, stored: &[&Stored], policy: &CoveragePolicy) -> Supply {
     let mut best: Option<Supply> = None;
     for study in stored {
-        for exam in &study.exams {
-            let rows = study.images.iter().map(Some);
-            let none = study.images.is_empty().then_some(None);
-            for row in rows.chain(none) {
-                let found = supply(need, exam, row, study.study, policy);
+        for (at, exam) in study.exams.iter().enumerate() {
+            let short = short_of_images(exam, stored, policy).is_some();
+            for found in supplies(need, study, at, short, policy) {
                 if best.as_ref().is_none_or(|best| found.rank() > best.rank()) {
                     best = Some(found);
                 }
@@ -134,6 +169,40 @@ fn best_direct(need: &Need, stored: &[&Stored], policy: &CoveragePolicy) -> Supp
         }
     }
     best.unwrap_or_else(|| nothing(stored.first().map(|study| study.study)))
+}
+
+/// What an exam of a study supplies: by each group of images that is or may be of it, else by its code alone.
+fn supplies(need: &Need, study: &Stored, at: usize, short: bool, policy: &CoveragePolicy) -> Vec<Supply> {
+    let Some(exam) = study.exams.get(at) else { return Vec::new() };
+    let enhanced = study.groups_of(at).map(|(row, _)| row).filter(|row| row.contrast == Some(true));
+    let enhanced: Vec<&ImageFacts> = enhanced.collect();
+    let by = |row: Option<&ImageFacts>| {
+        supply(&Seen { need, exam, row, study: study.study, short, enhanced: &enhanced }, policy)
+    };
+    let mut found: Vec<Supply> = Vec::new();
+    for (row, belongs) in study.groups_of(at) {
+        let by_row = by(Some(row));
+        found.push(match belongs {
+            Belongs::No | Belongs::Surely => by_row,
+            Belongs::ContradictsAll => by_row.at_best_unknown(need, study.study),
+            Belongs::MayBe { each_has_one, to_spare } => {
+                let by_code = by(None);
+                match by_row.outcome > by_code.outcome {
+                    true if to_spare => by_row.at_best_unknown(need, study.study),
+                    true => by_code,
+                    false if each_has_one => by_row,
+                    false => by_row.at_best_unknown(need, study.study),
+                }
+            }
+        });
+    }
+    if found.is_empty() {
+        let by_code = by(None);
+        // Pictures are known, and none of them is of this exam.
+        let known = !study.images.is_empty() && exam.elsewhere.is_none();
+        found.push(if known { by_code.at_best_unknown(need, study.study) } else { by_code });
+    }
+    found
 }
 
 /// Whether the studies hold regions, views, sides or contrast medium that nobody ordered: they are wider than the order.
@@ -145,7 +214,8 @@ fn more_than_ordered(ordered: &[ExamAxes], stored: &[&Stored], policy: &Coverage
     let one_side = ordered.iter().all(|exam| matches!(exam.side, Some(Side::Left | Side::Right)));
     let without = ordered.iter().all(|exam| exam.contrast == Some(Contrast::Without));
     stored.iter().any(|study| {
-        let mut exams = study.exams.iter().map(|exam| &exam.axes);
+        let here = study.exams.iter().filter(|exam| exam.elsewhere.is_none());
+        let mut exams = here.map(|exam| &exam.axes);
         let more = |axes: &ExamAxes| {
             effective_regions(axes, policy).iter().any(|region| !wanted.contains(region))
                 || axes.views.iter().any(other_view)

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::super::answer::Outcome;
 use super::super::exam::ExamAxes;
 use super::super::policy::CoveragePolicy;
+use super::super::prior::ImageFacts;
 use super::need::{Need, Wanted, WantedContrast, modality_word};
 
 /// A region that is not told.
@@ -44,6 +45,21 @@ pub(super) fn region_outcome(needed: &str, there: &BTreeSet<String>) -> Outcome 
     } else {
         Outcome::Fail
     }
+}
+
+/// Whether a group of images names a region among those it covers; a body part names the region that it fills.
+pub(in super::super) fn names(row: &ImageFacts, region: &str) -> bool {
+    let part = region.split('/').next_back().unwrap_or(region);
+    row.regions.contains(region) || row.regions.contains(part)
+}
+
+/// Whether one of some regions is the same as another, or of its family.
+pub(in super::super) fn near_any<'a>(
+    region: &str,
+    others: impl IntoIterator<Item = &'a String>,
+    policy: &CoveragePolicy,
+) -> bool {
+    others.into_iter().any(|other| near(region, other, policy))
 }
 
 /// The sets of wider regions that cover what is needed.

@@ -7,8 +7,8 @@ use super::super::exam::{Contrast, PLAIN, Side};
 use super::super::policy::CoveragePolicy;
 use super::super::prior::ImageFacts;
 use super::need::{Need, Wanted, WantedContrast, modality_word};
-use super::region::{effective_regions, is_untold, region_outcome};
-use super::{Exam, view};
+use super::region::{effective_regions, is_untold, names, near_any, region_outcome};
+use super::{Exam, unenhanced, view};
 
 /// What was found on an axis.
 #[derive(Debug, Clone)]
@@ -48,6 +48,16 @@ impl Supply {
     pub(super) fn rank(&self) -> (Outcome, bool, usize) {
         (self.outcome, self.exact, self.agreeing)
     }
+
+    /// The same where nobody knows whether the images are of the exam.
+    pub(super) fn at_best_unknown(mut self, need: &Need, study: &str) -> Supply {
+        if self.outcome == Outcome::Pass {
+            let unknown = Finding::new(Outcome::Unknown, Reason::RegionUnknown, Some(study));
+            self.findings.push(unknown.with("ordered", need.region.as_str()));
+            (self.outcome, self.exact) = (Outcome::Unknown, false);
+        }
+        self
+    }
 }
 
 /// No exam is known at all.
@@ -78,15 +88,23 @@ impl Axis {
     }
 }
 
-/// How far an exam, by a group of images (`None` where nothing is known of them), is what is needed.
-pub(super) fn supply(
-    need: &Need,
-    exam: &Exam,
-    row: Option<&ImageFacts>,
-    study: &str,
-    policy: &CoveragePolicy,
-) -> Supply {
-    let at = At { need, exam, row, study, policy };
+/// An exam of a study, looked at by a group of its images for what is needed.
+pub(super) struct Seen<'a> {
+    pub(super) need: &'a Need,
+    pub(super) exam: &'a Exam,
+    /// None where nothing is known of images.
+    pub(super) row: Option<&'a ImageFacts>,
+    pub(super) study: &'a str,
+    /// Whether there are fewer images than views that are promised.
+    pub(super) short: bool,
+    /// The enhanced groups of the exam.
+    pub(super) enhanced: &'a [&'a ImageFacts],
+}
+
+/// How far an exam, by a group of images, is what is needed.
+pub(super) fn supply(seen: &Seen, policy: &CoveragePolicy) -> Supply {
+    let Seen { need, exam, row, study, short, enhanced } = *seen;
+    let at = At { need, exam, row, study, short, enhanced, policy };
     let (kind, plain_part) = at.kind();
     let axes = [at.modality(), at.region(plain_part), at.side(), at.view(), kind, at.contrast(), at.basis()];
     let outcome = axes.iter().map(|axis| axis.outcome).min().unwrap_or(Outcome::Fail);
@@ -101,6 +119,8 @@ struct At<'a> {
     exam: &'a Exam,
     row: Option<&'a ImageFacts>,
     study: &'a str,
+    short: bool,
+    enhanced: &'a [&'a ImageFacts],
     policy: &'a CoveragePolicy,
 }
 
@@ -118,6 +138,12 @@ impl At<'_> {
     }
 
     fn modality(&self) -> Axis {
+        if let Some(images) = &self.exam.elsewhere {
+            let told = self.exam.axes.modality.as_deref().map(|word| modality_word(word, self.policy));
+            let there = told.filter(|told| *told != self.need.modality).unwrap_or(images);
+            let differs = self.fail(Reason::ModalityDiffers).with("ordered", self.need.modality.as_str());
+            return Axis::not(differs.with("there", there));
+        }
         match self.exam.axes.modality.as_deref().map(|word| modality_word(word, self.policy)) {
             Some(word) if word == self.need.modality => Axis::pass(),
             Some(word) => Axis::not(
@@ -141,17 +167,33 @@ impl At<'_> {
             let there: Vec<&str> = there.iter().map(String::as_str).collect();
             finding.with("ordered", needed).with("there", there.join(", "))
         };
+        let unknown = || Axis::not(self.unknown(Reason::RegionUnknown).with("ordered", needed));
+        let plain_part =
+            plain_part && self.row.is_some_and(|row| row.contrast == Some(false) && self.without_is_needed());
         match (region_outcome(needed, &there), of_row) {
+            // The unenhanced series of an exam of vessels is of the region around them: it says itself of which.
+            (Outcome::Fail, Some(_)) if plain_part && self.row.is_some_and(|row| names(row, needed)) => {
+                let reaches = self.row.is_some_and(|row| unenhanced::reaches(row, needed, self.policy));
+                if reaches { Axis { exact: false, ..Axis::pass() } } else { unknown() }
+            }
+            (Outcome::Fail, None) if plain_part && near_any(needed, &there, self.policy) => unknown(),
             (Outcome::Fail, _) => Axis::not(values(self.fail(Reason::RegionNotCovered), &there)),
-            (Outcome::Unknown, _) => Axis::not(self.unknown(Reason::RegionUnknown).with("ordered", needed)),
-            (Outcome::Pass, Some(row)) if !row.contains(needed) => {
-                Axis::not(values(self.fail(Reason::RegionNotCovered), row))
+            (Outcome::Unknown, _) => unknown(),
+            (Outcome::Pass, Some(row)) if !self.row.is_some_and(|row| names(row, needed)) => {
+                // Of one family it may be less exactly told, or a part only.
+                if near_any(needed, row, self.policy) {
+                    unknown()
+                } else {
+                    Axis::not(values(self.fail(Reason::RegionNotCovered), row))
+                }
             }
-            (Outcome::Pass, None) if plain_part && there.len() > 1 => {
-                Axis::not(self.unknown(Reason::RegionUnknown).with("ordered", needed))
-            }
+            (Outcome::Pass, None) if plain_part && there.len() > 1 => unknown(),
             (Outcome::Pass, _) => Axis::pass(),
         }
+    }
+
+    fn without_is_needed(&self) -> bool {
+        self.need.contrast == Wanted::This(WantedContrast::Without)
     }
 
     fn side(&self) -> Axis {
@@ -194,7 +236,11 @@ impl At<'_> {
         };
         let stated = self.row.and_then(|row| row.view.as_deref());
         let there = view::effective(stated, &self.exam.axes.views, self.policy);
-        let of = |there: &String| view::outcome(wanted, there, &self.need.region, self.policy);
+        let of = |there: &String| match view::outcome(wanted, there, &self.need.region, self.policy) {
+            // One image of untold view cannot be all the views that the code promises.
+            Outcome::Pass if self.short && self.row.is_some() && stated.is_none() => Outcome::Unknown,
+            other => other,
+        };
         let Some(best) = there.iter().map(of).max() else {
             return Axis::not(self.unknown(Reason::ViewNotEvidenced).with("ordered", wanted));
         };
@@ -236,7 +282,7 @@ impl At<'_> {
         if covers(there) {
             return (Axis { exact: false, ..Axis::pass() }, false);
         }
-        let without = self.need.contrast == Wanted::This(WantedContrast::Without);
+        let without = self.without_is_needed();
         let unenhanced = self.row.is_some_and(|row| row.contrast == Some(false));
         let told_here = self.row.is_some_and(|row| row.kind.is_some());
         if wanted == PLAIN
@@ -264,8 +310,8 @@ impl At<'_> {
         let told = self.exam.axes.contrast;
         let stated = self.row.and_then(|row| row.contrast);
         let axis = match (wanted, stated, told) {
-            (WantedContrast::Without, Some(false), _)
-            | (WantedContrast::Without, None, Some(Contrast::Without)) => Axis::pass(),
+            (WantedContrast::Without, Some(false), _) => self.unenhanced(),
+            (WantedContrast::Without, None, Some(Contrast::Without)) => Axis::pass(),
             (WantedContrast::Without, Some(true), _)
             | (WantedContrast::Without, None, Some(Contrast::With)) => {
                 Axis::not(self.fail(Reason::UnenhancedMissing))
@@ -285,6 +331,20 @@ impl At<'_> {
             // An unenhanced series of an exam with contrast medium is no contradiction.
             (Some(false), Some(true)) => axis.noting(self.contradiction("contrast", "without", "with")),
             _ => axis,
+        }
+    }
+
+    /// The group is unenhanced; beside an enhanced one it has to cover the region.
+    fn unenhanced(&self) -> Axis {
+        let covers = self.row.map_or(Outcome::Pass, |row| {
+            unenhanced::covers(row, self.enhanced, self.exam, self.need, self.policy)
+        });
+        match covers {
+            Outcome::Pass => Axis::pass(),
+            Outcome::Unknown => {
+                Axis::not(self.unknown(Reason::RegionUnknown).with("ordered", self.need.region.as_str()))
+            }
+            Outcome::Fail => Axis::not(self.fail(Reason::UnenhancedMissing)),
         }
     }
 
