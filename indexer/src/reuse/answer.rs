@@ -339,6 +339,7 @@ pub enum Reason {
     ReportUnsigned,
     ReportReaderMissing,
     ReportNone,
+    ReportHidden,
     ReportStatusNotTold,
     ReportSignatureNotTold,
     ReportSignatureNotVerified,

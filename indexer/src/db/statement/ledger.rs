@@ -4,6 +4,7 @@ use crate::db::sql::params;
 use storage_config::ContentHash;
 
 use super::list::{Stated, read, stated};
+use crate::db::entry::FacilityId;
 use crate::db::error::DbError;
 use crate::db::session::{Session, unsigned};
 use crate::ledger::Posted;
@@ -25,6 +26,7 @@ const OF_ORDER: &str = "SELECT t.version, t.body FROM ledger_entry e JOIN subjec
      JOIN statement t ON t.id = u.statement_row WHERE e.order_key = ?1 ORDER BY e.writer, e.count";
 const OF_DAYS: &str = "SELECT t.version, t.body FROM ledger_entry e JOIN subject u ON u.id = e.subject_row \
      JOIN statement t ON t.id = u.statement_row WHERE e.day >= ?3 AND e.day <= ?4 \
+     AND (?5 = -1 OR EXISTS (SELECT 1 FROM ledger_line l WHERE l.subject_row = e.subject_row AND l.facility_id = ?5)) \
      ORDER BY e.day, e.writer, e.count LIMIT ?1 OFFSET ?2";
 const MARK: &str = "INSERT INTO ledger_due (order_key, noted) VALUES (?1, 1) \
      ON CONFLICT (order_key) DO UPDATE SET noted = ledger_due.noted + 1";
@@ -42,20 +44,25 @@ macro_rules! sums {
             "sum(CASE WHEN sign < 0 AND is_film = 0 THEN 1 ELSE 0 END), sum(exam_vnd), sum(film_vnd), ",
             "sum(offered_vnd), sum(lower_bound * sign), sum(unpriced * sign), ",
             "sum(CASE WHEN sign < 0 THEN exam_vnd + film_vnd ELSE 0 END) ",
-            "FROM ledger_line WHERE day >= ?1 AND day <= ?2 GROUP BY ",
+            "FROM ledger_line WHERE day >= ?1 AND day <= ?2 AND (?3 = -1 OR facility_id = ?3) GROUP BY ",
             $by,
             " ORDER BY ",
             $by
         )
     };
 }
+/// A film was handed over for the order, whatever else was.
+const FILM_HANDED_OVER: &str = "SELECT CAST(coalesce(sum(l.offered_vnd - l.film_vnd), 0) AS BIGINT) FROM ledger_line l \
+     JOIN ledger_entry e ON e.subject_row = l.subject_row WHERE l.day >= ?1 AND l.day <= ?2 \
+     AND (?3 = -1 OR l.facility_id = ?3) AND EXISTS (SELECT 1 FROM delivery d WHERE d.order_key = e.order_key \
+     AND d.order_key <> '' AND d.withdrawn = 0 AND d.mode = 1)";
 const BY_MONTH: &str = sums!("month");
 const BY_FACILITY: &str = sums!("facility_id");
 const BY_MODALITY: &str = sums!("modality");
 const BY_CODE: &str = sums!("code");
 
 #[cfg(test)]
-pub(super) const HOT: &[&str] = &[SET, CLEAR, HEAD, OF_ORDER, OF_DAYS, DUE, DONE, BY_MONTH];
+pub(super) const HOT: &[&str] = &[SET, CLEAR, HEAD, OF_ORDER, OF_DAYS, DUE, DONE, BY_MONTH, FILM_HANDED_OVER];
 
 /// By what the ledger is summed up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -177,16 +184,18 @@ pub(in crate::db) fn of_order(session: &Session<'_>, order: &str) -> Result<Vec<
 /// Entries of a stretch of days (`YYYY-MM-DD`), both included, in the order in which they were made.
 pub(in crate::db) fn of_days(
     session: &Session<'_>,
+    facility: Option<FacilityId>,
     (from, to): (&str, &str),
     (limit, offset): (u32, u32),
 ) -> Result<Vec<Stated>, DbError> {
-    session.rows(OF_DAYS, params![limit, offset, from, to], stated)?.into_iter().map(read).collect()
+    session.rows(OF_DAYS, params![limit, offset, from, to, number(facility)], stated)?.into_iter().map(read).collect()
 }
 
 /// Sums of a stretch of days, both included.
 pub(in crate::db) fn sums(
     session: &Session<'_>,
     by: LedgerBy,
+    facility: Option<FacilityId>,
     (from, to): (&str, &str),
 ) -> Result<Vec<LedgerSum>, DbError> {
     let sql = match by {
@@ -195,7 +204,7 @@ pub(in crate::db) fn sums(
         LedgerBy::Modality => BY_MODALITY,
         LedgerBy::Code => BY_CODE,
     };
-    session.rows(sql, params![from, to], |row| {
+    session.rows(sql, params![from, to, number(facility)], |row| {
         let key = match by {
             LedgerBy::Facility => row.get::<_, i64>(0)?.to_string(),
             _ => row.get(0)?,
@@ -213,6 +222,21 @@ pub(in crate::db) fn sums(
             reversed_vnd: row.get(9)?,
         })
     })
+}
+
+/// The film part of exams for which a film was handed over.
+pub(in crate::db) fn film_handed_over(
+    session: &Session<'_>,
+    facility: Option<FacilityId>,
+    (from, to): (&str, &str),
+) -> Result<i64, DbError> {
+    let sum = session.row(FILM_HANDED_OVER, params![from, to, number(facility)], |row| row.get(0))?;
+    Ok(sum.unwrap_or(0))
+}
+
+/// A facility as conditions have it: -1 for all.
+fn number(facility: Option<FacilityId>) -> i64 {
+    facility.map_or(-1, |facility| i64::from(facility.0))
 }
 
 /// What was entered of an order.
