@@ -399,6 +399,7 @@ fn decided(archive: &Archive, count: u64) -> Result<(), Failed> {
             text: "mẫu".into(),
             shown: Shown { verdict: prior.map(|prior| prior.verdict), answer: None },
             who: Who::system(),
+            by_person: true,
             why: String::new(),
         };
         // A prior that must not stand in stays undecided.

@@ -235,7 +235,7 @@ fn seen_by(archive: &Archive, key: GroupKey) -> usize {
 }
 
 fn link(archive: &Archive, one: GroupKey, other: GroupKey, linked: bool) -> Result<Stated, StateError> {
-    let link = PatientLink::between(one, other, linked);
+    let link = PatientLink { document: "CCCD".into(), ..PatientLink::between(one, other, linked) };
     archive.state(Said {
         id: None,
         key: link.key(),

@@ -10,7 +10,7 @@ use indexer::identity::{FacilityRule, IdentityRules, NumberIn};
 use indexer::reuse::{Moment, SitePolicy};
 use portal::accounts::Accounts;
 use storage_config::Config;
-use storage_config::config::PersonalNumberIn;
+use storage_config::config::{PatientIdIs, PersonalNumberIn};
 use storage_config::disk::{DirLock, Disk};
 use storage_config::object::{Client, Objects};
 
@@ -95,7 +95,12 @@ fn identity(config: &Config) -> Result<Arc<IdentityRules>> {
     };
     let rules = config.facility.iter().map(|facility| {
         let personal_number_in = facility.personal_number_in.iter().map(place).collect();
-        let rule = FacilityRule { personal_number_in, temporary_ids: facility.temporary_ids.clone() };
+        let sources = config.peer.iter().filter(|peer| peer.facility.as_ref() == Some(&facility.code));
+        let counts: Vec<bool> = sources.map(|peer| peer.patient_id_is == PatientIdIs::Order).collect();
+        // Where all its machines write a counter of orders, its orders name the same one.
+        let counts_orders = !counts.is_empty() && counts.iter().all(|counts| *counts);
+        let temporary_ids = facility.temporary_ids.clone();
+        let rule = FacilityRule { personal_number_in, temporary_ids, counts_orders };
         (facility.code.clone(), rule)
     });
     let facilities = rules.filter(|(_, rule)| *rule != FacilityRule::default()).collect();

@@ -294,7 +294,7 @@ export const tests = [
       const [study] = chest(context.studies);
       const prior = one(context.studies, s => s.patientId === '00004711', 'the study of the other hospital');
       const say = async (what, why) => {
-        const body = JSON.stringify({ a: study.study, b: prior.study, who: 'BS. Thử', why });
+        const body = JSON.stringify({ a: study.study, b: prior.study, who: 'BS. Thử', document: 'CCCD', why });
         const headers = { 'content-type': 'application/json' };
         return fetch(`${context.base}/api/v1/patients/${what}`, { method: 'POST', headers, body });
       };

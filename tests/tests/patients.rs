@@ -116,6 +116,12 @@ fn people_are_linked_offered_parted_and_doubted_at_once_everywhere() -> Result<(
     }
     // Confirmed with a document, then parted: never offered again.
     let pair = json!({ "a": here.study, "b": perhaps.study, "document": "CCCD", "why": "seen" });
+    let unseen = json!({ "a": here.study, "b": perhaps.study });
+    let refused = web.say("POST", "/api/v1/patients/links", &[WHO], &unseen)?;
+    ensure!(refused.status == 400 && refused.json()?["field"] == "document", "a link without a document");
+    let numbers = json!({ "identifiers": [{ "kind": "personal_number", "value": NUMBER }] });
+    let refused = web.say("POST", &format!("/api/v1/patients/{a}/identifiers"), &[WHO], &numbers)?;
+    ensure!(refused.status == 400 && refused.json()?["field"] == "document", "a number without a document");
     let told = good(&web.say("POST", "/api/v1/patients/links", &[WHO], &pair)?, 201)?;
     ensure!(told["document"] == "CCCD" && told["who"]["name"] == "BS. Nga", "{told}");
     ensure!(priors(&mut web, &there.study)? == sorted(&[&here, &there, &perhaps]), "not linked");
@@ -127,7 +133,7 @@ fn people_are_linked_offered_parted_and_doubted_at_once_everywhere() -> Result<(
     // A collision cannot be linked over; it is resolved with the document that was seen.
     let open = web.json("/api/v1/collisions")?;
     let name = open["collisions"][0]["key"].as_str().context("no key")?.to_owned();
-    let over = json!({ "a": perhaps.study, "b": stranger.study });
+    let over = json!({ "a": perhaps.study, "b": stranger.study, "document": "CCCD" });
     good(&web.say("POST", "/api/v1/patients/links", &[WHO], &over)?, 409)?;
     let path = format!("/api/v1/collisions/{name}");
     good(&web.say("POST", &path, &[WHO], &json!({ "finding": "one_person" }))?, 400)?;

@@ -399,7 +399,7 @@ fn a_stranger_is_not_listed_and_a_link_counts_until_it_is_taken_back() -> Result
     let own = head_ct(44, 3, "A-1");
     world.c_store("CT1", &own)?;
     let (a, b) = (&own[0].study, &elsewhere[0].study);
-    let linked = world.say("/api/v1/patients/links", &json!({ "a": a, "b": b, "why": "the same CCCD" }))?;
+    let linked = world.say("/api/v1/patients/links", &json!({ "a": a, "b": b, "document": "CCCD" }))?;
     let both = world.check(&asked)?;
     let names: Vec<&str> =
         both["studies"].as_array().unwrap().iter().filter_map(|it| it["study"].as_str()).collect();

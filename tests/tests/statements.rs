@@ -231,7 +231,7 @@ fn two_patients_are_one_person_while_they_are_linked() -> Result<()> {
     let mut both = vec![one.study.clone(), two.study.clone()];
     both.sort();
     // By key and by study: both name a patient.
-    let asked = json!({ "a": a, "b": two.study, "who": "HC. Nga", "why": "the same CCCD" });
+    let asked = json!({ "a": a, "b": two.study, "who": "HC. Nga", "document": "CCCD" });
     let told = created(&web.say("POST", "/api/v1/patients/links", &[], &asked)?)?;
     ensure!(told["linked"] == true && told["b"] == b.as_str(), "{told}");
     for restarted in [false, true] {

@@ -7,14 +7,14 @@ use serde_json::json;
 use storage_config::{ContentHash, Uid};
 
 use super::reuse::{Asked, ReuseAnswer, StudySeen};
-use super::stating::{Basis, Said, StateError, Turn, hash_of, invalid};
+use super::stating::{Basis, Said, StateError, StateErrorKind, Turn, hash_of, invalid};
 use super::{Archive, StoreError};
 use crate::db::{DecisionsBy, Stated};
 use crate::query::GroupKey;
 use crate::reuse::answer::Listed;
 use crate::reuse::{CheckName, Outcome, Verdict};
 use crate::statement::{
-    Decision, DecisionReason, Delivery, Kind, OrderStatus, ReportRelied, ReuseChoice, Seen, State, Who,
+    Decision, DecisionReason, Delivery, Kind, Order, OrderStatus, ReportRelied, ReuseChoice, Seen, State, Who,
 };
 
 /// Decisions about one order that are looked at.
@@ -48,6 +48,8 @@ pub struct Decide {
     pub shown: Shown,
     /// Who decides.
     pub who: Who,
+    /// Whether that names a person: a machine alone decides nothing.
+    pub by_person: bool,
     /// Why, for the history.
     pub why: String,
 }
@@ -83,6 +85,7 @@ impl Archive {
     /// [`StateError`]; [`StateError::Conflicts`] when the answer is another one than was shown, or does not allow the
     /// choice, [`StateError::Exists`] when a decision about the order is in force.
     pub fn decide(&self, decide: Decide) -> Result<Stated, StateError> {
+        by_person(decide.by_person)?;
         let order = decide.order.clone();
         let stated = {
             let _turn = self.shared.turns.take(Turn::Decision(order.clone()));
@@ -102,7 +105,7 @@ impl Archive {
         Ok(stated)
     }
 
-    /// Takes a decision back.
+    /// Takes a decision back; `who` with whether that names a person.
     ///
     /// # Errors
     /// [`StateError`].
@@ -110,9 +113,10 @@ impl Archive {
         &self,
         key: &str,
         (id, based_on): (Option<String>, Basis),
-        who: Who,
+        (who, is_person): (Who, bool),
         why: String,
     ) -> Result<Stated, StateError> {
+        by_person(is_person)?;
         let order = self.decision(key)?.0.order;
         let stated = {
             let _turn = self.shared.turns.take(Turn::Decision(order.clone()));
@@ -154,6 +158,28 @@ impl Archive {
         }
     }
 
+    /// Whether there is an exam that a decision could still avoid: not where it was made or given up before, nor where it
+    /// was ordered twice and the other order is closed by a decision.
+    fn may_be_avoided(&self, key: &str, order: &Order) -> Result<(), StateError> {
+        let conflict = |why: String| Err(StateError::Conflicts("order", why));
+        match order.status {
+            OrderStatus::Completed => return conflict("the exam of this order was made already".into()),
+            OrderStatus::Cancelled => {
+                return conflict("the order was cancelled before: no exam is avoided by deciding now".into());
+            }
+            OrderStatus::Requested | OrderStatus::InProgress | OrderStatus::Reused => {}
+        }
+        for other in self.same_orders(order)?.iter().filter(|other| *other != key) {
+            let decisions =
+                self.shared.db.decisions(&DecisionsBy::Order(other.clone()), None, DECISIONS_MAX, 0)?;
+            let reuses = |stated: &Stated| matches!(&stated.statement.state, State::ReuseDecision(decision) if decision.reuses());
+            if decisions.iter().any(reuses) {
+                return conflict(format!("order {other} asks for the same exam and was closed as reused"));
+            }
+        }
+        Ok(())
+    }
+
     /// The decision with what is seen for it now.
     fn decided(&self, decide: &Decide) -> Result<Decision, StateError> {
         let (order, current) = self.ordered(&decide.order)?;
@@ -163,9 +189,8 @@ impl Archive {
         if before.iter().any(in_force) {
             return Err(StateError::Exists("order"));
         }
-        if decide.choice.reuses() && order.status == OrderStatus::Completed {
-            let why = "the exam of this order was made already";
-            return Err(StateError::Conflicts("order", why.into()));
+        if decide.choice.reuses() {
+            self.may_be_avoided(&decide.order, &order)?;
         }
         let answer = self.reuse_check(&Asked::Order(decide.order.clone()))?;
         let name = answer_name(&answer)?;
@@ -197,6 +222,7 @@ impl Archive {
             text: decide.text.clone(),
             seen: Seen {
                 verdict,
+                best: answer.decision.verdict,
                 today: answer.decision.today,
                 order_version: current.version.unwrap_or(0),
                 answer: name,
@@ -206,6 +232,11 @@ impl Archive {
             patients,
         })
     }
+}
+
+/// A decision is a person's: a machine has to name the doctor.
+fn by_person(is: bool) -> Result<(), StateError> {
+    if is { Ok(()) } else { Err(invalid("who", "is missing: a token has to name the doctor who decides")) }
 }
 
 /// The prior that is meant: the first, or the one with one of the studies.
@@ -335,9 +366,17 @@ impl Archive {
                 if self.db().statement(&id)?.is_some() {
                     continue;
                 }
-                let Some((person, _)) = self.db().keys_of_study(study)? else { continue };
+                let Some((person, alone)) = self.db().keys_of_study(study)? else { continue };
+                // A study that stands alone is doubted to be of the person of the order.
+                let kin = if person == alone { self.db().kin_of_order(&decision.order)? } else { None };
+                let person = kin.map_or(person, |kin| kin.anchor.key);
                 let by = (stated.statement.who.clone(), format!("decision {key}"));
-                self.open_collision(&person, study, Some(id), by)?;
+                match self.open_collision(&person, study, Some(id), by) {
+                    Err(error) if error.kind() != StateErrorKind::Unavailable => {
+                        tracing::warn!(%error, %study, "a doubt about the person of a study was not opened");
+                    }
+                    opened => drop(opened?),
+                }
             }
         }
         Ok(())
@@ -355,7 +394,7 @@ impl Archive {
         for _ in 0..8 {
             let (id, by) = ((Some(id.clone()), Basis::Current), (who.clone(), why.clone()));
             let changed = self.change_order(order, id, asked, by, |order| match from(order.status) {
-                true => Ok(crate::statement::Order { status, ..order.clone() }),
+                true => Ok(Order { status, ..order.clone() }),
                 false => Err(StateError::Exists("status")),
             });
             match changed {

@@ -20,7 +20,7 @@ use crate::reuse::answer::Listed;
 use crate::reuse::prior::{IdentityStatus, ReportStatus};
 use crate::reuse::{CheckName, Date, Moment, Outcome};
 use crate::statement::{
-    Decision, Kind, LedgerEntry, LedgerEvent, LedgerLine, NO_ENTRY, Order, Reversal, State, Who,
+    Decision, Kind, LedgerEntry, LedgerEvent, LedgerLine, NO_ENTRY, Order, OrderStatus, Reversal, State, Who,
 };
 
 /// Orders of one turn.
@@ -134,6 +134,7 @@ impl Archive {
         let mut holding = Holding { status: order.status, ..Holding::default() };
         let Some(InForce { stated, decision }) = in_force else { return Ok(holding) };
         holding.decision = Some(stated.statement.subject.key.clone());
+        holding.given_up_before = decision.order_before == OrderStatus::Cancelled;
         holding.cancelled = self.cancelled(decision)?;
         holding.without_film = self.db().handed_over_without_film(key)?;
         let answer = self.reuse_check(&Asked::Order(key.to_owned()))?;

@@ -1,11 +1,37 @@
 //! Orders and reports: from what a source says to the statement about the right subject.
 
+use std::collections::BTreeSet;
+
 use super::Archive;
 use storage_config::ContentHash;
 
 use super::stating::{Basis, Said, StateError, Turn, hash_of, invalid};
 use crate::db::{FacilityId, OrdersBy, Stated};
-use crate::statement::{Kind, Order, Report, State, Who};
+use crate::statement::{Kind, Order, OrderStatus, Report, State, Who};
+
+/// Orders under one accession number that are compared.
+const SAME_MAX: u32 = 100;
+
+/// Whether two orders under one accession number ask for the same.
+fn is_same(one: &Order, other: &Order) -> bool {
+    let placed = |order: &Order| !order.placer_number.trim().is_empty();
+    let exams = |order: &Order| {
+        let exam = |item: &crate::statement::OrderedItem| {
+            // By its code where it has one: how it is called may be spelled otherwise.
+            let name = if item.code.trim().is_empty() { item.name.trim() } else { "" };
+            let words = [item.scheme.trim(), item.code.trim(), name, item.body_part.trim()].join("\0");
+            (words, format!("{:?} {:?}", item.side, item.contrast))
+        };
+        order.exams.iter().map(exam).collect::<BTreeSet<_>>()
+    };
+    let patient = |order: &Order| {
+        let patient = &order.patient;
+        (patient.patient_id.trim().to_owned(), patient.issuer.trim().to_owned())
+    };
+    let named = !one.patient.patient_id.trim().is_empty()
+        || crate::identity::same_name(&one.patient.name, &other.patient.name);
+    !(placed(one) && placed(other)) && patient(one) == patient(other) && named && exams(one) == exams(other)
+}
 
 impl Archive {
     /// The internal number of a facility whose code was seen before, by configuration or by what came.
@@ -21,7 +47,8 @@ impl Archive {
     /// Takes an order in. Its name is the client's idempotency key, or random.
     ///
     /// # Errors
-    /// [`StateError`]; [`StateError::Exists`] when the facility has an order under this placer number.
+    /// [`StateError`]; [`StateError::Exists`] when the facility has an order under this placer number, or one for the
+    /// same exam under this accession number.
     pub fn order(
         &self,
         id: Option<String>,
@@ -34,6 +61,9 @@ impl Archive {
         let facility = order.facility.unwrap_or(0);
         let _turn =
             (!placer.is_empty()).then(|| self.shared.turns.take(Turn::Placer(facility, placer.clone())));
+        let accession = order.accession.trim().to_owned();
+        let _accession =
+            (!accession.is_empty()).then(|| self.shared.turns.take(Turn::Accession(facility, accession)));
         self.once(id, asked, |id| {
             if !placer.is_empty() {
                 let by = OrdersBy::PlacerNumber(placer.clone());
@@ -41,9 +71,28 @@ impl Archive {
                     return Err(StateError::Exists("placer_number"));
                 }
             }
+            if !self.same_orders(&order)?.is_empty() {
+                return Err(StateError::Exists("accession"));
+            }
             let (key, state) = (id.to_owned(), State::Order(Box::new(order)));
             Ok(Said { id: None, key, state, based_on: Basis::Exactly(None), who, why })
         })
+    }
+
+    /// Orders that ask for the same exams of the same patient under the same accession number of the facility, unless
+    /// both have placer numbers, which tell them apart, or it was cancelled: one exam that was ordered twice.
+    pub(super) fn same_orders(&self, order: &Order) -> Result<Vec<String>, StateError> {
+        if order.accession.trim().is_empty() {
+            return Ok(Vec::new());
+        }
+        let by = OrdersBy::Accession(order.accession.clone());
+        let facility = FacilityId(order.facility.unwrap_or(0));
+        let all = self.shared.db.orders(&by, Some(facility), SAME_MAX, 0)?;
+        let same = all.into_iter().filter(|stated| match &stated.statement.state {
+            State::Order(other) => other.status != OrderStatus::Cancelled && is_same(order, other),
+            _ => false,
+        });
+        Ok(same.map(|stated| stated.statement.subject.key).collect())
     }
 
     /// Changes an order by what `change` makes of it; `asked` is what the client asked, by which the same request under

@@ -7,7 +7,7 @@ use super::stating::{Basis, Said, StateError, invalid};
 use crate::db::{Db, GROUP_PATIENTS_MAX, PersonRecord, Stated};
 use crate::identity::Relation;
 use crate::query::GroupKey;
-use crate::statement::{Collision, Finding, Kind, PatientLink, State, Who};
+use crate::statement::{Collision, Finding, Kind, PatientLink, PatientNumbers, State, Who};
 
 /// What somebody says of two patients.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,9 +78,12 @@ impl Archive {
     ) -> Result<Stated, StateError> {
         let db = self.db();
         let person = named(db, patient, "patient")?;
-        let (_, alone) = db.keys_of_study(study)?.ok_or(StateError::NotFound("study"))?;
-        let state =
-            Collision { study: Some(study.clone()), ..Collision::between(person.key, alone, Finding::Open) };
+        let (now, alone) = db.keys_of_study(study)?.ok_or(StateError::NotFound("study"))?;
+        // A study that stands alone was taken for the person's by what somebody said of it: the doubt is about all that
+        // comes under the person's number.
+        let by_number = now == alone && now != person.key && !person.stands_alone();
+        let of = if by_number { person.number } else { person.key };
+        let state = Collision { study: Some(study.clone()), ..Collision::between(of, alone, Finding::Open) };
         let (key, state) = (state.key(), State::Collision(state));
         self.state(Said { id, key, state, based_on: Basis::Current, who, why })
     }
@@ -120,6 +123,9 @@ pub(super) fn check_link(db: &Db, link: &PatientLink) -> Result<(), StateError> 
     if !link.linked {
         return Ok(());
     }
+    if link.document.trim().is_empty() {
+        return Err(invalid("document", "is missing: which document was seen"));
+    }
     let together = db.linked_patients(link.a)?.len() + db.linked_patients(link.b)?.len();
     if together > GROUP_PATIENTS_MAX {
         return Err(invalid("b", format!("more than {GROUP_PATIENTS_MAX} patients would be one person")));
@@ -131,6 +137,9 @@ pub(super) fn check_link(db: &Db, link: &PatientLink) -> Result<(), StateError> 
 }
 
 pub(super) fn check_collision(db: &Db, collision: &Collision) -> Result<(), StateError> {
+    if collision.finding == Finding::OnePerson && collision.document.trim().is_empty() {
+        return Err(invalid("document", "is missing: which document was seen"));
+    }
     if db.subject(Kind::Collision, &collision.key())?.is_some() {
         return Ok(());
     }
@@ -145,7 +154,11 @@ pub(super) fn check_collision(db: &Db, collision: &Collision) -> Result<(), Stat
     }
 }
 
-pub(super) fn check_numbers(db: &Db, key: &str) -> Result<(), StateError> {
+pub(super) fn check_numbers(db: &Db, key: &str, numbers: &PatientNumbers) -> Result<(), StateError> {
+    // A number that somebody evidences may link.
+    if !numbers.identifiers.is_empty() && numbers.document.trim().is_empty() {
+        return Err(invalid("document", "is missing: in which document the number was seen"));
+    }
     let key = key.parse().map_err(|_| StateError::NotFound("patient"))?;
     if db.has_patient(&key)? { Ok(()) } else { Err(StateError::NotFound("patient")) }
 }

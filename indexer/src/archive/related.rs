@@ -5,8 +5,8 @@
 use serde_json::{Map, Value};
 
 use super::{Archive, ReadError};
-use crate::db::{FacilityId, PatientRow};
-use crate::identity::{Birth, PatientIdIs, Person, Sex};
+use crate::db::{FacilityId, Kin, PatientRow};
+use crate::identity::{Birth, Ground, PatientIdIs, Person, Sex};
 use crate::query::GroupKey;
 use crate::reuse::prior::IdentityStatus;
 
@@ -30,15 +30,6 @@ pub fn issuer_of_facility(facility: FacilityId) -> String {
     format!("{FACILITY}{}", facility.0)
 }
 
-/// Issuer and facility of a person's hospital number as rows have them.
-pub(super) fn source_of(person: &Person) -> (&str, FacilityId) {
-    let issuer = person.issuer.as_deref().unwrap_or_default();
-    match issuer.strip_prefix(FACILITY).and_then(|number| number.parse().ok()) {
-        Some(number) => ("", FacilityId(number)),
-        None => (issuer, FacilityId(0)),
-    }
-}
-
 impl Archive {
     /// Stored patients that are the person of an order, may be, or clash with it; nobody twice, the nearest first.
     /// Whoever a person parted from them, and whoever has another evidenced personal number, is not among them.
@@ -46,8 +37,14 @@ impl Archive {
     /// # Errors
     /// When the index cannot be read.
     pub fn related(&self, person: &Person) -> Result<Vec<Related>, ReadError> {
-        let db = self.db();
-        let kin = db.kin_of(person)?;
+        let kin = self.db().kin_of(person)?;
+        self.related_to(&kin)
+    }
+
+    /// The same around a person whose kin is known.
+    pub(super) fn related_to(&self, kin: &Kin) -> Result<Vec<Related>, ReadError> {
+        let own = [Ground::HospitalNumber].iter().map(word).collect();
+        let anchor = [(&kin.anchor, IdentityStatus::SameHospitalNumber, own)].into_iter();
         let members = kin.members.iter().map(|member| {
             let grounds = member.grounds.iter().map(word).collect();
             (&member.record, member.status, grounds)
@@ -55,12 +52,13 @@ impl Archive {
         let clashing = kin.clashing.iter().map(|(record, clashes)| {
             (record, IdentityStatus::Collision, clashes.iter().map(word).collect::<Vec<_>>())
         });
-        let candidates = db.candidates(&kin)?;
+        let candidates = self.db().candidates(kin)?;
         let candidates = candidates.iter().map(|candidate| {
             let grounds = candidate.grounds.iter().map(word).collect();
             (&candidate.record, IdentityStatus::Candidate, grounds)
         });
-        let all = members.chain(clashing).chain(candidates).filter(|(record, ..)| record.has_study);
+        let all = anchor.chain(members).chain(clashing).chain(candidates);
+        let all = all.filter(|(record, ..)| record.has_study);
         Ok(all.map(|(record, status, grounds)| Related { patient: record.key, status, grounds }).collect())
     }
 }

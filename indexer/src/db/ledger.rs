@@ -102,33 +102,59 @@ impl Db {
         Ok((entries, posted))
     }
 
-    /// Entries of a stretch of days (`YYYY-MM-DD`), both included, in the order in which they were made.
+    /// Entries of a stretch of days (`YYYY-MM-DD`), both included, in the order in which they were made; of one facility
+    /// that ordered, or of all.
     ///
     /// # Errors
     /// When the database fails.
     pub fn ledger_entries(
         &self,
+        facility: Option<FacilityId>,
         days: (&str, &str),
         limit: u32,
         offset: u32,
     ) -> Result<Vec<Stated>, DbError> {
-        self.read(|session| statement::ledger_of_days(session, days, (limit, offset)))
+        self.read(|session| statement::ledger_of_days(session, facility, days, (limit, offset)))
     }
 
-    /// The last entries of a stretch of days, both included, the latest first; at most `limit`.
+    /// The last entries of a stretch of days, both included, the latest first; of one facility that ordered, or of all;
+    /// at most `limit`.
     ///
     /// # Errors
     /// When the database fails.
-    pub fn newest_ledger_entries(&self, days: (&str, &str), limit: u32) -> Result<Vec<Stated>, DbError> {
-        self.read(|session| statement::ledger_newest(session, days, limit))
+    pub fn newest_ledger_entries(
+        &self,
+        facility: Option<FacilityId>,
+        days: (&str, &str),
+        limit: u32,
+    ) -> Result<Vec<Stated>, DbError> {
+        self.read(|session| statement::ledger_newest(session, facility, days, limit))
     }
 
-    /// Sums of a stretch of days, both included.
+    /// Sums of a stretch of days, both included; of one facility that ordered, or of all.
     ///
     /// # Errors
     /// When the database fails.
-    pub fn ledger_sums(&self, by: LedgerBy, days: (&str, &str)) -> Result<Vec<LedgerSum>, DbError> {
-        self.read(|session| statement::ledger_sums(session, by, days))
+    pub fn ledger_sums(
+        &self,
+        by: LedgerBy,
+        facility: Option<FacilityId>,
+        days: (&str, &str),
+    ) -> Result<Vec<LedgerSum>, DbError> {
+        self.read(|session| statement::ledger_sums(session, by, facility, days))
+    }
+
+    /// The film part, in dong, of exams that count and for which a film was handed over: nothing was or will be saved
+    /// there. Of a stretch of days, both included; of one facility that ordered, or of all.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn film_handed_over_vnd(
+        &self,
+        facility: Option<FacilityId>,
+        days: (&str, &str),
+    ) -> Result<i64, DbError> {
+        self.read(|session| statement::film_handed_over(session, facility, days))
     }
 
     /// Orders of which something changed that the ledger looks at, and how often that was noted; at most `limit`.
@@ -160,6 +186,7 @@ impl Db {
     /// # Errors
     /// When the database fails; nothing is changed then.
     pub fn study_coded(&self, study: &Uid) -> Result<(), DbError> {
-        self.write(|session| statement::study_coded(session, study))
+        let rules = &self.options().identity;
+        self.write(|session| statement::study_coded(session, study, rules))
     }
 }

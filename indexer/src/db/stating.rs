@@ -253,6 +253,26 @@ impl Db {
         })
     }
 
+    /// The same for the person of an order that is kept; none where there is no such order.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn kin_of_order(&self, order: &str) -> Result<Option<Kin>, DbError> {
+        let rules = &self.options().identity;
+        self.read_snapshot(|session| {
+            let anchor = person::of_order(session, order, rules)?;
+            anchor.map(|anchor| person::kin(session, anchor, rules)).transpose()
+        })
+    }
+
+    /// Whether the PatientIDs that a facility's orders name count orders.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn counts_orders(&self, facility: FacilityId) -> Result<bool, DbError> {
+        self.read(|session| person::counts_orders(session, facility.0, &self.options().identity))
+    }
+
     /// Who is possibly the person that `kin` is around, the most likely first; at most
     /// [`CANDIDATES_MAX`](super::CANDIDATES_MAX). Whoever was parted from the person is never among them.
     ///

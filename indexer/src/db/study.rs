@@ -33,9 +33,12 @@ const SHOW: &str = "UPDATE study SET winner_rank = ?2, winner_ms = ?3, winner_di
      (SELECT newest, patient_id, issuer, name_folded, name_sorted, birth_date, sex, study_date, study_time, \
      accession, study_id, description_folded, referring_folded FROM study_variant WHERE id = ?6) WHERE id = ?1";
 const CLEAR: &str = "UPDATE study SET winner_rank = NULL, winner_ms = NULL, winner_digest = NULL, winner_id = NULL, \
-     variant_id = NULL, patient_row = NULL, person_row = NULL, newest = '', patient_id = '', issuer = '', name_folded = '', \
+     variant_id = NULL, patient_row = NULL, person_row = ?2, newest = '', patient_id = '', issuer = '', name_folded = '', \
      name_sorted = '', birth_date = '', sex = '', study_date = '', study_time = '', accession = '', study_id = '', \
      description_folded = '', referring_folded = '' WHERE id = ?1";
+/// Of a study of which nothing is served: the one that would speak for it.
+const LEAST_HIDDEN: &str = "SELECT i.id FROM series r JOIN instance i ON i.series_row = r.id WHERE r.study_row = ?1 \
+     ORDER BY i.rank, i.received_ms, i.digest LIMIT 1";
 const MODALITIES: &str = "SELECT DISTINCT modality FROM series WHERE study_row = ?1 AND n_instances > 0 \
      AND modality <> '' ORDER BY modality";
 const SET_MODALITIES: &str = "UPDATE study SET modalities = ?2 WHERE id = ?1";
@@ -50,6 +53,7 @@ pub(super) const HOT: &[&str] = &[
     FIND_VARIANT,
     WINNER,
     LEAST,
+    LEAST_HIDDEN,
     SHOWN,
     TO_SHOW,
     SHOW,
@@ -135,7 +139,7 @@ pub(super) fn settle(
 ) -> Result<(), DbError> {
     match to_show(session, (WINNER, LEAST), study, touch)? {
         Shown::Same => {}
-        Shown::Nothing => clear(session, study)?,
+        Shown::Nothing => clear(session, study, rules)?,
         Shown::By(candidate) => show(session, study, &candidate, rules)?,
     }
     if touch.new_variant {
@@ -202,13 +206,31 @@ fn before(session: &Session<'_>, study: i64) -> Result<Option<Before>, DbError> 
     session.row(SHOWN, [study], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))
 }
 
-/// Empties what a study shows: all of it is withdrawn.
-fn clear(session: &Session<'_>, study: i64) -> Result<(), DbError> {
-    let Some((name, patient, _, person)) = before(session, study)? else { return Ok(()) };
-    session.execute(CLEAR, [study])?;
+/// Empties what a study shows: all of it is withdrawn. Of whom it was stays known, so that it is never taken for somebody
+/// else's who has the same number.
+fn clear(session: &Session<'_>, study: i64, rules: &IdentityRules) -> Result<(), DbError> {
+    let Some((name, patient, uid, old)) = before(session, study)? else { return Ok(()) };
+    let least = session.row(LEAST_HIDDEN, [study], |row| row.get(0))?;
+    let person = match least {
+        Some(instance) => Some(person::row_of(session, &said_by(session, instance, &uid)?.1, &uid, rules)?),
+        None => None,
+    };
+    session.execute(CLEAR, params![study, person])?;
     word::replace(session, study, &name, "")?;
-    person.map_or(Ok(()), |person| person::drop_unused(session, person))?;
+    old.filter(|_| old != person).map_or(Ok(()), |old| person::drop_unused(session, old))?;
     patient.map_or(Ok(()), |patient| patient::drop_empty(session, patient))
+}
+
+/// Folded name and what an instance says of the person of its study.
+fn said_by(session: &Session<'_>, instance: i64, study_uid: &str) -> Result<(String, Saying), DbError> {
+    let said = session.row(TO_SHOW, [instance], |row| {
+        let (patient_id, issuer): (String, String) = (row.get(1)?, row.get(2)?);
+        let (facility, scope): (u32, String) = (row.get(3)?, row.get(4)?);
+        let patient = PatientKey::new(&patient_id, &issuer, facility, &scope, study_uid);
+        let (name, birth_date, sex, identifiers) = (row.get(5)?, row.get(6)?, row.get(7)?, row.get(8)?);
+        Ok((row.get::<_, String>(0)?, Saying { patient, name, birth_date, sex, identifiers }))
+    })?;
+    said.ok_or(DbError::Invalid("instance"))
 }
 
 fn show(
@@ -219,15 +241,7 @@ fn show(
 ) -> Result<(), DbError> {
     let (old_name, old_patient, uid, old_person) =
         before(session, study)?.ok_or(DbError::Invalid("study"))?;
-    let (name, saying) = session
-        .row(TO_SHOW, [candidate.instance], |row| {
-            let (patient_id, issuer): (String, String) = (row.get(1)?, row.get(2)?);
-            let (facility, scope): (u32, String) = (row.get(3)?, row.get(4)?);
-            let patient = PatientKey::new(&patient_id, &issuer, facility, &scope, &uid);
-            let (name, birth_date, sex, identifiers) = (row.get(5)?, row.get(6)?, row.get(7)?, row.get(8)?);
-            Ok((row.get::<_, String>(0)?, Saying { patient, name, birth_date, sex, identifiers }))
-        })?
-        .ok_or(DbError::Invalid("instance"))?;
+    let (name, saying) = said_by(session, candidate.instance, &uid)?;
     let patient = patient::row_of(session, &saying.patient)?;
     let person = person::row_of(session, &saying, &uid, rules)?;
     let precedence = &candidate.precedence;

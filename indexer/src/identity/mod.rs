@@ -21,6 +21,7 @@ pub use name::{is_placeholder, same_name};
 pub(crate) use person::is_personal_number;
 pub use person::{Identifier, IdentifierEvidence, IdentifierKind, PatientIdIs, Person, Sex, Whose};
 pub use relate::{Clash, Ground, Relation, Said, clashes, relate};
+pub(crate) use relate::{says_the_same, without_numbers};
 pub use rules::{FacilityRule, IdentityRules, NumberIn};
 
 /// The lists and numbers of identity.
@@ -31,6 +32,12 @@ pub struct IdentityPolicy {
     pub placeholder_names: Vec<String>,
     /// Beginnings of names that stand for nobody.
     pub placeholder_beginnings: Vec<String>,
+    /// Phrases that make a name stand for nobody wherever they stand in it.
+    #[serde(default)]
+    pub placeholder_phrases: Vec<String>,
+    /// What may stand before a name that stands for nobody: a patient, a newborn, a boy.
+    #[serde(default)]
+    pub placeholder_prefixes: Vec<String>,
     /// Words that make any name stand for nobody.
     pub placeholder_words: Vec<String>,
     /// Words of an issuer or a type that make twelve digits a personal number.
@@ -47,4 +54,7 @@ pub struct IdentityPolicy {
     pub candidate_points: u32,
     /// Points by [`Ground`].
     pub points: BTreeMap<Ground, u32>,
+    /// The lists of names as they are compared.
+    #[serde(skip)]
+    lists: name::Lists,
 }

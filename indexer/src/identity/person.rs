@@ -107,17 +107,39 @@ pub struct Person {
 }
 
 impl Person {
-    /// The evidenced personal numbers that are the person's own. A number whose digits tell a birth so many years
-    /// before the record's is a parent's or guardian's, and is left out.
+    /// The evidenced personal numbers that are the person's own, but those whose digits alone tell a birth so many years
+    /// before the record's: where nobody says whose such a number is, it is a parent's or guardian's.
     pub fn personal_numbers(&self, guardian_years: i64) -> impl Iterator<Item = &str> {
-        self.identifiers.iter().filter_map(move |identifier| {
+        self.evidenced_numbers().filter(move |number| {
+            let guardian = told_by(number)
+                .zip(self.birth.year())
+                .is_some_and(|((year, _), told)| told >= year + guardian_years);
+            !guardian || self.says_own(number)
+        })
+    }
+
+    /// The evidenced personal numbers that nobody says are another's, whatever their digits tell.
+    pub fn evidenced_numbers(&self) -> impl Iterator<Item = &str> {
+        self.identifiers.iter().filter_map(|identifier| {
             let evidenced = identifier.kind == IdentifierKind::PersonalNumber
                 && identifier.whose == Whose::Own
                 && identifier.evidence != IdentifierEvidence::LooksLike;
-            let number = identifier.value.trim();
-            let (year, _) = told_by(number).filter(|_| evidenced && is_personal_number(number))?;
-            let guardian = self.birth.year().is_some_and(|told| told >= year + guardian_years);
-            (!guardian).then_some(number)
+            Some(identifier.value.trim()).filter(|number| evidenced && is_personal_number(number))
+        })
+    }
+
+    /// Whether somebody says that a number is this person's own: an order, a person, a facility's rule. A header only
+    /// says of which kind it is. The digits of such a number prove nothing against it.
+    #[must_use]
+    pub fn says_own(&self, number: &str) -> bool {
+        self.identifiers.iter().any(|identifier| {
+            identifier.kind == IdentifierKind::PersonalNumber
+                && identifier.whose == Whose::Own
+                && identifier.value.trim() == number
+                && matches!(
+                    identifier.evidence,
+                    IdentifierEvidence::Order | IdentifierEvidence::Person | IdentifierEvidence::FacilityRule
+                )
         })
     }
 

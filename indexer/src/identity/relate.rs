@@ -113,7 +113,7 @@ pub fn relate(one: &Person, other: &Person, said: Said, policy: &IdentityPolicy)
         }
         return Relation::Same(IdentityStatus::SameHospitalNumber, vec![Ground::HospitalNumber]);
     }
-    if clashes.contains(&Clash::PersonalNumber) {
+    if differ(one, other) {
         return Relation::NotListed(IdentityStatus::DifferentPerson);
     }
     if let Some(number) = shared_personal_number(one, other, policy) {
@@ -133,13 +133,30 @@ fn same_hospital_number(one: &Person, other: &Person) -> bool {
     key(one).is_some_and(|one| Some(one) == key(other))
 }
 
+/// Whether each has evidenced numbers and none of them is the other's: two people, whatever else agrees.
+fn differ(one: &Person, other: &Person) -> bool {
+    let has = |person: &Person| person.evidenced_numbers().next().is_some();
+    has(one) && has(other) && !one.evidenced_numbers().any(|own| other.evidenced_numbers().any(|it| it == own))
+}
+
+/// A number of both. Where one says that it is that person's own, the digits of it do not make it the guardian's of the
+/// other.
 fn shared_personal_number<'a>(one: &'a Person, other: &Person, policy: &IdentityPolicy) -> Option<&'a str> {
     let years = policy.guardian_years;
-    one.personal_numbers(years).find(|number| other.personal_numbers(years).any(|theirs| theirs == *number))
+    let counts =
+        |person: &Person, number: &str| person.personal_numbers(years).any(|theirs| theirs == number);
+    one.evidenced_numbers().find(|number| {
+        other.evidenced_numbers().any(|theirs| theirs == *number)
+            && (says_own(one, other, number) || (counts(one, number) && counts(other, number)))
+    })
+}
+
+fn says_own(one: &Person, other: &Person, number: &str) -> bool {
+    one.says_own(number) || other.says_own(number)
 }
 
 /// The automatic link, and what an equal number is without it. A number that tells another year or sex than both
-/// records is nobody's proof.
+/// records proves nothing where nobody says that it is the person's own.
 fn by_personal_number(
     one: &Person,
     other: &Person,
@@ -153,12 +170,23 @@ fn by_personal_number(
     let sex = one.sex.is_some() && one.sex == other.sex;
     let mut grounds = vec![Ground::PersonalNumber];
     grounds.extend(agreeing(one, other));
-    let proves = one.agrees_with(number) && other.agrees_with(number);
+    let proves = says_own(one, other, number) || (one.agrees_with(number) && other.agrees_with(number));
     if one.birth.agrees_fully(other.birth) && sex && proves && !temporary {
         Relation::Same(IdentityStatus::LinkedAutomatically, grounds)
     } else {
         Relation::Candidate(grounds)
     }
+}
+
+/// Whether two say the same name and the same full birth date, so that an order's number may be taken for a person's.
+pub(crate) fn says_the_same(one: &Person, other: &Person) -> bool {
+    let names = one.name.as_deref().zip(other.name.as_deref());
+    names.is_some_and(|(one, other)| same_name(one, other)) && one.birth.agrees_fully(other.birth)
+}
+
+/// How two stand to each other where their numbers say nothing.
+pub(crate) fn without_numbers(one: &Person, other: &Person, policy: &IdentityPolicy) -> Relation {
+    by_points(one, other, &clashes(one, other, policy), policy)
 }
 
 /// Possibly one person: the name agrees, and enough beside it.

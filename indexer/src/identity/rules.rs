@@ -25,6 +25,8 @@ pub struct FacilityRule {
     pub personal_number_in: Vec<NumberIn>,
     /// Beginnings of PatientIDs that are given for the time being.
     pub temporary_ids: Vec<String>,
+    /// Whether its PatientIDs count orders, those that its orders name too: they join nobody.
+    pub counts_orders: bool,
 }
 
 impl FacilityRule {

@@ -16,6 +16,8 @@ pub struct Holding {
     pub unlinked: Option<String>,
     /// A report that was relied on was cancelled: the report.
     pub cancelled: Option<String>,
+    /// The order was cancelled before anybody decided: the decision avoided nothing.
+    pub given_up_before: bool,
     /// The result was handed over, and never on film.
     pub without_film: bool,
 }
@@ -54,6 +56,7 @@ impl Holding {
         because(Reversal::ExamPerformed, &self.performed)
             .or_else(|| because(Reversal::PatientUnlinked, &self.unlinked))
             .or_else(|| because(Reversal::ReportCancelled, &self.cancelled))
+            .or_else(|| self.given_up_before.then(|| (Reversal::OrderGivenUpBefore, String::new())))
             .or_else(|| {
                 let closed = matches!(self.status, OrderStatus::Cancelled | OrderStatus::Reused);
                 (!closed).then(|| (Reversal::OrderNotClosed, String::new()))
@@ -173,6 +176,7 @@ mod tests {
                     unlinked: holds(2),
                     cancelled: holds(3),
                     without_film,
+                    ..Holding::default()
                 };
                 post(&mut posted, &now);
                 let count = |event| posted.iter().filter(|entry: &&Posted| entry.event == event).count();

@@ -340,6 +340,7 @@ pub enum Reason {
     ReportUnsigned,
     ReportReaderMissing,
     ReportNone,
+    ReportHidden,
     ReportStatusNotTold,
     ReportSignatureNotTold,
     ReportSignatureNotVerified,

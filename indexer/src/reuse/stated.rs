@@ -58,9 +58,9 @@ fn exam(item: &OrderedItem) -> OrderedExam {
 }
 
 /// The person of an order. `issuer` stands for the source of the PatientID where the order names none: the facility.
-/// What an order says of its identifiers is evidence of their kind.
+/// What an order says of its identifiers is evidence of their kind. `number_is` tells what PatientIDs of that source are.
 #[must_use]
-pub fn person(stated: &OrderedFor, issuer: Option<String>) -> Person {
+pub fn person(stated: &OrderedFor, issuer: Option<String>, number_is: PatientIdIs) -> Person {
     let told = |text: &str| Some(text.trim().to_owned()).filter(|text| !text.is_empty());
     let identifier = |identifier: &statement::OrderedIdentifier| Identifier {
         kind: identifier.kind,
@@ -71,7 +71,7 @@ pub fn person(stated: &OrderedFor, issuer: Option<String>) -> Person {
     Person {
         issuer: told(&stated.issuer).or(issuer),
         hospital_number: told(&stated.patient_id),
-        patient_id_is: PatientIdIs::Patient,
+        patient_id_is: number_is,
         temporary: false,
         name: told(&stated.name),
         birth: Birth::read(&stated.birth_date),
@@ -160,7 +160,7 @@ mod tests {
             identifiers: vec![number],
             ..OrderedFor::default()
         };
-        let person = person(&patient, Some("facility 1".into()));
+        let person = person(&patient, Some("facility 1".into()), PatientIdIs::Patient);
         assert_eq!(person.hospital_number.as_deref(), Some("P-1"));
         assert_eq!((person.issuer.as_deref(), person.name.clone()), (Some("facility 1"), None));
         assert_eq!(person.personal_numbers(14).collect::<Vec<_>>(), ["001080001234"]);

@@ -291,6 +291,10 @@ fn of_report(reason: Reason) -> Words {
             words("Kết quả không ghi bác sĩ đọc", "The report does not name its reader")
         }
         Reason::ReportNone => words("Chưa có kết quả đọc", "There is no report"),
+        Reason::ReportHidden => words(
+            "Kết quả đọc chỉ hiện khi đã xác nhận đúng người bệnh",
+            "A report is shown once it is confirmed whose it is",
+        ),
         Reason::ReportStatusNotTold => {
             words("Chưa rõ kết quả đã duyệt chưa", "The status of the report was not told")
         }

@@ -116,6 +116,10 @@ pub struct ReportRelied {
 pub struct Seen {
     /// The verdict of the prior that was decided on, or of the whole answer; none: nothing was found.
     pub verdict: Option<Verdict>,
+    /// The verdict of the whole answer, which is that of its best prior: whoever repeats has that to reckon with, however
+    /// bad another prior is. Absent where nothing was found, or in a decision that kept none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub best: Option<Verdict>,
     /// The day of the answer.
     pub today: Date,
     /// The version of the order that was seen.
@@ -153,12 +157,18 @@ pub struct Decision {
     /// Reports that were relied on.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reports: Vec<ReportRelied>,
-    /// Keys of the patients of the studies.
+    /// Keys of the patients of the studies, and of the order's.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub patients: Vec<GroupKey>,
 }
 
 impl Decision {
+    /// The verdict that the choice is judged by: of the prior that is reused, of the best one where the exam is repeated.
+    #[must_use]
+    pub fn judged_by(&self) -> Option<Verdict> {
+        if self.choice.reuses() { self.seen.verdict } else { self.seen.best.or(self.seen.verdict) }
+    }
+
     /// Whether the stored exam stands in for the ordered one, as far as nobody took that back.
     #[must_use]
     pub fn reuses(&self) -> bool {
@@ -182,7 +192,7 @@ impl Decision {
             return Err(invalid("seen", format!("more than {SEEN_CHARS_MAX} characters")));
         }
         // By a verdict that leaves the choice open, whoever repeats or reuses says why.
-        let open = match self.seen.verdict {
+        let open = match self.judged_by() {
             Some(Verdict::Usable) => !self.choice.reuses(),
             Some(Verdict::Review) => true,
             Some(Verdict::NotUsable | Verdict::NotApplicable) => self.choice.reuses(),

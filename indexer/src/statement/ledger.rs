@@ -76,6 +76,8 @@ pub enum Reversal {
     PatientUnlinked,
     /// A report that was relied on was cancelled.
     ReportCancelled,
+    /// The order was cancelled before it was decided, so that nothing was avoided.
+    OrderGivenUpBefore,
     /// A film was handed over after all, or nothing tells how the result was handed over.
     FilmDelivered,
 }
@@ -90,6 +92,7 @@ impl Reversal {
             Reversal::ExamPerformed => "exam_performed",
             Reversal::PatientUnlinked => "patient_unlinked",
             Reversal::ReportCancelled => "report_cancelled",
+            Reversal::OrderGivenUpBefore => "order_given_up_before",
             Reversal::FilmDelivered => "film_delivered",
         }
     }

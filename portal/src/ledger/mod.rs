@@ -10,10 +10,12 @@ mod workbook;
 
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
+use axum::http::request::Parts;
 use axum::routing::get;
 use axum::{Json, Router};
 use indexer::archive::Archive;
-use indexer::db::{DecisionsBy, DeliveriesBy, LedgerBy, LedgerSum, Stated};
+use indexer::db::{DecisionsBy, DeliveriesBy, FacilityId, LedgerBy, LedgerSum, Stated};
+use indexer::ledger::chain::Head;
 use indexer::reuse::{Date, Moment};
 use indexer::statement::State as Statement;
 use serde::Deserialize;
@@ -22,7 +24,7 @@ use serde_json::{Value, json};
 use crate::Portal;
 use crate::calendar::now_ms;
 use crate::problem::Problem;
-use crate::stating::{changed_reports, delivery_shown, say, site};
+use crate::stating::{changed_reports, delivery_shown, own_deliveries, say, site};
 
 /// Rows of a list when the request names no number, and at most.
 const ROWS: u32 = 100;
@@ -100,7 +102,8 @@ pub(super) fn wanted(asked: Asked) -> Result<Wanted, Problem> {
     asked.map(|Query(wanted)| wanted).map_err(|error| Problem::Invalid("query", error.body_text()))
 }
 
-async fn summary(State(portal): State<Portal>, asked: Asked) -> Result<Json<Value>, Problem> {
+async fn summary(State(portal): State<Portal>, parts: Parts, asked: Asked) -> Result<Json<Value>, Problem> {
+    let token = site::of_token(&parts);
     let wanted = wanted(asked)?;
     let days = wanted.days()?;
     let word = wanted.by.unwrap_or_else(|| "month".into());
@@ -114,7 +117,7 @@ async fn summary(State(portal): State<Portal>, asked: Asked) -> Result<Json<Valu
     let answer = say(&portal.archive, move |archive| {
         let db = archive.db();
         let (from, to) = days.texts();
-        let sums = db.ledger_sums(by, (&from, &to))?;
+        let sums = db.ledger_sums(by, token, (&from, &to))?;
         let codes = site::codes(db)?;
         let name = |key: &str| match by {
             LedgerBy::Facility => {
@@ -125,14 +128,15 @@ async fn summary(State(portal): State<Portal>, asked: Asked) -> Result<Json<Valu
         };
         let rows: Vec<Value> = sums.iter().map(|sum| confirmed(sum, Some(name(&sum.key)))).collect();
         let total = sums.iter().fold(LedgerSum::default(), added);
-        // The film part of exams that count, for which no hand-over tells yet that no film was made.
-        let expected = (total.offered_film_vnd - total.film_vnd).max(0);
+        // The film part of exams that count, for which no hand-over tells yet whether a film was made.
+        let handed_over = db.film_handed_over_vnd(token, (&from, &to))?;
+        let expected = (total.offered_film_vnd - total.film_vnd - handed_over).max(0);
         Ok::<Value, Problem>(json!({
             "by": word, "from": from, "to": to, "currency": "VND",
             "confirmed": { "rows": rows, "total": confirmed(&total, None) },
             "estimated": { "film_vnd": expected, "why": "no hand-over is recorded for these exams yet" },
-            "warnings": counted(archive, &total)?,
-            "heads": db.ledger_heads()?,
+            "warnings": counted(archive, &total, token)?,
+            "heads": heads_for(archive, token)?,
         }))
     });
     Ok(Json(answer.await?))
@@ -165,18 +169,40 @@ fn added(all: LedgerSum, sum: &LedgerSum) -> LedgerSum {
     }
 }
 
-/// How much needs a look.
-fn counted(archive: &Archive, total: &LedgerSum) -> Result<Value, Problem> {
+/// How many hand-overs were billed with film without one, and how many decisions rest on a report that changed; of a
+/// token's facility those that a list shows at most.
+pub(super) fn to_look_at(archive: &Archive, token: Option<FacilityId>) -> Result<(u64, u64), Problem> {
     let db = archive.db();
+    if token.is_none() {
+        return Ok((db.film_billed_without_film()?, db.decisions_with_changed_report()?));
+    }
+    let billed = own_deliveries(archive, &DeliveriesBy::FilmBilledWithoutFilm, token, (ROWS_MAX, 0))?;
+    let amended = db.decisions(&DecisionsBy::ReportChanged, token, ROWS_MAX, 0)?;
+    Ok((billed.len() as u64, amended.len() as u64))
+}
+
+/// How much needs a look.
+fn counted(archive: &Archive, total: &LedgerSum, token: Option<FacilityId>) -> Result<Value, Problem> {
+    let (billed, amended) = to_look_at(archive, token)?;
     Ok(json!({
-        "film_billed_without_film": db.film_billed_without_film()?,
-        "report_amended": db.decisions_with_changed_report()?,
+        "film_billed_without_film": billed,
+        "report_amended": amended,
         "unpriced_exams": total.unpriced,
         "lower_bound_exams": total.lower_bound,
     }))
 }
 
-async fn entries(State(portal): State<Portal>, asked: Asked) -> Result<Json<Value>, Problem> {
+/// The heads of the chains, which count everybody's entries: not for a token of one facility.
+pub(super) fn heads_for(archive: &Archive, token: Option<FacilityId>) -> Result<Vec<Head>, Problem> {
+    if token.is_some() { Ok(Vec::new()) } else { Ok(archive.db().ledger_heads()?) }
+}
+
+async fn entries(
+    State(portal): State<Portal>,
+    parts: Parts,
+    asked: Asked,
+) -> Result<Json<Value>, Problem> {
+    let token = site::of_token(&parts);
     let wanted = wanted(asked)?;
     let (days, (limit, offset)) = (wanted.days()?, wanted.bounds());
     let answer = say(&portal.archive, move |archive| {
@@ -184,9 +210,13 @@ async fn entries(State(portal): State<Portal>, asked: Asked) -> Result<Json<Valu
         let (from, to) = days.texts();
         let rows = match &wanted.order {
             Some(order) => db.ledger_of_order(order)?.0,
-            None => db.ledger_entries((&from, &to), limit, offset)?,
+            None => db.ledger_entries(token, (&from, &to), limit, offset)?,
         };
-        Ok::<Value, Problem>(rows.iter().map(entry).collect())
+        let own = |stated: &&Stated| match &stated.statement.state {
+            Statement::LedgerEntry(entry) => site::concerns(token, Some(entry.facility)),
+            _ => false,
+        };
+        Ok::<Value, Problem>(rows.iter().filter(own).map(entry).collect())
     });
     Ok(Json(answer.await?))
 }
@@ -212,19 +242,26 @@ fn entry(stated: &Stated) -> Value {
     }
 }
 
-async fn heads(State(portal): State<Portal>) -> Result<Json<Value>, Problem> {
-    let heads = say(&portal.archive, |archive| Ok::<_, Problem>(archive.db().ledger_heads()?));
+async fn heads(State(portal): State<Portal>, parts: Parts) -> Result<Json<Value>, Problem> {
+    let token = site::of_token(&parts);
+    let heads = say(&portal.archive, move |archive| heads_for(archive, token));
     Ok(Json(json!(heads.await?)))
 }
 
-async fn warnings(State(portal): State<Portal>, asked: Asked) -> Result<Json<Value>, Problem> {
+async fn warnings(
+    State(portal): State<Portal>,
+    parts: Parts,
+    asked: Asked,
+) -> Result<Json<Value>, Problem> {
+    let token = site::of_token(&parts);
     let (limit, offset) = wanted(asked)?.bounds();
     let answer = say(&portal.archive, move |archive| {
         let db = archive.db();
         let codes = site::codes(db)?;
-        let billed = db.deliveries(&DeliveriesBy::FilmBilledWithoutFilm, limit, offset)?;
+        let billed =
+            own_deliveries(archive, &DeliveriesBy::FilmBilledWithoutFilm, token, (limit, offset))?;
         let billed: Vec<Value> = billed.iter().map(|stated| delivery_shown(stated, &codes)).collect();
-        let flagged = db.decisions(&DecisionsBy::ReportChanged, None, limit, offset)?;
+        let flagged = db.decisions(&DecisionsBy::ReportChanged, token, limit, offset)?;
         let flagged = flagged.iter().filter_map(|stated| match &stated.statement.state {
             Statement::ReuseDecision(decision) => Some((&stated.statement.subject.key, decision)),
             _ => None,

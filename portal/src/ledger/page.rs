@@ -6,20 +6,22 @@ use std::collections::HashMap;
 use axum::extract::{Query, State};
 use axum::response::Response;
 use indexer::archive::Archive;
-use indexer::db::{DbError, LedgerBy, LedgerSum, Stated};
+use indexer::db::{FacilityId, LedgerBy, LedgerSum, Stated};
+use indexer::principal::Principal;
 use indexer::reuse::Date;
 use indexer::statement::{LedgerEntry, LedgerEvent, State as Statement};
 use serde::Deserialize;
 
 use super::chart::{self, Bar};
 use crate::Portal;
-use crate::api::ask;
 use crate::calendar::{Day, moment, now_ms};
 use crate::figures::count;
 use crate::frame::{Failure, Frame, Place};
 use crate::html::{Escaped, Html, percent};
 use crate::language::Language;
+use crate::problem::Problem;
 use crate::sign_in::Who;
+use crate::stating::say;
 use crate::words::with;
 
 crate::words::words! {
@@ -38,7 +40,7 @@ crate::words::words! {
     lower_bound: "{n} kỹ thuật lấy giá thấp nhất trong các mã có thể", "{n} exams at the lowest of several prices";
     unpriced: "{n} kỹ thuật chưa có giá", "{n} exams without a price";
     estimate: "Ước tính", "Estimates";
-    offered_film: "Tiền phim nếu không in phim cho mọi ca đã dùng lại", "Film part if no reused exam were printed";
+    offered_film: "Tiền phim của các ca chưa ghi nhận cách trả kết quả", "Film part where no hand-over is recorded yet";
     warnings: "Cần xem lại", "To look at";
     film_billed: "{n} lần thu tiền có phim nhưng không giao phim", "{n} hand-overs billed with film without one";
     changed_reports: "{n} quyết định dựa trên kết quả đã sửa đổi", "{n} decisions rest on a report that changed";
@@ -74,15 +76,22 @@ struct Sums {
     entries: Vec<Stated>,
     film_billed: u64,
     changed_reports: u64,
+    /// Film part of exams for which a film was handed over, in dong.
+    handed_over_vnd: i64,
     codes: HashMap<String, String>,
 }
 
-fn read(archive: &Archive, (from, to): (&str, &str)) -> Result<Sums, DbError> {
+fn read(
+    archive: &Archive,
+    token: Option<FacilityId>,
+    (from, to): (&str, &str),
+) -> Result<Sums, Problem> {
     let db = archive.db();
-    let sums = |by| db.ledger_sums(by, (from, to));
+    let sums = |by| db.ledger_sums(by, token, (from, to));
     let codes =
         db.facility_codes()?.into_iter().map(|code| (code.facility.0.to_string(), code.code)).collect();
-    let entries = db.newest_ledger_entries((from, to), ENTRIES)?;
+    let entries = db.newest_ledger_entries(token, (from, to), ENTRIES)?;
+    let (film_billed, changed_reports) = super::to_look_at(archive, token)?;
     Ok(Sums {
         by: [
             sums(LedgerBy::Month)?,
@@ -91,8 +100,9 @@ fn read(archive: &Archive, (from, to): (&str, &str)) -> Result<Sums, DbError> {
             sums(LedgerBy::Code)?,
         ],
         entries,
-        film_billed: db.film_billed_without_film()?,
-        changed_reports: db.decisions_with_changed_report()?,
+        film_billed,
+        changed_reports,
+        handed_over_vnd: db.film_handed_over_vnd(token, (from, to))?,
         codes,
     })
 }
@@ -109,7 +119,8 @@ pub(super) async fn page(
         |text: &str, default: String| text.trim().parse::<Date>().map_or(default, |date| date.to_string());
     let days = (day(&address.from, format!("{year:04}-01-01")), day(&address.to, today.iso()));
     let asked = days.clone();
-    let sums = ask(&portal.archive, move |archive| read(archive, (&asked.0, &asked.1))).await;
+    let token = who.principal.as_ref().map(Principal::facility).filter(|own| *own != FacilityId(0));
+    let sums = say(&portal.archive, move |archive| read(archive, token, (&asked.0, &asked.1))).await;
     let sums = sums.map_err(Failure::of(language))?;
     let words = words(language);
     let mut out = Html::default();
@@ -184,7 +195,7 @@ fn totals(out: &mut Html, language: Language, sums: &Sums) {
         "<section class=\"card\"><h2>≈ {}</h2><dl><div><dt>{}</dt><dd>{}</dd></div></dl></section>",
         words.estimate,
         words.offered_film,
-        vnd(language, total(|sum| sum.offered_film_vnd)),
+        vnd(language, (total(|sum| sum.offered_film_vnd - sum.film_vnd) - sums.handed_over_vnd).max(0)),
     ));
     if sums.film_billed + sums.changed_reports > 0 {
         out.put(format_args!("<section class=\"card\"><h2>! {}</h2>", words.warnings));

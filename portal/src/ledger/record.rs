@@ -3,7 +3,8 @@
 use axum::extract::{Query, State};
 use axum::response::Response;
 use indexer::archive::{Archive, StateError};
-use indexer::db::Stated;
+use indexer::db::{FacilityId, Stated};
+use indexer::principal::Principal;
 use indexer::reuse::answer::Listed;
 use indexer::statement::{Decision, DecisionReason, LedgerEvent, Order, ReuseChoice, State as Statement};
 use serde::Deserialize;
@@ -15,6 +16,7 @@ use crate::frame::{Failure, Frame, Place};
 use crate::html::{Escaped, Html, percent};
 use crate::language::Language;
 use crate::problem::Problem;
+use crate::sign_in::Who;
 use crate::stating::{changed_reports, say, site};
 
 crate::words::words! {
@@ -95,10 +97,12 @@ struct Seen {
 pub(super) async fn page(
     State(portal): State<Portal>,
     language: Language,
+    who: Who,
     Query(wanted): Query<Wanted>,
 ) -> Result<Response, Failure> {
     let here = format!("/reuse/record?decision={}", percent(&wanted.decision));
-    let seen = say(&portal.archive, move |archive| look(archive, &wanted.decision)).await;
+    let token = who.principal.as_ref().map(Principal::facility).filter(|own| *own != FacilityId(0));
+    let seen = say(&portal.archive, move |archive| look(archive, &wanted.decision, token)).await;
     let seen = match seen {
         Ok(seen) => seen,
         Err(Problem::NotFound(_)) => return Err(Failure::no_study(language)),
@@ -109,9 +113,12 @@ pub(super) async fn page(
     Ok(Frame::new(&portal, language, Place::Inside, words.title, &here).around(&out))
 }
 
-fn look(archive: &Archive, key: &str) -> Result<Seen, Problem> {
+fn look(archive: &Archive, key: &str, token: Option<FacilityId>) -> Result<Seen, Problem> {
     let problem = |error: StateError| Problem::from(error);
     let (decision, stated) = archive.decision(key).map_err(problem)?;
+    if !site::concerns(token, decision.facility) {
+        return Err(Problem::NotFound("decision"));
+    }
     let (order, _) = archive.ordered(&decision.order).map_err(problem)?;
     let codes = site::codes(archive.db())?;
     let facility = site::code(&codes, order.facility).cloned().unwrap_or_default();

@@ -2,11 +2,12 @@
 //! reasons, then the heads of the chains.
 
 use indexer::archive::Archive;
-use indexer::db::Stated;
+use indexer::db::{FacilityId, Stated};
 use indexer::statement::{Decision, LedgerEntry, LedgerLine, State as Statement};
 
 use super::Days;
 use crate::problem::Problem;
+use crate::stating::site::concerns;
 
 /// Entries and repeats of one export at most, each.
 const ENTRIES_MAX: usize = 100_000;
@@ -77,11 +78,11 @@ fn yes(yes: bool) -> Cell {
     text(if yes { "yes" } else { "" })
 }
 
-/// All rows of a stretch of days.
-pub(super) fn rows(archive: &Archive, days: Days) -> Result<Vec<Row>, Problem> {
+/// All rows of a stretch of days; for a token those of its facility.
+pub(super) fn rows(archive: &Archive, days: Days, token: Option<FacilityId>) -> Result<Vec<Row>, Problem> {
     let db = archive.db();
     let (from, to) = days.texts();
-    let entries = all(|limit, offset| Ok(db.ledger_entries((&from, &to), limit, offset)?))?;
+    let entries = all(|limit, offset| Ok(db.ledger_entries(token, (&from, &to), limit, offset)?))?;
     let mut rows = Vec::new();
     for stated in &entries {
         if let Statement::LedgerEntry(entry) = &stated.statement.state {
@@ -91,11 +92,13 @@ pub(super) fn rows(archive: &Archive, days: Days) -> Result<Vec<Row>, Problem> {
     }
     let repeats = all(|limit, offset| Ok(db.repeats_despite_prior(days.moments(), limit, offset)?))?;
     for stated in &repeats {
-        if let Statement::ReuseDecision(decision) = &stated.statement.state {
+        if let Statement::ReuseDecision(decision) = &stated.statement.state
+            && concerns(token, decision.facility)
+        {
             rows.extend(of_repeat(archive, stated, decision)?);
         }
     }
-    for head in db.ledger_heads()? {
+    for head in super::heads_for(archive, token)? {
         let mut row = vec![text(""); COLUMNS.len()];
         row[0] = text(format!("{}:{}", head.writer, head.count));
         row[2] = text("chain_head");
@@ -175,7 +178,7 @@ fn of_repeat(archive: &Archive, stated: &Stated, decision: &Decision) -> Result<
     let reasons: Vec<&str> = decision.reasons.iter().map(|reason| reason.name()).collect();
     let reasons = [reasons.join(" "), decision.text.clone()].join(" ").trim().to_owned();
     let day = indexer::reuse::Moment { ms: stated.statement.time.ms() }.day(super::UTC_OFFSET_MINUTES);
-    let verdict = serde_json::to_value(decision.seen.verdict).ok();
+    let verdict = serde_json::to_value(decision.judged_by()).ok();
     let verdict = verdict.as_ref().and_then(|word| word.as_str()).unwrap_or_default().to_owned();
     let seen = decision.seen.evidence["studies"].as_array().cloned().unwrap_or_default();
     let performed: Vec<&str> = seen.iter().filter_map(|study| study["facility"].as_str()).collect();

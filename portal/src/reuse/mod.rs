@@ -17,7 +17,8 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::get;
 use indexer::archive::{Archive, Asked, ReuseAnswer, StateError, StateErrorKind, StoreError, answer_name};
-use indexer::db::{DecisionsBy, ReportsBy, Stated};
+use indexer::db::{DecisionsBy, FacilityId, ReportsBy, Stated};
+use indexer::principal::Principal;
 use indexer::query::{Level, Match, Query as Wanted, QueryRow};
 use indexer::statement::{Decision, LedgerEvent, Order, Reversal, State as Statement};
 use serde::Deserialize;
@@ -28,10 +29,14 @@ use crate::language::Language;
 use crate::problem::Problem;
 use crate::sign_in::Who;
 use crate::stating::changed_reports;
+use crate::stating::site::concerns;
 use crate::{FORM_BYTES, Portal};
 
 /// Most studies of priors whose rows are read.
 const STUDIES_MAX: usize = 200;
+
+/// Reports of one study that are looked at.
+const REPORTS_MAX: u32 = 50;
 
 /// The routes of this module.
 pub(crate) fn routes() -> Router<Portal> {
@@ -98,7 +103,7 @@ fn read(archive: &Archive, id: &str, at: usize) -> Result<Shown, StateError> {
     query.keys.push(Match::StudyUid(uids.clone()));
     let rows = if uids.is_empty() { Vec::new() } else { db.query(&query)?.rows };
     let report = match priors.get(at).filter(|prior| prior.report) {
-        Some(prior) => newest_report(archive, &prior.studies)?,
+        Some(prior) => newest_report(&answer, archive, &prior.studies)?,
         None => None,
     };
     let name = answer_name(&answer)?;
@@ -132,11 +137,20 @@ fn reversed(entries: &[Stated]) -> Option<Reversal> {
     of_exam.next_back().and_then(|entry| entry.reversal)
 }
 
-fn newest_report(archive: &Archive, studies: &[String]) -> Result<Option<Stated>, StateError> {
+/// The newest of the reports that count.
+fn newest_report(
+    answer: &ReuseAnswer,
+    archive: &Archive,
+    studies: &[String],
+) -> Result<Option<Stated>, StateError> {
     for study in studies.iter().filter_map(|study| Uid::parse(study).ok()) {
-        let found = archive.db().reports(&ReportsBy::Study(study), None, 1, 0)?.pop();
-        if found.as_ref().is_some_and(|found| matches!(found.statement.state, Statement::Report(_))) {
-            return Ok(found);
+        let seen = answer.studies.iter().find(|seen| seen.study == study.as_str());
+        let counts = |key: &str| seen.is_some_and(|seen| seen.reports.iter().any(|report| report.id == key));
+        let found = archive.db().reports(&ReportsBy::Study(study.clone()), None, REPORTS_MAX, 0)?;
+        let is_report = |found: &Stated| matches!(found.statement.state, Statement::Report(_));
+        let newest = found.into_iter().find(|found| counts(&found.statement.subject.key) && is_report(found));
+        if newest.is_some() {
+            return Ok(newest);
         }
     }
     Ok(None)
@@ -162,7 +176,14 @@ async fn shown(
     notice: Notice,
 ) -> Result<Response, Failure> {
     let (archive, id, at) = (portal.archive.clone(), address.order.clone(), address.prior.unwrap_or(0));
-    let read = tokio::task::spawn_blocking(move || read(&archive, &id, at)).await;
+    let token = who.principal.as_ref().map(Principal::facility).filter(|own| *own != FacilityId(0));
+    let read = tokio::task::spawn_blocking(move || {
+        if !concerns(token, archive.ordered(&id)?.0.facility) {
+            return Err(StateError::NotFound("order"));
+        }
+        read(&archive, &id, at)
+    });
+    let read = read.await;
     let shown = match read.map_err(Problem::failed).map_err(Failure::of(language))? {
         Ok(shown) => shown,
         Err(error) if error.kind() == StateErrorKind::NotFound => {

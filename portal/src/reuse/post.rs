@@ -4,7 +4,7 @@ use axum::extract::{Form, Query, State};
 use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use indexer::archive::{Archive, Basis, Decide, LinkPatients, Shown, StateError, StateErrorKind};
+use indexer::archive::{Archive, Asked, Basis, Decide, LinkPatients, Shown, StateError, StateErrorKind};
 use indexer::db::FacilityId;
 use indexer::principal::{Action, Principal};
 use indexer::statement::{DecisionReason, Order, ReuseChoice, Who as Says};
@@ -62,6 +62,8 @@ pub(super) async fn said(
     let to = address.of(address.prior.unwrap_or(0));
     let told = match who::who(&parts, Some(typed.who.clone())) {
         Err(_) => Err(Refused::Nobody),
+        // What is said here is said by a person: a token alone names none.
+        Ok(_) if !who::names_person(&parts, Some(&typed.who)) => Err(Refused::Nobody),
         Ok(says) => {
             let (archive, order, reader) = (portal.archive.clone(), address.order.clone(), reader.clone());
             let done =
@@ -91,8 +93,8 @@ fn state(archive: &Archive, order: &str, typed: &Typed, who: Says, reader: &Who)
         "withdraw" => take_back(archive, order, typed, who),
         "unchanged" => clinical_state(archive, order, false, who),
         "changed" => clinical_state(archive, order, true, who),
-        "same_person" => link(archive, typed, true, who),
-        "other_person" => link(archive, typed, false, who),
+        "same_person" => link(archive, order, typed, (true, who)),
+        "other_person" => link(archive, order, typed, (false, who)),
         _ => Err(Refused::NotUnderstood("say")),
     }
 }
@@ -128,6 +130,7 @@ fn decide(
         text: typed.text.trim().to_owned(),
         shown: Shown { verdict, answer: Some(typed.answer.clone()) },
         who,
+        by_person: true,
         why: String::new(),
     })?;
     Ok(())
@@ -139,7 +142,7 @@ fn take_back(archive: &Archive, order: &str, typed: &Typed, who: Says) -> Result
         return Err(Refused::NotUnderstood("decision"));
     }
     let why = typed.text.trim().to_owned();
-    archive.withdraw_decision(&typed.decision, (None, Basis::Current), who, why)?;
+    archive.withdraw_decision(&typed.decision, (None, Basis::Current), (who, true), why)?;
     Ok(())
 }
 
@@ -154,7 +157,20 @@ fn clinical_state(archive: &Archive, id: &str, changed: bool, who: Says) -> Resu
 }
 
 /// Says that two patients are one person, or that they are not, by the document that was seen.
-fn link(archive: &Archive, typed: &Typed, linked: bool, who: Says) -> Result<(), Refused> {
+fn link(
+    archive: &Archive,
+    order: &str,
+    typed: &Typed,
+    (linked, who): (bool, Says),
+) -> Result<(), Refused> {
+    let answer = archive.reuse_check(&Asked::Order(order.to_owned()))?;
+    // The person of this order, and one whom the page showed beside it.
+    if answer.order.patient.as_deref() != Some(typed.a.as_str()) {
+        return Err(Refused::NotUnderstood("a"));
+    }
+    if !answer.studies.iter().any(|seen| seen.patient.as_deref() == Some(typed.b.as_str())) {
+        return Err(Refused::NotUnderstood("b"));
+    }
     let a = typed.a.parse().map_err(|_| Refused::NotUnderstood("a"))?;
     let b = typed.b.parse().map_err(|_| Refused::NotUnderstood("b"))?;
     let document = typed.text.trim();

@@ -14,7 +14,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::body::{Request, uid};
-use super::site::{Codes, code, codes, of_token, resolve};
+use super::site::{Codes, code, codes, concerns, of_token, resolve};
 use super::{say, told_with};
 use crate::Portal;
 use crate::problem::Problem;
@@ -44,7 +44,6 @@ pub(super) async fn decide(
     body: Bytes,
 ) -> Result<(StatusCode, Json<Value>), Problem> {
     let mut request = Request::read(&parts, &body)?;
-    person_named(&request)?;
     let word = request.needed("decision")?;
     if word == "withdrawn" {
         let decision = request.needed("withdraws")?;
@@ -71,9 +70,9 @@ pub(super) async fn decide(
     let verdict = shown_verdict(&request.needed("verdict")?)?;
     let shown = Shown { verdict, answer: request.text("answer_version")? };
     request.end()?;
-    let Request { who, why, key: id, .. } = request;
+    let Request { who, why, key: id, names_person: by_person, .. } = request;
     let token = of_token(&parts);
-    let decide = Decide { id, order, choice, studies, reasons, text, shown, who, why };
+    let decide = Decide { id, order, choice, studies, reasons, text, shown, who, by_person, why };
     let answer = say(&portal.archive, move |archive| {
         let (order, _) = archive.ordered(&decide.order)?;
         own_facility(token, order.facility)?;
@@ -90,7 +89,6 @@ pub(super) async fn withdraw(
     body: Bytes,
 ) -> Result<Json<Value>, Problem> {
     let mut request = Request::read(&parts, &body)?;
-    person_named(&request)?;
     if request.needed("decision")? != "withdrawn" {
         let why = "can only become withdrawn; another decision is a new one";
         return Err(Problem::Invalid("decision", why.into()));
@@ -106,24 +104,18 @@ async fn take_back(
 ) -> Result<Value, Problem> {
     let basis = request.basis()?;
     request.end()?;
-    let Request { who, why, key, .. } = request;
+    let Request { who, why, key, names_person, .. } = request;
     let token = of_token(parts);
     let answer = say(&portal.archive, move |archive| {
         own_facility(token, archive.decision(&decision)?.0.facility)?;
-        let stated = archive.withdraw_decision(&decision, (key, basis), who, why)?;
+        let stated = archive.withdraw_decision(&decision, (key, basis), (who, names_person), why)?;
         told(archive, &stated, &codes(archive.db())?)
     });
     answer.await
 }
 
-/// A decision is a person's: a token has to name the doctor.
-fn person_named(request: &Request) -> Result<(), Problem> {
-    let why = "is missing: a token has to name the doctor who decides";
-    if request.names_person { Ok(()) } else { Err(Problem::Invalid("who", why.into())) }
-}
-
 fn own_facility(token: Option<FacilityId>, of: Option<u32>) -> Result<(), Problem> {
-    if token.zip(of).is_some_and(|(own, facility)| own.0 != facility) {
+    if !concerns(token, of) {
         return Err(Problem::Invalid("order", "is not of the facility that the token acts for".into()));
     }
     Ok(())
@@ -147,9 +139,14 @@ fn shown_verdict(word: &str) -> Result<Option<Verdict>, Problem> {
 pub(super) async fn one(
     State(portal): State<Portal>,
     Path(id): Path<String>,
+    parts: Parts,
 ) -> Result<Json<Value>, Problem> {
+    let token = of_token(&parts);
     let answer = say(&portal.archive, move |archive| {
-        let (_, stated) = archive.decision(&id)?;
+        let (decision, stated) = archive.decision(&id)?;
+        if !concerns(token, decision.facility) {
+            return Err(Problem::NotFound("decision"));
+        }
         let codes = codes(archive.db())?;
         let mut answer = told(archive, &stated, &codes)?;
         let versions = archive.db().versions_of(Kind::ReuseDecision, &id, VERSIONS_MAX)?;
@@ -164,8 +161,10 @@ pub(super) async fn one(
 
 pub(super) async fn list(
     State(portal): State<Portal>,
+    parts: Parts,
     wanted: Result<Query<Wanted>, QueryRejection>,
 ) -> Result<Json<Value>, Problem> {
+    let token = of_token(&parts);
     let Query(wanted) = wanted.map_err(|error| Problem::Invalid("query", error.body_text()))?;
     let by = match (&wanted.order, &wanted.study, wanted.flagged.as_deref()) {
         (Some(order), _, _) => DecisionsBy::Order(order.clone()),
@@ -176,7 +175,7 @@ pub(super) async fn list(
     };
     let rows = say(&portal.archive, move |archive| {
         let db = archive.db();
-        let facility = resolve(archive, "facility", wanted.facility.as_deref(), None)?.map(FacilityId);
+        let facility = resolve(archive, "facility", wanted.facility.as_deref(), token)?.map(FacilityId);
         let limit = wanted.limit.unwrap_or(ROWS).min(ROWS_MAX);
         let rows = db.decisions(&by, facility, limit, wanted.offset.unwrap_or(0))?;
         let codes = codes(db)?;
@@ -238,6 +237,7 @@ fn shown(stated: &Stated, codes: &Codes) -> Value {
         "reasons": decision.reasons,
         "text": decision.text,
         "verdict": decision.seen.verdict,
+        "answer_verdict": decision.seen.best,
         "answer_version": decision.seen.answer,
         "today": decision.seen.today,
         "order_version": decision.seen.order_version,

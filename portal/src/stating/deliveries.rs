@@ -7,14 +7,15 @@ use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use indexer::archive::{Archive, Basis, Said};
-use indexer::db::{DeliveriesBy, Stated};
+use indexer::db::{DecisionsBy, DeliveriesBy, FacilityId, Stated};
 use indexer::reuse::Moment;
 use indexer::statement::{BilledPrice, Delivery, DeliveryMode, Kind, State as Statement};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use storage_config::Uid;
 
 use super::body::{Request, uid};
-use super::site::{Codes, code, codes, of_token, resolve};
+use super::site::{Codes, code, codes, concerns, of_token, resolve};
 use super::{say, told_with};
 use crate::Portal;
 use crate::calendar::now_ms;
@@ -23,6 +24,8 @@ use crate::problem::Problem;
 /// Rows of a list when the request names no number, and at most.
 const ROWS: u32 = 100;
 const ROWS_MAX: u32 = 1000;
+/// Hand-overs that are looked through for those of one facility.
+const LOOKED_THROUGH: u32 = 100_000;
 
 /// Which hand-overs are asked for.
 #[derive(Debug, Default, Deserialize)]
@@ -57,11 +60,11 @@ pub(super) async fn take(
     let token = of_token(&parts);
     let answer = say(&portal.archive, move |archive| {
         let facility = resolve(archive, "facility", facility.as_deref(), token)?;
-        if !order.is_empty() {
-            archive.ordered(&order)?;
+        if !order.is_empty() && !concerns(token, archive.ordered(&order)?.0.facility) {
+            return Err(Problem::Invalid("order", "is not of the facility that the token acts for".into()));
         }
         if let Some(study) = &study
-            && !archive.db().has_study(study)?
+            && !(archive.db().has_study(study)? && may_tell_of(archive, study, &order, token)?)
         {
             return Err(Problem::NotFound("study"));
         }
@@ -90,6 +93,34 @@ pub(super) async fn take(
     Ok((StatusCode::CREATED, Json(answer.await?)))
 }
 
+/// Whether a token's facility has to do with a study: it holds it, or decided about it, or the order that is named with
+/// it is its own. Of others it is not told that they are here.
+fn may_tell_of(
+    archive: &Archive,
+    study: &Uid,
+    order: &str,
+    token: Option<FacilityId>,
+) -> Result<bool, Problem> {
+    let Some(own) = token else { return Ok(true) };
+    if !order.is_empty() || archive.db().facility_has_study(own, study)? {
+        return Ok(true);
+    }
+    let by = DecisionsBy::Study(study.clone());
+    Ok(!archive.db().decisions(&by, Some(own), 1, 0)?.is_empty())
+}
+
+/// Whether a hand-over is a token's business: its facility's, and of no other's order.
+fn is_own(archive: &Archive, delivery: &Delivery, token: Option<FacilityId>) -> Result<bool, Problem> {
+    if token.is_none() {
+        return Ok(true);
+    }
+    let of_order = match delivery.order.is_empty() {
+        true => None,
+        false => archive.ordered(&delivery.order)?.0.facility,
+    };
+    Ok(concerns(token, delivery.facility) && concerns(token, of_order))
+}
+
 /// Takes a record back.
 pub(super) async fn withdraw(
     State(portal): State<Portal>,
@@ -105,8 +136,12 @@ pub(super) async fn withdraw(
     let based_on = request.basis()?;
     request.end()?;
     let Request { who, why, key, .. } = request;
+    let token = of_token(&parts);
     let answer = say(&portal.archive, move |archive| {
         let (delivery, version) = current(archive, &id)?;
+        if !is_own(archive, &delivery, token)? {
+            return Err(Problem::NotFound("delivery"));
+        }
         let state = Statement::Delivery(Box::new(Delivery { withdrawn: true, ..delivery }));
         let based_on = if based_on == Basis::Current && key.is_none() {
             Basis::Exactly(version.version)
@@ -132,9 +167,14 @@ fn current(archive: &Archive, id: &str) -> Result<(Delivery, Stated), Problem> {
 pub(super) async fn one(
     State(portal): State<Portal>,
     Path(id): Path<String>,
+    parts: Parts,
 ) -> Result<Json<Value>, Problem> {
+    let token = of_token(&parts);
     let answer = say(&portal.archive, move |archive| {
-        let (_, stated) = current(archive, &id)?;
+        let (delivery, stated) = current(archive, &id)?;
+        if !is_own(archive, &delivery, token)? {
+            return Err(Problem::NotFound("delivery"));
+        }
         Ok::<Value, Problem>(shown(&stated, &codes(archive.db())?))
     });
     Ok(Json(answer.await?))
@@ -142,8 +182,10 @@ pub(super) async fn one(
 
 pub(super) async fn list(
     State(portal): State<Portal>,
+    parts: Parts,
     wanted: Result<Query<Wanted>, QueryRejection>,
 ) -> Result<Json<Value>, Problem> {
+    let token = of_token(&parts);
     let Query(wanted) = wanted.map_err(|error| Problem::Invalid("query", error.body_text()))?;
     let by = match (&wanted.order, &wanted.study, wanted.warnings) {
         (Some(order), _, _) => DeliveriesBy::Order(order.clone()),
@@ -153,11 +195,41 @@ pub(super) async fn list(
     };
     let rows = say(&portal.archive, move |archive| {
         let (limit, offset) = (wanted.limit.unwrap_or(ROWS).min(ROWS_MAX), wanted.offset.unwrap_or(0));
-        let rows = archive.db().deliveries(&by, limit, offset)?;
+        let rows = own(archive, &by, token, (limit, offset))?;
         let codes = codes(archive.db())?;
         Ok::<Value, Problem>(rows.iter().map(|stated| shown(stated, &codes)).collect())
     });
     Ok(Json(rows.await?))
+}
+
+/// Hand-overs that are a token's business, the latest first; all of them without one.
+pub(crate) fn own(
+    archive: &Archive,
+    by: &DeliveriesBy,
+    token: Option<FacilityId>,
+    (limit, offset): (u32, u32),
+) -> Result<Vec<Stated>, Problem> {
+    let db = archive.db();
+    if token.is_none() {
+        return Ok(db.deliveries(by, limit, offset)?);
+    }
+    let (mut kept, mut read) = (Vec::new(), 0);
+    let wanted = (limit as usize).saturating_add(offset as usize);
+    loop {
+        let rows = db.deliveries(by, ROWS_MAX, read)?;
+        let last = rows.len() < ROWS_MAX as usize;
+        read = read.saturating_add(ROWS_MAX);
+        for stated in rows {
+            let own = match &stated.statement.state {
+                Statement::Delivery(delivery) => is_own(archive, delivery, token)?,
+                _ => false,
+            };
+            kept.extend(own.then_some(stated));
+        }
+        if last || kept.len() >= wanted || read >= LOOKED_THROUGH {
+            return Ok(kept.into_iter().skip(offset as usize).take(limit as usize).collect());
+        }
+    }
 }
 
 pub(crate) fn shown(stated: &Stated, codes: &Codes) -> Value {

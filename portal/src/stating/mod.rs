@@ -25,7 +25,7 @@ mod withdrawals;
 
 pub(crate) use body::Request;
 pub(crate) use decisions::changed_reports;
-pub(crate) use deliveries::shown as delivery_shown;
+pub(crate) use deliveries::{own as own_deliveries, shown as delivery_shown};
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;

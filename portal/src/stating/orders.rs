@@ -16,7 +16,7 @@ use storage_config::ContentHash;
 
 use super::body::{Request, uid};
 use super::fields::{Fields, merge};
-use super::site::{Codes, code, codes, of_token, resolve};
+use super::site::{Codes, code, codes, concerns, of_token, resolve};
 use super::{say, told_with};
 use crate::Portal;
 use crate::problem::{Asked, Problem};
@@ -138,9 +138,14 @@ fn asked(id: &str, basis: Basis, patch: &Map<String, Value>, (who, why): (&str, 
 pub(super) async fn one(
     State(portal): State<Portal>,
     Path(id): Path<String>,
+    parts: Parts,
 ) -> Result<Json<Value>, Problem> {
+    let token = of_token(&parts);
     let answer = say(&portal.archive, move |archive| {
-        let (_, stated) = archive.ordered(&id)?;
+        let (order, stated) = archive.ordered(&id)?;
+        if !concerns(token, order.facility) {
+            return Err(Problem::NotFound("order"));
+        }
         shown(archive, &stated, &codes(archive.db())?)
     });
     Ok(Json(answer.await?))
@@ -148,19 +153,25 @@ pub(super) async fn one(
 
 pub(super) async fn list(
     State(portal): State<Portal>,
+    parts: Parts,
     Asked(mut wanted): Asked<Wanted>,
 ) -> Result<Json<Value>, Problem> {
+    let token = of_token(&parts);
     let study = wanted.study.take().map(|text| uid("study", &text)).transpose()?;
     let rows = say(&portal.archive, move |archive| {
         let db = archive.db();
-        let facility = resolve(archive, "facility", wanted.facility.as_deref(), None)?.map(FacilityId);
+        let facility = resolve(archive, "facility", wanted.facility.as_deref(), token)?.map(FacilityId);
         let limit = wanted.limit.unwrap_or(ROWS).min(ROWS_MAX);
         let rows = match study {
             Some(study) => db.orders_of_study(&study)?,
             None => db.orders(&wanted.by(), facility, limit, wanted.offset.unwrap_or(0))?,
         };
         let codes = codes(db)?;
-        rows.iter().map(|stated| shown(archive, stated, &codes)).collect::<Result<Value, Problem>>()
+        let own = |stated: &&Stated| match &stated.statement.state {
+            Statement::Order(order) => concerns(token, order.facility),
+            _ => false,
+        };
+        rows.iter().filter(own).map(|stated| shown(archive, stated, &codes)).collect::<Result<Value, Problem>>()
     });
     Ok(Json(rows.await?))
 }

@@ -10,7 +10,7 @@ use indexer::statement::Order;
 use serde_json::{Map, Value, json};
 
 use super::fields::Fields;
-use super::site::{of_token, resolve};
+use super::site::{concerns, of_token, resolve};
 use super::{orders, say};
 use crate::Portal;
 use crate::problem::Problem;
@@ -27,10 +27,16 @@ pub(super) async fn check(
 ) -> Result<Json<Value>, Problem> {
     let mut fields: Map<String, Value> = serde_json::from_slice(&body)
         .map_err(|error| Problem::Invalid("body", format!("is no JSON object: {error}")))?;
+    let token = of_token(&parts);
     let inline = match fields.remove("order") {
         Some(Value::String(id)) if id.chars().count() <= NAME_CHARS => {
             Fields(fields).end("body")?;
-            let answer = say(&portal.archive, move |archive| archive.reuse_check(&Asked::Order(id)));
+            let answer = say(&portal.archive, move |archive| {
+                if !concerns(token, archive.ordered(&id)?.0.facility) {
+                    return Err(Problem::NotFound("order"));
+                }
+                archive.reuse_check(&Asked::Order(id)).map_err(Problem::from)
+            });
             return named(&answer.await?);
         }
         Some(Value::Object(order)) => {
@@ -40,7 +46,6 @@ pub(super) async fn check(
         None => fields,
         Some(_) => return Err(Problem::Invalid("order", "is neither a name nor an order".into())),
     };
-    let token = of_token(&parts);
     let (order, facility) = orders::read(&mut Fields(inline))?;
     let answer = say(&portal.archive, move |archive| {
         let facility = resolve(archive, "ordering_facility", facility.as_deref(), token)?;

@@ -23,9 +23,14 @@ pub(crate) fn code(codes: &Codes, number: Option<u32>) -> Option<&String> {
 }
 
 /// The facility that the token of a request acts for.
-pub(super) fn of_token(parts: &Parts) -> Option<FacilityId> {
+pub(crate) fn of_token(parts: &Parts) -> Option<FacilityId> {
     let principal = parts.extensions.get::<Principal>()?;
     Some(principal.facility()).filter(|facility| *facility != FacilityId(0))
+}
+
+/// Whether something of a facility is a token's business: of its own facility, or of none that is told.
+pub(crate) fn concerns(token: Option<FacilityId>, facility: Option<u32>) -> bool {
+    token.is_none_or(|own| facility.is_none_or(|facility| own.0 == facility))
 }
 
 /// The number of the facility that a request is about. A token speaks for its own facility alone.

@@ -45,7 +45,7 @@ pub(crate) fn who_field(out: &mut Html, reader: &Reader, name: &str, hint: &str)
 }
 
 /// Whether a request names a person: a token alone is a machine.
-pub(super) fn names_person(request: &Parts, claimed: Option<&str>) -> bool {
+pub(crate) fn names_person(request: &Parts, claimed: Option<&str>) -> bool {
     let named = claimed_user(request).ok().flatten().or_else(|| claimed.map(str::to_owned));
     let machine = matches!(request.extensions.get::<Principal>(), Some(Principal::Machine { .. }));
     !machine || named.is_some_and(|name| !name.trim().is_empty())

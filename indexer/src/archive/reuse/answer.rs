@@ -29,7 +29,7 @@ pub struct OrderSeen {
     /// The version that was seen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<u64>,
-    /// The key of the patient with the order's own number, where one is stored; addresses name patients by it.
+    /// The key of the person as the order describes it; absent for one that is not kept here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub patient: Option<String>,
 }
@@ -39,7 +39,7 @@ pub struct OrderSeen {
 pub struct StudySeen {
     /// Study Instance UID.
     pub study: String,
-    /// The key of its patient; absent where the study was withdrawn.
+    /// The key of its patient.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub patient: Option<String>,
     /// The patient's standing to the person of the order.
@@ -50,7 +50,7 @@ pub struct StudySeen {
     /// The exam in words, as the catalogue writes it, else as the header describes it; empty while the identity is
     /// not confirmed.
     pub exam: String,
-    /// Its national codes.
+    /// Its national codes; none while the identity is not confirmed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub codes: Vec<String>,
     /// Version of lists and rules by which it has them.
@@ -64,9 +64,12 @@ pub struct StudySeen {
     /// The oldest verification of its series by hash that counts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verified_at: Option<Moment>,
-    /// Its reports, newest versions.
+    /// Its reports, newest versions; none while the identity is not confirmed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reports: Vec<SubjectSeen>,
+    /// Reports of facilities that neither have the study nor ordered it: they do not count as its report.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub second_opinions: Vec<SubjectSeen>,
     /// Readers' marks of its quality: subject and version of each.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub marks: Vec<SubjectSeen>,

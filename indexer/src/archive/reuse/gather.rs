@@ -21,7 +21,7 @@ use crate::statement::{Kind, OrderStatus, State};
 
 /// Studies of one patient that are looked at, the newest first.
 const STUDIES_MAX: u32 = 200;
-/// Studies under one number that were withdrawn and are looked at.
+/// Studies of one patient that were withdrawn and are looked at.
 const WITHDRAWN_MAX: u32 = 50;
 /// Reports of a study that are looked at.
 const REPORTS_MAX: u32 = 50;
@@ -38,39 +38,26 @@ pub(super) struct Gathering<'a> {
 
 /// Whose study it is.
 struct Whose {
-    patient: Option<String>,
-    group: Option<String>,
+    patient: String,
+    group: String,
     identity: IdentityFacts,
 }
 
 impl Gathering<'_> {
-    /// The studies of a patient of which something is served.
+    /// The studies of a patient, and those that were withdrawn.
     pub(super) fn of_patient(
         &self,
         related: &Related,
         out: &mut Vec<(Prior, StudySeen)>,
     ) -> Result<(), ReadError> {
-        for study in self.archive.db().prior_studies(&related.patient, STUDIES_MAX)? {
+        let db = self.archive.db();
+        let served = db.prior_studies(&related.patient, STUDIES_MAX)?;
+        let withdrawn = db.withdrawn_studies(&related.patient, WITHDRAWN_MAX)?;
+        for study in served.into_iter().chain(withdrawn) {
             let patient = related.patient.to_string();
             let group = if super::is_same(related.status) { self.group.map(str::to_owned) } else { None };
             let identity = self.identity(related.status, related.grounds.clone());
-            let whose =
-                Whose { group: group.or_else(|| Some(patient.clone())), patient: Some(patient), identity };
-            out.push(self.prior(study, whose)?);
-        }
-        Ok(())
-    }
-
-    /// The studies under a number of which everything was withdrawn.
-    pub(super) fn withdrawn(
-        &self,
-        (number, issuer, facility): (&str, &str, FacilityId),
-        out: &mut Vec<(Prior, StudySeen)>,
-    ) -> Result<(), ReadError> {
-        for study in self.archive.db().withdrawn_studies(number, issuer, facility, WITHDRAWN_MAX)? {
-            let grounds = vec!["hospital_number".to_owned()];
-            let identity = self.identity(IdentityStatus::SameHospitalNumber, grounds);
-            let whose = Whose { patient: None, group: self.group.map(str::to_owned), identity };
+            let whose = Whose { group: group.unwrap_or_else(|| patient.clone()), patient, identity };
             out.push(self.prior(study, whose)?);
         }
         Ok(())
@@ -85,12 +72,15 @@ impl Gathering<'_> {
         let uid = study.study.clone();
         let coding = db.coding(&uid)?;
         let orders = db.orders_of_study(&uid)?;
-        let (reports, reports_seen) = self.reports(&study)?;
+        // Of a person who is not confirmed nothing is told but that there may be something.
+        let told = super::is_same(whose.identity.status);
+        let (reports, reports_seen, second_opinions) =
+            if told { self.reports(&study, &orders)? } else { Default::default() };
         let (withdrawals, withdrawals_seen) = self.withdrawals(&study)?;
         let facility = self.code(study.facility);
         let found = self.evidence(&study)?;
         let verified = db.series_verified(&uid)?;
-        let (marks, marks_seen) = self.marks(&study)?;
+        let (marks, marks_seen) = if told { self.marks(&study)? } else { Default::default() };
         let integrity = integrity(&study, found.as_ref(), &verified);
         let unverified = integrity.series.iter().any(|series| {
             series.verification.as_ref().is_none_or(|made| made.generation != series.generation)
@@ -100,23 +90,25 @@ impl Gathering<'_> {
             self.archive.shared.wanted.add(&uid);
         }
         let mut reports = reports;
-        reports.extend(found.iter().flat_map(|found| found.evidence.reports.clone()));
+        reports.extend(found.iter().filter(|_| told).flat_map(|found| found.evidence.reports.clone()));
         let seen = StudySeen {
             study: uid.to_string(),
-            patient: whose.patient,
+            patient: Some(whose.patient),
             identity: whose.identity.status,
             facility: facility.clone(),
-            exam: if super::is_same(whose.identity.status) {
-                exam(&study, coding.as_ref())
-            } else {
-                String::new()
-            },
-            codes: coding.iter().flat_map(|coding| &coding.codes).map(|code| code.value.clone()).collect(),
+            exam: if told { exam(&study, coding.as_ref()) } else { String::new() },
+            codes: coding
+                .iter()
+                .filter(|_| told)
+                .flat_map(|coding| &coding.codes)
+                .map(|code| code.value.clone())
+                .collect(),
             codes_version: coding.as_ref().map(|coding| coding.version.clone()),
             generation: study.generation,
             examined_at: found.as_ref().map(|found| Moment { ms: found.time_ms }),
             verified_at: integrity.series.iter().filter_map(|it| Some(it.verification.as_ref()?.at)).min(),
             reports: reports_seen,
+            second_opinions,
             marks: marks_seen,
             withdrawals: withdrawals_seen,
         };
@@ -124,7 +116,7 @@ impl Gathering<'_> {
         let prior = Prior {
             study: uid.to_string(),
             episode: self.episode(&study, &orders),
-            patient_group: whose.group,
+            patient_group: Some(whose.group),
             identity: whose.identity,
             modalities: modalities(&study),
             exams,
@@ -202,17 +194,24 @@ impl Gathering<'_> {
         Ok(most)
     }
 
-    fn reports(&self, study: &PriorStudy) -> Result<(Vec<ReportVersion>, Vec<SubjectSeen>), ReadError> {
+    /// The reports of a study, and apart from them those of facilities that have nothing to do with it: what they say
+    /// neither stands for the report nor takes it back.
+    fn reports(&self, study: &PriorStudy, orders: &[Stated]) -> Result<Reports, ReadError> {
         let by = ReportsBy::Study(study.study.clone());
-        let (mut versions, mut seen) = (Vec::new(), Vec::new());
+        let (mut versions, mut seen, mut others) = Reports::default();
         for current in self.archive.db().reports(&by, None, REPORTS_MAX, 0)? {
             let statement = &current.statement;
             let State::Report(report) = &statement.state else { continue };
             let version = current.version.unwrap_or(0);
+            let subject = SubjectSeen { id: statement.subject.key.clone(), version };
+            if !reports_on(report.facility, study, orders) {
+                others.push(subject);
+                continue;
+            }
             versions.push(stated::report(&statement.subject.key, version, report, statement.time.ms()));
-            seen.push(SubjectSeen { id: statement.subject.key.clone(), version });
+            seen.push(subject);
         }
-        Ok((versions, seen))
+        Ok((versions, seen, others))
     }
 
     /// What was found when the study was examined, if it is about what is served now.
@@ -287,6 +286,17 @@ impl Gathering<'_> {
         });
         LicenceFacts { licensed, stamp: Stamp::default() }
     }
+}
+
+/// Versions of reports, their subjects, and those of second opinions.
+type Reports = (Vec<ReportVersion>, Vec<SubjectSeen>, Vec<SubjectSeen>);
+
+/// Whether a facility reports on a study: one of which the study is visible, one that ordered it, or none that is told.
+fn reports_on(facility: Option<u32>, study: &PriorStudy, orders: &[Stated]) -> bool {
+    let Some(facility) = facility.filter(|facility| *facility != 0) else { return true };
+    let holds = study.holders.iter().any(|holder| holder.visible && holder.facility.0 == facility);
+    let ordered = |stated: &Stated| matches!(&stated.statement.state, State::Order(order) if order.facility == Some(facility));
+    holds || orders.iter().any(ordered)
 }
 
 fn withdrawal(stated: &Stated) -> Withdrawal {

@@ -18,7 +18,7 @@ use std::sync::LazyLock;
 pub use answer::{OrderSeen, ReuseAnswer, StudySeen, SubjectSeen};
 use storage_config::ContentHash;
 
-use super::related::{issuer_of_facility, source_of};
+use super::related::issuer_of_facility;
 use super::stating::StateError;
 use super::{Archive, Related, StoreError};
 use crate::codes::concept::{Equivalence, SCHEME_SERVICE, SCHEME_TECHNIQUE};
@@ -26,6 +26,7 @@ use crate::db::{Db, DbError, FacilityId};
 use crate::identity::{PatientIdIs, Person};
 use crate::ledger::LedgerVersion;
 use crate::reuse::order::Archive as AskedArchive;
+use crate::reuse::answer::Reason;
 use crate::reuse::policy::PolicyVersion;
 use crate::reuse::prior::{IdentityStatus, Prior};
 use crate::reuse::{Date, Moment, SitePolicy, decide, stated, techniques};
@@ -129,19 +130,22 @@ impl Archive {
         };
         let facilities = facility_codes(self.db())?;
         let facility = order.facility.map(FacilityId);
-        let person = stated::person(&order.patient, facility.map(issuer_of_facility));
-        let related = self.related(&person).map_err(unread)?;
+        let kin = match &seen.id {
+            Some(id) => self.db().kin_of_order(id)?.ok_or(StateError::NotFound("order"))?,
+            None => self.db().kin_of(&self.person_of(&order)?)?,
+        };
+        seen.patient = seen.id.is_some().then(|| kin.anchor.key.to_string());
+        let related = self.related_to(&kin).map_err(unread)?;
         let group = identity_group(&related);
-        seen.patient = related.first().map(|first| first.patient.to_string());
-        let (priors, studies) =
-            self.gather(&related, &person, group.as_deref(), &facilities).map_err(unread)?;
+        let (priors, studies) = self.gather(&related, group.as_deref(), &facilities).map_err(unread)?;
         let asked = AskedArchive { name: self.reuse_site().name.clone(), answered: true };
         let code = facility.and_then(|facility| facilities.get(&facility).cloned());
         let question =
             stated::order(seen.id.as_deref().unwrap_or_default(), &order, code, group, vec![asked]);
         let mut question = crate::reuse::Order { id: seen.id.clone(), ..question };
         self.understand(&order, &mut question);
-        let decision = decide(&question, &priors, &self.reuse_site().policy.decision, today);
+        let mut decision = decide(&question, &priors, &self.reuse_site().policy.decision, today);
+        hide_reports(&mut decision);
         let studies = named(studies, &decision);
         Ok(ReuseAnswer {
             order: seen,
@@ -150,6 +154,14 @@ impl Archive {
             decision,
             studies,
         })
+    }
+
+    /// The person of an order that only comes with the question.
+    fn person_of(&self, order: &statement::Order) -> Result<Person, StateError> {
+        let facility = order.facility.map(FacilityId);
+        let counts = facility.map_or(Ok(false), |facility| self.db().counts_orders(facility))?;
+        let number_is = if counts { PatientIdIs::Order } else { PatientIdIs::Patient };
+        Ok(stated::person(&order.patient, facility.map(issuer_of_facility), number_is))
     }
 
     /// Codes of the order that are no national ones, as far as a list says that they mean the same as one.
@@ -177,7 +189,6 @@ impl Archive {
     fn gather(
         &self,
         related: &[Related],
-        person: &Person,
         group: Option<&str>,
         facilities: &BTreeMap<FacilityId, String>,
     ) -> Result<(Vec<Prior>, Vec<StudySeen>), super::ReadError> {
@@ -188,11 +199,6 @@ impl Archive {
                 break;
             }
             gathering.of_patient(one, &mut priors)?;
-        }
-        if person.patient_id_is == PatientIdIs::Patient && !person.temporary {
-            let (issuer, facility) = source_of(person);
-            let number = person.hospital_number.as_deref().unwrap_or_default();
-            gathering.withdrawn((number, issuer, facility), &mut priors)?;
         }
         Ok(priors.into_iter().unzip())
     }
@@ -217,6 +223,18 @@ fn identity_group(related: &[Related]) -> Option<String> {
 fn is_same(status: IdentityStatus) -> bool {
     use IdentityStatus::{ConfirmedByPerson, LinkedAutomatically, SameHospitalNumber};
     matches!(status, SameHospitalNumber | LinkedAutomatically | ConfirmedByPerson)
+}
+
+/// Of a person who is not confirmed nobody is told whether there is a report.
+fn hide_reports(decision: &mut crate::reuse::Answer) {
+    for listed in decision.priors.iter_mut().filter(|listed| !listed.confirmed) {
+        let lines = listed.checks.iter_mut().flat_map(|check| &mut check.lines).map(|line| &mut line.reason);
+        let reasons = listed.reasons.iter_mut().map(|short| &mut short.reason);
+        lines
+            .chain(reasons)
+            .filter(|reason| **reason == Reason::ReportNone)
+            .for_each(|reason| *reason = Reason::ReportHidden);
+    }
 }
 
 /// What was seen of the studies that the decision names. Of a person who is not confirmed nothing more is told.

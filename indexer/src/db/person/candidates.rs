@@ -56,7 +56,7 @@ pub struct CandidateRow {
 }
 
 /// Those that are possibly the person that `kin` is around, the most likely first; nobody who was parted from the
-/// person, clashes with it or is it already. The work is bounded: of very common names not all are looked at.
+/// person or from anybody who is one person with it, clashes with one of them or is it already. The work is bounded: of very common names not all are looked at.
 pub(in crate::db) fn candidates(
     session: &Session<'_>,
     kin: &Kin,
@@ -67,7 +67,15 @@ pub(in crate::db) fn candidates(
         return Ok(Vec::new());
     }
     let mut graph = Graph::of(session, rules, anchor.clone())?;
-    let mut found: Vec<(PersonRecord, Vec<Ground>)> = kin.open.clone();
+    for member in &kin.members {
+        graph.add(member.record.clone())?;
+    }
+    let mut found: Vec<(PersonRecord, Vec<Ground>)> = Vec::new();
+    for (record, grounds) in &kin.open {
+        if graph.candidate(record.clone())?.is_some() {
+            found.push((record.clone(), grounds.clone()));
+        }
+    }
     let taken = |record: &PersonRecord| {
         record.row == anchor.row
             || kin.members.iter().any(|member| member.record.row == record.row)
@@ -168,9 +176,10 @@ fn look(session: &Session<'_>, anchor: &PersonRecord) -> Result<Vec<record::Raw>
 }
 
 impl Graph<'_> {
-    /// What speaks for a saying that is possibly of the same person; none where it is not.
+    /// What speaks for a saying that is possibly of the same person; none where it is not, or where it cannot be of one
+    /// person with somebody who is.
     fn candidate(&mut self, record: PersonRecord) -> Result<Option<Vec<Ground>>, DbError> {
-        let relation = self.relation_to(record)?;
+        let relation = self.relation_to_all(record)?;
         Ok(match relation {
             Some(Relation::Candidate(grounds)) => Some(grounds),
             _ => None,

@@ -7,10 +7,10 @@
 use crate::db::sql::{Row, params};
 
 use super::kin::{Kin, Member};
-use super::record::{self, PersonRecord, persons, raw};
+use super::record::{self, COUNTED, PersonRecord, persons, raw};
 use crate::db::error::DbError;
 use crate::db::session::Session;
-use crate::identity::{Ground, IdentityRules, Person, Relation, Said, relate};
+use crate::identity::{Ground, IdentityRules, Person, Relation, Said, relate, says_the_same, without_numbers};
 use crate::query::GroupKey;
 use crate::reuse::prior::IdentityStatus;
 
@@ -36,9 +36,14 @@ const ORDERS: &str =
     "SELECT accession, facility_id FROM exam_order WHERE person_row = ?1 AND accession <> '' LIMIT ?2";
 const UNDER_ORDER: &str =
     persons!("person p WHERE p.scope = ?1 AND p.scope <> '' AND p.facility_id = ?2 ORDER BY p.key LIMIT ?3");
+/// What orders say under a number that counts orders.
+const COUNTED_ORDERS: &str = persons!(
+    "exam_order o JOIN person p ON p.id = o.person_row WHERE o.patient_id = ?1 AND o.patient_id <> '' \
+     AND o.facility_id = ?2 AND p.scope <> '' ORDER BY p.key LIMIT ?3"
+);
 #[cfg(test)]
 pub(super) const HOT: &[&str] =
-    &[OF_NUMBER, TOGETHER, WITH_VALUE, STATED_VALUE, SAID, ORDER_OF, ORDERS, UNDER_ORDER];
+    &[OF_NUMBER, TOGETHER, WITH_VALUE, STATED_VALUE, SAID, ORDER_OF, ORDERS, UNDER_ORDER, COUNTED_ORDERS];
 
 /// What people said of a pair.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -166,6 +171,7 @@ impl<'s> Graph<'s> {
         let (one, other) = (&self.records[one], &self.records[other]);
         let said = self.said(one, other);
         let mut relation = relate(&one.person, &other.person, said, &self.rules.policy);
+        let by_order = by_order || one.has_counted_number_of(other);
         if by_order && said == Said::Nothing && !matches!(relation, Relation::Same(..)) {
             let of_order = Person {
                 issuer: Some("order".into()),
@@ -178,6 +184,12 @@ impl<'s> Graph<'s> {
                 ..other.person.clone()
             };
             relation = relate(&of_order, &made, said, &self.rules.policy);
+        }
+        // A number of an order alone is one person's where name and birth date say so too.
+        let of_order = by_order || is_bare_order(one) || is_bare_order(other);
+        let by_number = matches!(relation, Relation::Same(IdentityStatus::SameHospitalNumber, _));
+        if of_order && by_number && !says_the_same(&one.person, &other.person) {
+            relation = without_numbers(&one.person, &other.person, &self.rules.policy);
         }
         let stands = |relation: &Relation| matches!(relation, Relation::Same(..) | Relation::Candidate(_));
         if said == Said::Nothing && stands(&relation) {
@@ -201,7 +213,7 @@ impl<'s> Graph<'s> {
         for number in record.numbers.iter().filter(|_| record.apart.is_empty()) {
             rows.extend(self.session.rows(TOGETHER, params![&number.as_bytes()[..], most], raw)?);
         }
-        for value in self.evidenced(&record.person) {
+        for value in evidenced(&record.person) {
             rows.extend(self.session.rows(WITH_VALUE, params![value, most], raw)?);
             for key in
                 self.session.rows(STATED_VALUE, params![value, most], |row| row.get::<_, Vec<u8>>(0))?
@@ -214,7 +226,11 @@ impl<'s> Graph<'s> {
         for key in said {
             rows.extend(self.called(key.as_bytes())?);
         }
-        if let Some(accession) = record.scope.strip_prefix("order:") {
+        if record.ordered_by_count {
+            let of_number = params![record.patient_id, record.facility.0, most];
+            rows.extend(self.session.rows(COUNTED_ORDERS, of_number, raw)?);
+        }
+        if let Some(accession) = record.scope.strip_prefix(COUNTED) {
             by_order.extend(self.session.rows(ORDER_OF, params![accession, record.facility.0, most], raw)?);
         }
         let orders = self.session.rows(ORDERS, params![record.row, ORDERS_MAX], |row| {
@@ -244,15 +260,6 @@ impl<'s> Graph<'s> {
             Some(one) => Ok(vec![one]),
             None => self.session.rows(OF_NUMBER, params![&key.as_bytes()[..], RECORDS_MAX as i64], raw),
         }
-    }
-
-    /// Personal numbers by which others are looked for.
-    fn evidenced(&self, person: &Person) -> Vec<String> {
-        let numbers = person.personal_numbers(self.rules.policy.guardian_years);
-        let mut numbers: Vec<String> = numbers.map(str::to_owned).collect();
-        numbers.sort();
-        numbers.dedup();
-        numbers
     }
 
     /// What is reached from the first saying over sayings that it is not parted from, without those in `banned`.
@@ -301,9 +308,16 @@ impl<'s> Graph<'s> {
         self.said(one, other) != Said::Nothing || self.doubt(one).is_some() || self.doubt(other).is_some()
     }
 
-    /// Adds a saying; how it stands to the first one.
-    pub(super) fn relation_to(&mut self, record: PersonRecord) -> Result<Option<Relation>, DbError> {
-        Ok(self.add(record)?.map(|at| self.relation(0, at, false)))
+    /// How a saying that is no candidate of any other stands to the first one, if nothing parts it from any of those
+    /// that are there. It is not kept.
+    pub(super) fn relation_to_all(&mut self, record: PersonRecord) -> Result<Option<Relation>, DbError> {
+        let before = self.records.len();
+        let Some(at) = self.add(record)? else { return Ok(None) };
+        let parted = (1..before).any(|known| known != at && parts(&self.relation(known, at, false)));
+        let relation = self.relation(0, at, false);
+        self.records.truncate(before);
+        self.near.truncate(before);
+        Ok(Some(relation).filter(|_| !parted))
     }
 
     /// Goes by what sayings say alone.
@@ -363,12 +377,25 @@ impl<'s> Graph<'s> {
     }
 }
 
+/// Personal numbers by which others are looked for.
+fn evidenced(person: &Person) -> Vec<String> {
+    let mut numbers: Vec<String> = person.evidenced_numbers().map(str::to_owned).collect();
+    numbers.sort();
+    numbers.dedup();
+    numbers
+}
+
 /// Whether two say the same, so that they cannot clash.
 fn agree(one: &Person, other: &Person) -> bool {
     one.name == other.name
         && one.birth == other.birth
         && one.sex == other.sex
         && one.identifiers == other.identifiers
+}
+
+/// Whether it is what an order alone says under a number that counts orders.
+fn is_bare_order(record: &PersonRecord) -> bool {
+    record.ordered_by_count && !record.has_study
 }
 
 /// The keys under which people may have spoken of a saying.

@@ -20,7 +20,7 @@ pub(super) use collision::{list as collisions, look_again, of_person as collisio
 pub use kin::{Kin, Member};
 pub(super) use kin::{anchor, around, group, keys_of, kin, relation};
 pub use record::PersonRecord;
-pub(super) use record::{is_known, stranger};
+pub(super) use record::{counts_orders, is_known, of_order, stranger};
 
 use super::error::DbError;
 use super::patient::PatientKey;
@@ -50,7 +50,7 @@ const CODES: &str = "SELECT code FROM facility_code WHERE facility_id = ?1 ORDER
 const SAYING: &str = "SELECT patient_id, issuer, facility_id, scope, name, birth_date, sex, identifiers, key \
      FROM person WHERE id = ?1";
 const STUDIES: &str = "SELECT s.study_uid FROM person p JOIN study s ON s.person_row = p.id WHERE p.key = ?1 \
-     ORDER BY s.newest DESC, s.study_uid LIMIT ?2";
+     AND s.winner_id IS NOT NULL ORDER BY s.newest DESC, s.study_uid LIMIT ?2";
 const OF_STUDY: &str = "SELECT person_row FROM study WHERE study_uid = ?1";
 
 #[cfg(test)]

@@ -9,13 +9,16 @@ use crate::db::error::DbError;
 use crate::db::session::Session;
 use crate::identity::{
     Birth, FacilityRule, Identifier, IdentifierEvidence, IdentifierKind, IdentityRules, NumberIn,
-    PatientIdIs, Person, Sex, is_personal_number,
+    PatientIdIs, Person, Sex, is_personal_number, says_the_same,
 };
 use crate::query::GroupKey;
-use crate::statement::OrderedIdentifier;
+use crate::statement::{Kind, OrderedIdentifier};
 
 /// What stands before the number of a facility that is the issuer of its numbers. Values of headers have no backslash.
 const FACILITY: &str = "\\facility\\";
+
+/// What stands before the order within which a PatientID is unique, where it counts orders.
+pub(super) const COUNTED: &str = "order:";
 
 /// Columns of a saying as [`raw`] reads them, of a table called `p`.
 macro_rules! persons {
@@ -37,9 +40,14 @@ const OF_CODE: &str =
     "SELECT facility_id FROM facility_code WHERE code = ?1 ORDER BY facility_id DESC LIMIT 1";
 const STATED: &str = "SELECT body FROM stated_number WHERE patient = ?1 ORDER BY value";
 const HAS_STUDY: &str = "SELECT 1 FROM study WHERE person_row = ?1 LIMIT 1";
+const HAS_ORDER: &str = "SELECT 1 FROM exam_order WHERE person_row = ?1 LIMIT 1";
+const OF_ORDER: &str = persons!(
+    "subject u JOIN exam_order o ON o.subject_row = u.id JOIN person p ON p.id = o.person_row \
+     WHERE u.kind = ?1 AND u.key = ?2"
+);
 
 #[cfg(test)]
-pub(super) const HOT: &[&str] = &[BY_KEY, BY_ID, IS_KNOWN, STATED, HAS_STUDY];
+pub(super) const HOT: &[&str] = &[BY_KEY, BY_ID, IS_KNOWN, STATED, HAS_STUDY, HAS_ORDER, OF_ORDER];
 
 /// What one header or order says of a person.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,8 +66,10 @@ pub struct PersonRecord {
     pub birth_date: String,
     /// The person as the rules of identity see it.
     pub person: Person,
-    /// Whether there are studies of it.
+    /// Whether there are studies of it, withdrawn or not.
     pub has_study: bool,
+    /// Whether its number counts orders, and an order says so and not only a header.
+    pub(super) ordered_by_count: bool,
     pub(super) row: i64,
     pub(super) scope: String,
     pub(super) apart: String,
@@ -78,6 +88,15 @@ impl PersonRecord {
     #[must_use]
     pub fn is_called(&self, key: &GroupKey) -> bool {
         self.key == *key || self.numbers.contains(key)
+    }
+
+    /// Whether two orders name one number that counts orders, and one name and birth date beside it: a number that was
+    /// given again says nothing else.
+    pub(super) fn has_counted_number_of(&self, other: &PersonRecord) -> bool {
+        self.ordered_by_count
+            && other.ordered_by_count
+            && (&self.patient_id, self.facility) == (&other.patient_id, other.facility)
+            && says_the_same(&self.person, &other.person)
     }
 }
 
@@ -162,6 +181,7 @@ pub(super) fn whole(session: &Session<'_>, raw: Raw, rules: &IdentityRules) -> R
             identifiers: read(&Kept::of_text(&identifiers)?, &patient_id, rule, rules),
         },
         has_study: session.row(HAS_STUDY, [raw.row], |_| Ok(()))?.is_some(),
+        ordered_by_count: scope.starts_with(COUNTED) && session.row(HAS_ORDER, [raw.row], |_| Ok(()))?.is_some(),
         row: raw.row,
         numbers: vec![number],
         patient_id,
@@ -245,6 +265,25 @@ fn read(
     carried.chain(ordered).chain(own).collect()
 }
 
+/// What an order says of its person.
+pub(in crate::db) fn of_order(
+    session: &Session<'_>,
+    order: &str,
+    rules: &IdentityRules,
+) -> Result<Option<PersonRecord>, DbError> {
+    let found = session.row(OF_ORDER, params![Kind::Order.number(), order], raw)?;
+    found.map(|found| whole(session, found, rules)).transpose()
+}
+
+/// Whether the PatientIDs of a facility's orders count orders.
+pub(in crate::db) fn counts_orders(
+    session: &Session<'_>,
+    facility: u32,
+    rules: &IdentityRules,
+) -> Result<bool, DbError> {
+    Ok(rule_of(session, rules, facility)?.is_some_and(|rule| rule.counts_orders))
+}
+
 /// A person who is in no row: of an order that only comes with a question.
 pub(in crate::db) fn stranger(
     session: &Session<'_>,
@@ -258,15 +297,17 @@ pub(in crate::db) fn stranger(
         None => (issuer.trim().to_owned(), 0),
     };
     let is_number = person.patient_id_is == PatientIdIs::Patient;
-    let patient_id =
-        person.hospital_number.clone().filter(|_| is_number).unwrap_or_default().trim().to_owned();
-    let number = GroupKey::of(&patient_id, &issuer, facility, "");
+    let patient_id = person.hospital_number.clone().unwrap_or_default().trim().to_owned();
+    // A number that counts orders names nobody; it stands for this question alone.
+    let counted = !is_number && person.hospital_number.is_some();
+    let scope = if counted { format!("{COUNTED}\0asked") } else { String::new() };
+    let number = GroupKey::of(&patient_id, &issuer, facility, &scope);
     let facility = facility_of(session, &issuer, facility)?;
     let rule = rule_of(session, rules, facility)?;
     let mut whole =
         Person { temporary: rule.is_some_and(|rule| rule.is_temporary(&patient_id)), ..person.clone() };
     whole.temporary |= person.temporary;
-    whole.hospital_number = Some(patient_id.clone()).filter(|number| !number.is_empty());
+    whole.hospital_number = Some(patient_id.clone()).filter(|number| is_number && !number.is_empty());
     if facility > 0 {
         whole.issuer = Some(format!("{FACILITY}{facility}"));
     }
@@ -276,12 +317,13 @@ pub(in crate::db) fn stranger(
         facility: FacilityId(facility),
         person: whole,
         has_study: false,
+        ordered_by_count: counted,
         row: -1,
-        numbers: if patient_id.is_empty() { Vec::new() } else { vec![number] },
+        numbers: if patient_id.is_empty() || counted { Vec::new() } else { vec![number] },
         patient_id,
         issuer,
         birth_date: String::new(),
-        scope: String::new(),
+        scope,
         apart: String::new(),
     };
     add_numbers(session, &mut record)?;

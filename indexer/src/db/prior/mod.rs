@@ -47,18 +47,20 @@ impl Db {
         self.read_snapshot(|session| studies::of_patient(session, key, limit))
     }
 
-    /// Studies under a patient's number of which nothing is served any more; at most `limit`.
+    /// The studies of a patient of which nothing is served any more; at most `limit`.
     ///
     /// # Errors
     /// When the database fails.
-    pub fn withdrawn_studies(
-        &self,
-        patient_id: &str,
-        issuer: &str,
-        facility: FacilityId,
-        limit: u32,
-    ) -> Result<Vec<PriorStudy>, DbError> {
-        self.read_snapshot(|session| studies::withdrawn(session, (patient_id, issuer, facility), limit))
+    pub fn withdrawn_studies(&self, key: &GroupKey, limit: u32) -> Result<Vec<PriorStudy>, DbError> {
+        self.read_snapshot(|session| studies::withdrawn(session, key, limit))
+    }
+
+    /// Whether anything of a study is visible of a facility.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn facility_has_study(&self, facility: FacilityId, study: &Uid) -> Result<bool, DbError> {
+        self.read(|session| studies::is_held(session, facility, study))
     }
 
     /// The withdrawals of a study as they stand, the latest first; at most `limit`.

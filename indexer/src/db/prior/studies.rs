@@ -65,13 +65,12 @@ pub struct HolderRow {
 const OF_PATIENT: &str = "SELECT s.id, s.study_uid, s.generation, i.facility_id, s.accession, s.n_instances, v.json \
      FROM person p JOIN study s ON s.person_row = p.id JOIN instance i ON i.id = s.winner_id \
      JOIN study_variant v ON v.id = s.variant_id WHERE p.key = ?1 ORDER BY s.newest DESC, s.study_uid LIMIT ?2";
-/// Studies without a winner have nothing that is served; the scope of their instances tells counted orders apart.
+/// Studies without a winner have nothing that is served.
 const WITHDRAWN: &str = "SELECT s.id, s.study_uid, s.generation, min(i.facility_id), max(v.accession), 0, max(v.json) \
-     FROM study_variant v JOIN study s ON s.id = v.study_row AND s.winner_id IS NULL \
+     FROM person p JOIN study s ON s.person_row = p.id AND s.winner_id IS NULL \
      JOIN series r ON r.study_row = s.id JOIN instance i ON i.series_row = r.id AND i.version <> 0 \
-     AND i.study_variant_id = v.id WHERE v.patient_id = ?1 AND v.patient_id <> '' AND v.issuer = ?2 \
-     AND i.patient_scope = '' AND (v.issuer <> '' OR i.facility_id = ?3) \
-     GROUP BY s.id, s.study_uid, s.generation ORDER BY s.id DESC LIMIT ?4";
+     JOIN study_variant v ON v.id = i.study_variant_id WHERE p.key = ?1 \
+     GROUP BY s.id, s.study_uid, s.generation ORDER BY s.id DESC LIMIT ?2";
 const SERIES: &str = "SELECT r.series_uid, r.modality, r.generation, r.n_instances, i.sop_class, i.rank \
      FROM series r JOIN instance i ON i.id = r.winner_id WHERE r.study_row = ?1 AND r.n_instances > 0 \
      ORDER BY r.series_number, r.series_uid LIMIT ?2";
@@ -81,11 +80,14 @@ const HOLDERS: &str = "SELECT h.facility_id, min(h.hidden) FROM series r JOIN ho
 const HIDDEN_HOLDERS: &str = "SELECT DISTINCT h.facility_id FROM series r JOIN instance i ON i.series_row = r.id \
      AND i.version <> 0 JOIN holding h ON h.instance_id = i.id WHERE r.study_row = ?1 ORDER BY h.facility_id";
 const STATE: &str = "SELECT CAST(coalesce(sum(generation), 0) AS BIGINT) FROM series WHERE study_row = ?1";
+const IS_HELD: &str = "SELECT 1 FROM study s JOIN series r ON r.study_row = s.id JOIN instance i \
+     ON i.series_row = r.id AND i.version = 0 JOIN holding h ON h.instance_id = i.id AND h.hidden = 0 \
+     WHERE s.study_uid = ?1 AND h.facility_id = ?2 LIMIT 1";
 const WITHDRAWALS: &str = "SELECT t.version, t.body FROM withdrawal w JOIN subject u ON u.id = w.subject_row \
      JOIN statement t ON t.id = u.statement_row WHERE w.study_uid = ?1 ORDER BY w.time DESC LIMIT ?2";
 
 #[cfg(test)]
-pub(super) const HOT: &[&str] = &[OF_PATIENT, WITHDRAWN, SERIES, HOLDERS, HIDDEN_HOLDERS, STATE, WITHDRAWALS];
+pub(super) const HOT: &[&str] = &[OF_PATIENT, WITHDRAWN, SERIES, HOLDERS, HIDDEN_HOLDERS, IS_HELD, STATE, WITHDRAWALS];
 
 type Raw = (i64, [String; 3], u64, u32, u64);
 
@@ -105,10 +107,10 @@ pub(super) fn of_patient(
 
 pub(super) fn withdrawn(
     session: &Session<'_>,
-    (patient_id, issuer, facility): (&str, &str, FacilityId),
+    key: &GroupKey,
     limit: u32,
 ) -> Result<Vec<PriorStudy>, DbError> {
-    let rows = session.rows(WITHDRAWN, params![patient_id, issuer, facility.0, limit], raw)?;
+    let rows = session.rows(WITHDRAWN, params![&key.as_bytes()[..], limit], raw)?;
     rows.into_iter().map(|row| whole(session, row, true)).collect()
 }
 
@@ -144,6 +146,14 @@ fn whole(session: &Session<'_>, row: Raw, withdrawn: bool) -> Result<PriorStudy,
         series,
         holders,
     })
+}
+
+pub(super) fn is_held(
+    session: &Session<'_>,
+    facility: FacilityId,
+    study: &Uid,
+) -> Result<bool, DbError> {
+    Ok(session.row(IS_HELD, params![study.as_str(), facility.0], |_| Ok(()))?.is_some())
 }
 
 pub(super) fn withdrawals(session: &Session<'_>, study: &Uid, limit: u32) -> Result<Vec<Stated>, DbError> {

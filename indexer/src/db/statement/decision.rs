@@ -6,7 +6,9 @@ use storage_config::Uid;
 use super::list::{Stated, read, stated};
 use crate::db::entry::FacilityId;
 use crate::db::error::DbError;
+use crate::db::person;
 use crate::db::session::Session;
+use crate::identity::IdentityRules;
 use crate::query::GroupKey;
 use crate::reuse::Verdict;
 use crate::statement::{Decision, HybridTime, Kind, ReuseChoice};
@@ -94,7 +96,7 @@ pub(super) fn apply(
         ReuseChoice::ReuseWithSecondReading => 2,
         ReuseChoice::Repeat => 3,
     };
-    let verdict = match decision.seen.verdict {
+    let verdict = match decision.judged_by() {
         Some(Verdict::Usable) => "usable",
         Some(Verdict::Review) => "review",
         Some(Verdict::NotUsable) => "not_usable",
@@ -186,7 +188,19 @@ pub(super) fn patient_changed(session: &Session<'_>, patient: &GroupKey) -> Resu
     session.execute(MARK_BY_PATIENT, [&patient.as_bytes()[..]]).map(drop)
 }
 
-/// A study was given its codes: orders with decisions about other studies of its patient are looked at.
-pub(in crate::db) fn study_coded(session: &Session<'_>, study: &Uid) -> Result<(), DbError> {
-    session.execute(MARK_BY_STUDY, [study.as_str()]).map(drop)
+/// A study was given its codes: orders with decisions about other studies of its person are looked at.
+pub(in crate::db) fn study_coded(
+    session: &Session<'_>,
+    study: &Uid,
+    rules: &IdentityRules,
+) -> Result<(), DbError> {
+    session.execute(MARK_BY_STUDY, [study.as_str()])?;
+    let Some((key, _)) = person::keys_of_study(session, study.as_str())? else { return Ok(()) };
+    let Some(kin) = person::around(session, &key, rules)? else { return Ok(()) };
+    // Whoever is one person with the study's: also those of whom only an order speaks.
+    for member in &kin.members {
+        patient_changed(session, &member.record.key)?;
+        patient_changed(session, &member.record.number)?;
+    }
+    Ok(())
 }

@@ -4,6 +4,7 @@ use crate::db::sql::params;
 use storage_config::ContentHash;
 
 use super::list::{Stated, read, stated};
+use crate::db::entry::FacilityId;
 use crate::db::error::DbError;
 use crate::db::session::{Session, unsigned};
 use crate::ledger::Posted;
@@ -44,13 +45,15 @@ const OF_ORDER: &str = counted!(
 const OF_DAYS: &str = counted!(
     "SELECT t.version, t.body FROM ledger_entry e JOIN subject u ON u.id = e.subject_row \
      JOIN statement t ON t.id = u.statement_row",
-    "e.day >= ?3 AND e.day <= ?4",
+    "e.day >= ?3 AND e.day <= ?4 AND (?5 = -1 OR EXISTS (SELECT 1 FROM ledger_line l \
+     WHERE l.subject_row = e.subject_row AND l.facility_id = ?5))",
     "ORDER BY e.day, e.writer, e.count LIMIT ?1 OFFSET ?2"
 );
 const NEWEST_OF_DAYS: &str = counted!(
     "SELECT t.version, t.body FROM ledger_entry e JOIN subject u ON u.id = e.subject_row \
      JOIN statement t ON t.id = u.statement_row",
-    "e.day >= ?2 AND e.day <= ?3",
+    "e.day >= ?2 AND e.day <= ?3 AND (?4 = -1 OR EXISTS (SELECT 1 FROM ledger_line l \
+     WHERE l.subject_row = e.subject_row AND l.facility_id = ?4))",
     "ORDER BY e.day DESC, e.writer DESC, e.count DESC LIMIT ?1"
 );
 const MARK: &str = "INSERT INTO ledger_due (order_key, noted) VALUES (?1, 1) \
@@ -72,7 +75,7 @@ macro_rules! sums {
             "sum(l.unpriced * l.sign), ",
             "sum(CASE WHEN l.sign < 0 THEN l.exam_vnd + l.film_vnd ELSE 0 END) ",
             "FROM ledger_line l JOIN ledger_entry e ON e.subject_row = l.subject_row ",
-            "WHERE l.day >= ?1 AND l.day <= ?2 ",
+            "WHERE l.day >= ?1 AND l.day <= ?2 AND (?3 = -1 OR l.facility_id = ?3) ",
             "AND NOT EXISTS (SELECT 1 FROM ledger_entry f WHERE f.order_key = e.order_key AND f.event = e.event ",
             "AND f.round = e.round AND (f.writer, f.count) < (e.writer, e.count)) GROUP BY l.",
             $by,
@@ -81,13 +84,19 @@ macro_rules! sums {
         )
     };
 }
+/// A film was handed over for the order, whatever else was.
+const FILM_HANDED_OVER: &str = "SELECT CAST(coalesce(sum(l.offered_vnd - l.film_vnd), 0) AS BIGINT) FROM ledger_line l \
+     JOIN ledger_entry e ON e.subject_row = l.subject_row WHERE l.day >= ?1 AND l.day <= ?2 \
+     AND (?3 = -1 OR l.facility_id = ?3) AND EXISTS (SELECT 1 FROM delivery d WHERE d.order_key = e.order_key \
+     AND d.order_key <> '' AND d.withdrawn = 0 AND d.mode = 1)";
 const BY_MONTH: &str = sums!("month");
 const BY_FACILITY: &str = sums!("facility_id");
 const BY_MODALITY: &str = sums!("modality");
 const BY_CODE: &str = sums!("code");
 
 #[cfg(test)]
-pub(super) const HOT: &[&str] = &[SET, CLEAR, HEAD, OF_ORDER, OF_DAYS, NEWEST_OF_DAYS, DUE, DONE, BY_MONTH];
+pub(super) const HOT: &[&str] =
+    &[SET, CLEAR, HEAD, OF_ORDER, OF_DAYS, NEWEST_OF_DAYS, DUE, DONE, BY_MONTH, FILM_HANDED_OVER];
 
 /// By what the ledger is summed up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -209,25 +218,28 @@ pub(in crate::db) fn of_order(session: &Session<'_>, order: &str) -> Result<Vec<
 /// Entries of a stretch of days (`YYYY-MM-DD`), both included, in the order in which they were made.
 pub(in crate::db) fn of_days(
     session: &Session<'_>,
+    facility: Option<FacilityId>,
     (from, to): (&str, &str),
     (limit, offset): (u32, u32),
 ) -> Result<Vec<Stated>, DbError> {
-    session.rows(OF_DAYS, params![limit, offset, from, to], stated)?.into_iter().map(read).collect()
+    session.rows(OF_DAYS, params![limit, offset, from, to, number(facility)], stated)?.into_iter().map(read).collect()
 }
 
 /// The last entries of a stretch of days, both included, the latest first.
 pub(in crate::db) fn newest_of_days(
     session: &Session<'_>,
+    facility: Option<FacilityId>,
     (from, to): (&str, &str),
     limit: u32,
 ) -> Result<Vec<Stated>, DbError> {
-    session.rows(NEWEST_OF_DAYS, params![limit, from, to], stated)?.into_iter().map(read).collect()
+    session.rows(NEWEST_OF_DAYS, params![limit, from, to, number(facility)], stated)?.into_iter().map(read).collect()
 }
 
 /// Sums of a stretch of days, both included.
 pub(in crate::db) fn sums(
     session: &Session<'_>,
     by: LedgerBy,
+    facility: Option<FacilityId>,
     (from, to): (&str, &str),
 ) -> Result<Vec<LedgerSum>, DbError> {
     let sql = match by {
@@ -236,7 +248,7 @@ pub(in crate::db) fn sums(
         LedgerBy::Modality => BY_MODALITY,
         LedgerBy::Code => BY_CODE,
     };
-    session.rows(sql, params![from, to], |row| {
+    session.rows(sql, params![from, to, number(facility)], |row| {
         let key = match by {
             LedgerBy::Facility => row.get::<_, i64>(0)?.to_string(),
             _ => row.get(0)?,
@@ -254,6 +266,21 @@ pub(in crate::db) fn sums(
             reversed_vnd: row.get(9)?,
         })
     })
+}
+
+/// The film part of exams for which a film was handed over.
+pub(in crate::db) fn film_handed_over(
+    session: &Session<'_>,
+    facility: Option<FacilityId>,
+    (from, to): (&str, &str),
+) -> Result<i64, DbError> {
+    let sum = session.row(FILM_HANDED_OVER, params![from, to, number(facility)], |row| row.get(0))?;
+    Ok(sum.unwrap_or(0))
+}
+
+/// A facility as conditions have it: -1 for all.
+fn number(facility: Option<FacilityId>) -> i64 {
+    facility.map_or(-1, |facility| i64::from(facility.0))
 }
 
 /// What was entered of an order.

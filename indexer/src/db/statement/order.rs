@@ -85,7 +85,8 @@ pub(super) fn apply(
     let open = !matches!(order.status, OrderStatus::Cancelled | OrderStatus::Reused);
     let before: Option<Option<i64>> = session.row(PERSON, [subject], |row| row.get(0))?;
     let alone = format!("order {}", statement.subject.key);
-    let person = person::row_of(session, &saying(order, facility, &alone)?, &alone, rules)?;
+    let scope = if person::counts_orders(session, facility, rules)? { scope(order, &alone) } else { String::new() };
+    let person = person::row_of(session, &saying(order, facility, (&scope, &alone))?, &alone, rules)?;
     let params = params![
         subject,
         statement.time.packed(),
@@ -108,14 +109,22 @@ pub(super) fn apply(
     session.execute(MARK, params![accession.trim(), facility]).map(drop)
 }
 
+/// What a PatientID that counts orders is unique in: the order, as its studies name it.
+fn scope(order: &Order, alone: &str) -> String {
+    match order.accession.trim() {
+        "" => format!("order:\0{alone}"),
+        accession => format!("order:{accession}"),
+    }
+}
+
 /// What an order says of the person.
-fn saying(order: &Order, facility: u32, alone: &str) -> Result<Saying, DbError> {
+fn saying(order: &Order, facility: u32, (scope, alone): (&str, &str)) -> Result<Saying, DbError> {
     let patient = &order.patient;
     let (number, issuer) = (patient.patient_id.trim(), patient.issuer.trim());
     let birth_date = patient.birth_date.trim().replace('-', "");
     let kept = Kept { header: Vec::new(), order: patient.identifiers.clone() };
     Ok(Saying {
-        patient: PatientKey::new(number, issuer, facility, "", alone),
+        patient: PatientKey::new(number, issuer, facility, scope, alone),
         name: patient.name.trim().to_owned(),
         birth_date,
         sex: patient.sex.clone(),
