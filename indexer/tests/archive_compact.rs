@@ -7,104 +7,28 @@ mod test_database;
 
 use std::collections::HashSet;
 
-use archive_world::{World, instances, read, store};
+use archive_world::compacting::{Sent, check, compact, hold, job, keep_all, seed, studies_of, withdraw};
+use archive_world::{World, instances, store};
 use fixtures::rng::Rng;
-use fixtures::studies::Instance;
-use indexer::archive::{Archive, Basis, CompactJob, CompactReport, Said, VerifyJob, Withdraw};
-use indexer::statement::{Kind, LegalHold, Reason, State, Who};
+use indexer::archive::{CompactJob, VerifyJob};
+use indexer::statement::{Kind, Reason, State, Who};
 use storage_config::disk::Fault;
 use storage_config::{ContentHash, Uid};
-
-fn seed() -> u64 {
-    let given = std::env::var("TEST_SEED").ok().and_then(|s| s.parse().ok());
-    given.unwrap_or_else(|| {
-        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_nanos() as u64
-    })
-}
-
-fn job() -> CompactJob {
-    CompactJob {
-        dry_run: false,
-        min_years: 10,
-        grace_days: 0,
-        percent: 1,
-        bytes_per_second: None,
-        who: "operator".into(),
-        why: "the disk is full".into(),
-    }
-}
-
-fn compact(archive: &Archive, job: &CompactJob) -> CompactReport {
-    archive.compact(job, &|| false).unwrap()
-}
-
-fn withdraw(archive: &Archive, study: &Uid, reason: Reason) -> String {
-    let stated = archive.withdraw(Withdraw {
-        id: None,
-        study: study.clone(),
-        series: None,
-        sop_instance: None,
-        facility: None,
-        reason,
-        text: String::new(),
-        who: Who::system(),
-        why: "a test".into(),
-    });
-    stated.unwrap().statement.subject.key
-}
-
-fn hold(archive: &Archive, study: &Uid, held: bool) {
-    let said = Said {
-        id: None,
-        key: study.to_string(),
-        state: State::LegalHold(LegalHold { held }),
-        based_on: Basis::Current,
-        who: Who::system(),
-        why: "a court asked".into(),
-    };
-    archive.state(said).unwrap();
-}
-
-struct Sent {
-    instance: Instance,
-    digest: ContentHash,
-    study: Uid,
-}
 
 /// A world of four studies in sealed packs, some of whose instances share bulk values.
 fn filled(seed: u64) -> (World, Vec<Sent>, Vec<Uid>) {
     let mut world = World::new(seed);
     world.start().unwrap();
-    let mut sent = Vec::new();
-    for instance in instances(seed, 24) {
-        let digest = store(world.archive(), 0, &instance).unwrap().digest;
-        let row = world.archive().db().instance_by_digest(&digest).unwrap().unwrap();
-        sent.push(Sent { instance, digest, study: row.study_uid });
-    }
+    let sent = keep_all(world.archive(), instances(seed, 24));
     world.stop();
     world.start().unwrap();
-    let mut studies: Vec<Uid> = sent.iter().map(|one| one.study.clone()).collect();
-    studies.sort();
-    studies.dedup();
+    let studies = studies_of(&sent);
     assert!(studies.len() >= 4);
     (world, sent, studies)
 }
 
 fn bytes(world: &World) -> u64 {
     world.disk.files().iter().map(|path| world.disk.contents(path).unwrap().len() as u64).sum()
-}
-
-/// Those of the studies are gone or hidden, all others come back as they were sent.
-fn check(archive: &Archive, sent: &[Sent], without: &[&Uid]) {
-    for one in sent {
-        let row = archive.db().instance_by_digest(&one.digest).unwrap();
-        if without.contains(&&one.study) {
-            assert!(row.is_none_or(|row| row.withdrawn), "what was withdrawn is shown");
-        } else {
-            let row = row.unwrap_or_else(|| panic!("lost: {}", one.digest));
-            assert!(!row.withdrawn && read(archive, &row).ends_with(&one.instance.data_set));
-        }
-    }
 }
 
 #[test]

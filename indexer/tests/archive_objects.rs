@@ -34,6 +34,7 @@ fn remote(bucket: &Arc<SimulatedObjects>, ack: Ack) -> Remote {
         seal_idle: Duration::from_secs(3600),
         seal_age: Duration::from_secs(3600),
         retry: Duration::from_millis(2),
+        retired: Duration::ZERO,
     }
 }
 

@@ -330,6 +330,8 @@ fn wait_until(mut holds: impl FnMut() -> bool) {
 
 /// What later versions of the schema added, taken away again, the latest first.
 const OLDER: &[&str] = &[
+    "DROP TABLE node; DROP TABLE compaction; DROP INDEX pack_object_retired; \
+     ALTER TABLE pack_object DROP COLUMN retired_ms; ALTER TABLE pack_object DROP COLUMN gone;",
     "DROP INDEX study_code_proposed; ALTER TABLE study_code DROP COLUMN proposed;",
     "DROP TABLE pack_object;",
     "DROP TABLE verified_pack; DROP TABLE verified_run; DROP TABLE series_pack; DROP TABLE damaged_record; \

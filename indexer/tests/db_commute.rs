@@ -153,7 +153,7 @@ fn apply(records: &[(Record, Sample)], choices: &[(u8, u8, u8)]) -> String {
         let forward: Vec<Entry> = (0..3).filter_map(|pack| packs[pack].get(at[pack]).cloned()).collect();
         (0..3).for_each(|pack| at[pack] = (at[pack] + 1).min(packs[pack].len()));
         entries.extend(forward);
-        fresh.db.apply(&Batch { entries, checkpoints: Vec::new() }).unwrap();
+        fresh.db.apply(&Batch { entries, checkpoints: Vec::new(), ..Batch::default() }).unwrap();
     }
     fresh.db.decide_statements().unwrap();
     let shown = everything(&fresh.db);

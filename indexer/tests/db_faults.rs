@@ -19,7 +19,7 @@ fn batches(db: &Db) -> Vec<Batch> {
         vec![elsewhere.holding(pack, 15_000)],
     ];
     let checkpoints = [7000, 15_000, 15_100];
-    let batch = |(entries, to)| Batch { entries, checkpoints: vec![(pack, to)] };
+    let batch = |(entries, to)| Batch { entries, checkpoints: vec![(pack, to)], ..Batch::default() };
     entries.into_iter().zip(checkpoints).map(batch).collect()
 }
 

@@ -25,6 +25,7 @@ fn batches(pack: PackId) -> Vec<Batch> {
             sample(n).instance(pack, 10_000 * u64::from(n) + 6000),
         ],
         checkpoints: vec![(pack, 10_000 * u64::from(n) + 8000)],
+        ..Batch::default()
     };
     (0..8).map(batch).collect()
 }

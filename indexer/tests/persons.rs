@@ -86,7 +86,7 @@ fn entry(fresh: &Fresh, statement: Statement) -> Entry {
 
 fn say(fresh: &Fresh, statement: Statement) {
     let entries = vec![entry(fresh, statement)];
-    fresh.db.apply(&Batch { entries, checkpoints: Vec::new() }).unwrap();
+    fresh.db.apply(&Batch { entries, checkpoints: Vec::new(), ..Batch::default() }).unwrap();
 }
 
 fn link(fresh: &Fresh, n: u32, (one, other): (GroupKey, GroupKey), linked: bool, based_on: Option<u64>) {
@@ -447,7 +447,7 @@ proptest! {
             entries.into_iter().enumerate().map(|(n, entry)| (order[n % order.len()].rotate_left(n as u32), entry)).collect();
         shuffled.sort_by_key(|(place, _)| *place);
         for (_, entry) in shuffled {
-            second.db.apply(&Batch { entries: vec![entry], checkpoints: Vec::new() }).unwrap();
+            second.db.apply(&Batch { entries: vec![entry], checkpoints: Vec::new(), ..Batch::default() }).unwrap();
         }
         let (one, other) = (everything(&first.db), everything(&second.db));
         for (one, other) in one.lines().zip(other.lines()) {

@@ -53,7 +53,7 @@ fn told(all: &[Statement], order: &[usize], cuts: &[(u8, bool)]) -> BTreeMap<Str
             statement: Box::new(all[*n].clone()),
             later: *later,
         });
-        let batch = Batch { entries: entries.collect(), checkpoints: Vec::new() };
+        let batch = Batch { entries: entries.collect(), checkpoints: Vec::new(), ..Batch::default() };
         fresh.db.apply(&batch).unwrap();
         at = end;
         if at == order.len() {

@@ -147,7 +147,7 @@ fn told(all: &[Statement], order: &[usize], cuts: &[(u8, bool)]) -> String {
             statement: Box::new(all[*n].clone()),
             later: *later,
         });
-        db.apply(&Batch { entries: entries.collect(), checkpoints: Vec::new() }).unwrap();
+        db.apply(&Batch { entries: entries.collect(), checkpoints: Vec::new(), ..Batch::default() }).unwrap();
         at = end;
         if at == order.len() {
             break;

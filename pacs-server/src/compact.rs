@@ -83,6 +83,7 @@ fn tell(report: &CompactReport) -> io::Result<()> {
         (WhyKept::TooLittle, "too little of them could go"),
         (WhyKept::OnlyCopy, "something in them is damaged and has no other copy: run verify"),
         (WhyKept::Wanted, "somebody wants again what was to go"),
+        (WhyKept::NotUploaded, "they, or what takes their place, are not in the object store yet"),
     ] {
         let n = kept(why);
         if n > 0 {

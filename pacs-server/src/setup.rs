@@ -66,6 +66,7 @@ fn remote(config: &Config) -> Result<Option<Remote>> {
         seal_idle: Duration::from_secs(store.seal_idle_seconds),
         seal_age: Duration::from_secs(store.seal_age_seconds),
         retry: RETRY,
+        retired: Duration::from_secs(store.retired_seconds),
     }))
 }
 

@@ -70,17 +70,15 @@ pub(crate) struct BulkValue {
     pub(crate) length: u64,
     /// Copies that are not known to be damaged, the one in use last.
     places: Vec<Place>,
+    /// All that were ever among them.
+    known: Vec<Place>,
     open: Option<(Arc<PackReader>, Arc<Record>)>,
 }
 
 impl BulkValue {
     /// A value of `length` bytes, by the index.
     pub(crate) fn find(shared: &Shared, hash: ContentHash, length: u64) -> Result<BulkValue, ReadError> {
-        let locations = shared.db.bulk_locations(&hash)?;
-        let mut places: Vec<Place> = locations.iter().filter(|l| !l.damaged).map(|l| l.place).collect();
-        // What only another server has is asked for last.
-        places.sort_by_key(|place| !shared.is_here(place.pack));
-        BulkValue::at(hash, length, places)
+        BulkValue::at(hash, length, places(shared, &hash)?)
     }
 
     /// A value whose good copies are at `places`.
@@ -89,7 +87,7 @@ impl BulkValue {
         if places.is_empty() {
             return Err(ReadError::Missing(format!("bulk value {hash}")));
         }
-        Ok(BulkValue { hash, length, places, open: None })
+        Ok(BulkValue { hash, length, known: places.clone(), places, open: None })
     }
 
     /// Appends a range of the value to `out`, each chunk verified; from another copy where one is damaged.
@@ -106,12 +104,22 @@ impl BulkValue {
                 Err(error) => {
                     out.truncate(before);
                     self.pass_over(shared, &error);
-                    if self.places.is_empty() {
+                    if self.places.is_empty() && !self.look_again(shared) {
                         return Err(error);
                     }
                 }
             }
         }
+    }
+
+    /// After no copy could be read: whether there are others by now. Compaction may have moved it, here or at another server.
+    fn look_again(&mut self, shared: &Shared) -> bool {
+        let Ok(mut found) = places(shared, &self.hash) else { return false };
+        found.retain(|place| !self.known.contains(place));
+        found.reverse();
+        self.known.extend(&found);
+        self.places = found;
+        !self.places.is_empty()
     }
 
     /// Finds out whether the value can be reached at all, before anybody is promised it.
@@ -177,4 +185,13 @@ impl BulkValue {
             });
         }
     }
+}
+
+/// Where the copies of a bulk value are that are not known to be damaged.
+fn places(shared: &Shared, hash: &ContentHash) -> Result<Vec<Place>, ReadError> {
+    let locations = shared.db.bulk_locations(hash)?;
+    let mut places: Vec<Place> = locations.iter().filter(|l| !l.damaged).map(|l| l.place).collect();
+    // What only another server has is asked for last.
+    places.sort_by_key(|place| !shared.is_here(place.pack));
+    Ok(places)
 }

@@ -58,7 +58,7 @@ impl Archive {
 
     /// A document so short that it stands among the other elements.
     fn small_document(&self, instance: &InstanceRow) -> Result<Option<BulkReader>, ReadError> {
-        let body = reader::read_body(&self.shared, &instance.place)?;
+        let body = reader::read_body(&self.shared, &instance.digest, &instance.place)?;
         let skeleton = reader::skeleton_of(&self.shared, &body)?;
         let data_set = DataSet::new(&skeleton);
         let element = data_set.get(ENCAPSULATED_DOCUMENT);
@@ -76,7 +76,7 @@ impl Archive {
         choose: impl FnOnce(DataSet<'_>) -> Option<(usize, Vr, Endian)>,
     ) -> Result<Option<BulkReader>, ReadError> {
         let shared = &self.shared;
-        let body = reader::read_body(shared, &instance.place)?;
+        let body = reader::read_body(shared, &instance.digest, &instance.place)?;
         let skeleton = reader::skeleton_of(shared, &body)?;
         let data_set = DataSet::new(&skeleton);
         let Some((n, vr, endian)) = choose(data_set) else { return Ok(None) };

@@ -4,6 +4,8 @@
 //! Pixel Data are left out: a viewer asks for frames. Text, and tables that a picture is shown through, stand inline
 //! even where they are bulk values, because a viewer would ask for each of them before it shows anything.
 
+use storage_config::ContentHash;
+
 use super::bulk::BulkValue;
 use super::error::ReadError;
 use super::{Shared, reader};
@@ -21,14 +23,14 @@ const TABLE_MAX: u64 = 128 << 10;
 /// Bytes of bulk values of one instance that stand inline, at most.
 const INLINE_MAX: u64 = 8 << 20;
 
-/// Appends the metadata of the instance at `place` to `out`. Addresses begin with `base`. Whether there is one in it.
+/// Appends the metadata of the instance `digest`, which is at `place`, to `out`. Addresses begin with `base`. Whether there is one in it.
 pub(crate) fn write(
     shared: &Shared,
-    place: &Place,
+    (digest, place): (&ContentHash, &Place),
     base: &str,
     out: &mut Vec<u8>,
 ) -> Result<bool, ReadError> {
-    let body = reader::read_body(shared, place)?;
+    let body = reader::read_body(shared, digest, place)?;
     let skeleton = reader::skeleton_of(shared, &body)?;
     let data_set = DataSet::new(&skeleton);
     let mut forms = Forms {

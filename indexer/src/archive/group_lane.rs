@@ -17,7 +17,7 @@ use super::error::StoreError;
 use super::in_flight::{Claim, Lane};
 use super::index_writer::{Committed, Finish, Gate, Heard, tell};
 use super::job::{BulkBytes, Job, Outcome};
-use crate::db::{Batch, Entry, PackId, Place};
+use crate::db::{Batch, Entry, PackId, Place, ReliesOn};
 use crate::record::{HoldingBody, write_statement};
 use crate::statement::Statement;
 
@@ -129,8 +129,8 @@ struct Appended {
     claimed: Vec<ContentHash>,
     outcome: Outcome,
     saved: u64,
-    /// Index of its instance among the group's entries.
-    instance: Option<usize>,
+    /// Index of its instance or holding among the group's entries.
+    entry: Option<usize>,
     job: Job,
 }
 
@@ -139,13 +139,16 @@ pub(crate) struct GroupLane {
     shared: Arc<Shared>,
     pack: Option<(PackWriter, PackId)>,
     entries: Vec<Entry>,
+    /// What entries rely on that was there before.
+    relies_on: Vec<(usize, ReliesOn)>,
     appended: Vec<Appended>,
     stated: Vec<Heard>,
 }
 
 impl GroupLane {
     pub(crate) fn new(shared: Arc<Shared>) -> GroupLane {
-        GroupLane { shared, pack: None, entries: Vec::new(), appended: Vec::new(), stated: Vec::new() }
+        let (entries, relies_on) = (Vec::new(), Vec::new());
+        GroupLane { shared, pack: None, entries, relies_on, appended: Vec::new(), stated: Vec::new() }
     }
 
     /// Works until the queue is stopped, then seals the pack.
@@ -249,8 +252,8 @@ impl GroupLane {
         }
         let start = (self.entries.len(), self.pack.as_ref().map(|(writer, _)| writer.len()));
         match self.decide_and_append(&mut job, &mut claimed, &earlier) {
-            Ok(Some((outcome, saved, instance))) => {
-                self.appended.push(Appended { claimed, outcome, saved, instance, job });
+            Ok(Some((outcome, saved, entry))) => {
+                self.appended.push(Appended { claimed, outcome, saved, entry, job });
             }
             Ok(None) => {
                 self.shared.requeue(&claimed);
@@ -376,9 +379,26 @@ impl GroupLane {
         let (held, idle) = claimed.iter().partition(|hash| **hash == job.digest || written.contains(hash));
         *claimed = held;
         self.shared.requeue(&idle);
-        let instance = matches!(outcome, Outcome::New).then(|| self.entries.len() + entries.len() - 1);
+        let writes = matches!(outcome, Outcome::New | Outcome::Holding);
+        let entry = writes.then(|| self.entries.len() + entries.len() - 1);
         self.entries.append(&mut entries);
-        Ok(Some((outcome, saved, instance)))
+        if let Some(entry) = entry {
+            self.rely(entry, outcome, job, |hash| written.contains(hash) || earlier.contains(hash));
+        }
+        Ok(Some((outcome, saved, entry)))
+    }
+
+    /// Takes note of what an entry relies on and does not bring. In an index of this server alone nothing can remove it
+    /// meanwhile: compaction waits for what was decided before.
+    fn rely(&mut self, entry: usize, outcome: Outcome, job: &Job, brought: impl Fn(&ContentHash) -> bool) {
+        if !self.shared.db.is_shared() {
+            return;
+        }
+        if outcome == Outcome::Holding {
+            return self.relies_on.push((entry, ReliesOn::Instance(job.digest)));
+        }
+        let named = job.body.bulk.iter().map(|bulk| bulk.hash).filter(|hash| !brought(hash));
+        self.relies_on.extend(named.map(|hash| (entry, ReliesOn::Bulk(hash))));
     }
 
     /// Syncs the group and hands it to the index writer.
@@ -390,7 +410,8 @@ impl GroupLane {
         let (upto, full) = (writer.len(), writer.should_seal(self.shared.options.store.pack_bytes));
         let finishes = self.appended.drain(..).map(finish).collect();
         let stated = std::mem::take(&mut self.stated);
-        let batch = Batch { entries: std::mem::take(&mut self.entries), checkpoints: vec![(*pack, upto)] };
+        let (entries, relies_on) = (std::mem::take(&mut self.entries), std::mem::take(&mut self.relies_on));
+        let batch = Batch { entries, checkpoints: vec![(*pack, upto)], relies_on };
         // The index writer prepares the rows while the disk syncs, and commits them after.
         let (opener, synced) = Gate::new();
         self.shared.index.commit(Committed { batch, finishes, stated, synced });
@@ -408,8 +429,8 @@ impl GroupLane {
 }
 
 fn finish(appended: Appended) -> Finish {
-    let Appended { claimed, outcome, saved, instance, job } = appended;
+    let Appended { claimed, outcome, saved, entry, job } = appended;
     let stored = job.stored(outcome, saved);
     let Job { done, .. } = job;
-    Finish { claimed, stored, instance, done }
+    Finish { claimed, stored, entry, done }
 }

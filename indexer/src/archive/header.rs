@@ -31,7 +31,7 @@ impl Archive {
 
 impl HeaderReader {
     pub(super) fn open(shared: &Arc<Shared>, instance: &InstanceRow) -> Result<HeaderReader, ReadError> {
-        let body = reader::read_body(shared, &instance.place)?;
+        let body = reader::read_body(shared, &instance.digest, &instance.place)?;
         let skeleton = reader::skeleton_of(shared, &body)?;
         Ok(HeaderReader { shared: shared.clone(), body, skeleton })
     }

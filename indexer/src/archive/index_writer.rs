@@ -92,8 +92,8 @@ impl Gate {
 pub(crate) struct Finish {
     pub(crate) claimed: Vec<ContentHash>,
     pub(crate) stored: Stored,
-    /// Which entry is the instance, if one was written.
-    pub(crate) instance: Option<usize>,
+    /// Which entry is the instance or the holding, if one was written.
+    pub(crate) entry: Option<usize>,
     pub(crate) done: Done,
 }
 
@@ -265,15 +265,18 @@ fn answer_all(shared: &Arc<Shared>, commits: Vec<Committed>, applied: &[Applied]
 }
 
 fn answer(shared: &Arc<Shared>, finish: Finish, applied: &[Applied]) {
-    let Finish { claimed, mut stored, instance, done } = finish;
-    if let Some(applied) = instance.and_then(|n| applied.get(n)) {
-        stored.outcome = match applied {
-            Applied::Version(_) => Outcome::Version,
-            Applied::Duplicate => Outcome::Duplicate,
-            _ => stored.outcome,
-        };
-    }
+    let Finish { claimed, mut stored, entry, done } = finish;
+    let applied = entry.and_then(|n| applied.get(n));
     shared.requeue(&claimed);
+    stored.outcome = match (applied, stored.outcome) {
+        (Some(Applied::Gone), _) => {
+            let why = "what is held twice was removed for good meanwhile: to be sent again".into();
+            return done.tell(Err(StoreError::Unavailable(why)));
+        }
+        (Some(Applied::Version(_)), Outcome::New) => Outcome::Version,
+        (Some(Applied::Duplicate), Outcome::New) => Outcome::Duplicate,
+        (_, outcome) => outcome,
+    };
     shared.manifests.arrived(&stored.study, &stored.series);
     done.tell(Ok(stored));
 }

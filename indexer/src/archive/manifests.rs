@@ -155,7 +155,7 @@ impl Archive {
     /// As [`Archive::metadata`].
     pub fn instance_metadata(&self, row: &InstanceRow, base: &str) -> Result<Metadata, ReadError> {
         let mut text = Vec::new();
-        let addressed = fragment::write(&self.shared, &row.place, base, &mut text)?;
+        let addressed = fragment::write(&self.shared, (&row.digest, &row.place), base, &mut text)?;
         let mut manifest = Manifest::default();
         manifest.base = addressed.then(|| base.to_owned());
         manifest.add(&mut text, &[row.digest]);
@@ -220,7 +220,7 @@ impl Shared {
             if !text.is_empty() {
                 text.push(b',');
             }
-            if fragment::write(self, &member.place, base, &mut text)? {
+            if fragment::write(self, (&member.digest, &member.place), base, &mut text)? {
                 manifest.base = Some(base.to_owned());
             }
             added.push(member.digest);

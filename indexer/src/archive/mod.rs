@@ -41,6 +41,7 @@ mod remote;
 pub mod reuse;
 mod sources;
 mod stating;
+mod steps;
 mod store;
 mod stream_lane;
 mod uploader;
@@ -279,7 +280,7 @@ impl Archive {
     /// # Errors
     /// When its record is damaged or missing.
     pub fn read(&self, row: &InstanceRow) -> Result<InstanceReader, ReadError> {
-        InstanceReader::open(&self.shared, &row.place)
+        InstanceReader::open(&self.shared, &row.digest, &row.place)
     }
 
     /// Takes no store any more, lets those under way end, seals the packs and stops the threads.

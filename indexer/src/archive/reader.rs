@@ -35,8 +35,12 @@ enum Step {
 }
 
 impl InstanceReader {
-    pub(crate) fn open(shared: &Arc<Shared>, place: &Place) -> Result<InstanceReader, ReadError> {
-        let body = read_body(shared, place)?;
+    pub(crate) fn open(
+        shared: &Arc<Shared>,
+        digest: &ContentHash,
+        place: &Place,
+    ) -> Result<InstanceReader, ReadError> {
+        let body = read_body(shared, digest, place)?;
         let header = part10::header(&body.sop_class, &body.sop_instance, &body.transfer_syntax);
         let mut steps = vec![Step::Header];
         let mut from = 0;
@@ -95,8 +99,27 @@ impl InstanceReader {
     }
 }
 
-/// Reads the body of an instance record; from the object where the file is damaged.
-pub(crate) fn read_body(shared: &Shared, place: &Place) -> Result<InstanceBody, ReadError> {
+/// Reads the body of the record of the instance `digest`, which was at `place` when that was looked up.
+pub(crate) fn read_body(
+    shared: &Shared,
+    digest: &ContentHash,
+    place: &Place,
+) -> Result<InstanceBody, ReadError> {
+    match read_body_at(shared, place) {
+        Err(error) if !error.is_damage() => {
+            // Compaction may have moved it, here or at another server.
+            let now = shared.db.instance_by_digest(digest)?.map(|row| row.place);
+            match now.filter(|now| now != place) {
+                Some(now) => read_body_at(shared, &now),
+                None => Err(error),
+            }
+        }
+        result => result,
+    }
+}
+
+/// Reads an instance record; from the object where the file is damaged.
+fn read_body_at(shared: &Shared, place: &Place) -> Result<InstanceBody, ReadError> {
     match read_body_here(shared, place) {
         Err(error) if error.is_damage() && shared.drop_file(place.pack) => {
             tracing::error!(%error, "an instance record is damaged in a file; the object is read");

@@ -20,7 +20,8 @@ use super::sources::{At, Sources};
 use super::{Shared, reader};
 use crate::dataset::DataSet;
 use crate::dataset::attributes::Attributes;
-use crate::db::{Batch, DbError, Entry, FacilityId, Job, PackId, PackRow, Place};
+use super::compact::server_of_turns;
+use crate::db::{Batch, DbError, Entry, FacilityId, Job, PackId, PackObject, PackRow, Place};
 use crate::record::{HoldingBody, InstanceBody, read_statement};
 
 /// Entries of one transaction.
@@ -76,7 +77,7 @@ fn index_open(
     sources: &Sources,
 ) -> Result<Recovered, OpenError> {
     let (mut recovered, mut orphans) = (Recovered::default(), Orphans::new());
-    let uploaded: HashSet<PackId> = shared.db.pack_objects()?.iter().map(|object| object.pack).collect();
+    let uploaded = uploaded(shared, rows)?;
     // Of a shared index they may be on the disk of another server.
     let gone = |(name, row): &(&PackName, &PackRow)| {
         let missing = !shared.db.is_shared() && !row.removed;
@@ -86,7 +87,8 @@ fn index_open(
         tracing::error!(pack = %name, "a pack of the index is not on the disk");
         recovered.missing += 1;
     }
-    let known = |name| rows.get(name).is_some_and(|row: &PackRow| row.sealed || uploaded.contains(&row.id));
+    let known =
+        |name| rows.get(name).is_some_and(|row: &PackRow| row.sealed || uploaded.contains(&row.id));
     // What another node has not sealed yet it indexes itself.
     let others =
         |name, at: &At| rows.contains_key(name) && matches!(at, At::Groups(_)) && !is_own(shared, name);
@@ -118,6 +120,21 @@ fn index_open(
         }
     }
     Ok(recovered)
+}
+
+/// Packs that are, or were, objects of the bucket and of which no more is to be done. A compaction that ended between taking
+/// a pack out of the index and giving its object up left one that is to be indexed again.
+fn uploaded(shared: &Shared, rows: &HashMap<PackName, PackRow>) -> Result<HashSet<PackId>, OpenError> {
+    let objects = shared.db.pack_objects()?;
+    let mut uploaded: HashSet<PackId> = objects.iter().map(|object| object.pack).collect();
+    let removed: HashSet<PackId> = rows.values().filter(|row| row.removed).map(|row| row.id).collect();
+    let half = |object: &&PackObject| object.retired_ms == 0 && removed.contains(&object.pack);
+    let half: Vec<PackId> = objects.iter().filter(half).map(|object| object.pack).collect();
+    // Nobody gives them up after this.
+    if !half.is_empty() && shared.db.break_turn(&server_of_turns(shared), (shared.options.now_ms)())? {
+        uploaded.retain(|pack| !half.contains(pack));
+    }
+    Ok(uploaded)
 }
 
 /// Whether this node wrote a pack, now or in an earlier process.
@@ -237,7 +254,8 @@ pub(crate) fn catch_up(shared: &Shared) -> Result<(), DbError> {
     for (pack, mark) in shared.marks.all() {
         let name = shared.names.known(pack).ok_or(DbError::Lost)?;
         let row = rows.get(&pack).filter(|row| row.name == name.to_string()).ok_or(DbError::Lost)?;
-        if row.checkpoint < mark {
+        // What was written anew has its rows elsewhere.
+        if row.checkpoint < mark && !row.removed {
             tracing::error!(pack = %name, from = row.checkpoint, to = mark, "the index lost rows; they are made again");
             behind.push((pack, name, (row.checkpoint, mark)));
         }

@@ -20,6 +20,9 @@ const PACKS: &str = "packs";
 /// Folder of the groups of packs that are not whole yet.
 const GROUPS: &str = "groups";
 
+/// How often to look for objects that were given up, here or at another server.
+const RETIRED_LOOK: Duration = Duration::from_secs(2);
+
 /// An object store for sealed packs, and how it is used.
 #[derive(Clone, Debug)]
 pub struct Remote {
@@ -39,6 +42,8 @@ pub struct Remote {
     pub seal_age: Duration,
     /// How long to wait after an upload failed; longer each time, up to sixty times this.
     pub retry: Duration,
+    /// How long the object of a pack stays that was written anew, for those who are reading it.
+    pub retired: Duration,
 }
 
 /// The packs of an archive as seen from the bucket.
@@ -58,6 +63,8 @@ struct State {
     stale: BTreeSet<PackName>,
     /// Packs of before the start that answers rely on.
     behind: BTreeSet<PackId>,
+    /// When to look next for objects that were given up.
+    retired_look: Option<Instant>,
     clock: u64,
     /// Whether the bucket did not take what an answer waited for.
     away: bool,
@@ -226,6 +233,21 @@ impl Uploads {
     /// Whether the file of a pack is no more than a copy; it does not count as one after this.
     pub(crate) fn give_up_file(&self, pack: PackId) -> bool {
         self.lock().cached.remove(&pack).is_some()
+    }
+
+    /// Objects were given up: the next look for them is due.
+    pub(crate) fn look_for_retired(&self) {
+        self.lock().retired_look = None;
+    }
+
+    /// Whether a look for objects that were given up is due; the next one is a while after it.
+    pub(crate) fn is_retired_due(&self) -> bool {
+        let mut state = self.lock();
+        let due = state.retired_look.is_none_or(|next| next <= Instant::now());
+        if due {
+            state.retired_look = Some(Instant::now() + RETIRED_LOOK);
+        }
+        due
     }
 
     /// Takes out the packs whose groups may be removed.

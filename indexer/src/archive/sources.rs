@@ -1,7 +1,7 @@
 //! Where the bytes of each pack are when a process starts: in a file here, as an object of the bucket, or as the groups
 //! that a writer sent before its pack was whole.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 
 use storage_config::object::{Effort, ObjectError, ObjectPart};
@@ -10,7 +10,7 @@ use storage_config::pack::{PackName, PackReader};
 use super::Shared;
 use super::error::OpenError;
 use super::remote::pack_key;
-use crate::db::{Job, PackObject};
+use crate::db::{Job, PackId, PackObject};
 
 /// Where a pack is read from; its file where there is one.
 pub(crate) enum At {
@@ -63,11 +63,20 @@ impl Sources {
     pub(crate) fn tell(&self, shared: &Shared) -> Result<(), OpenError> {
         let Some(uploads) = &shared.uploads else { return Ok(()) };
         uploads.reset();
+        let objects = shared.db.pack_objects()?;
+        let retired: HashSet<_> = objects.iter().filter(|o| o.retired_ms > 0).map(|o| o.pack).collect();
         let objects: HashMap<_, _> =
-            shared.db.pack_objects()?.into_iter().map(|object| (object.pack, object.length)).collect();
+            objects.into_iter().map(|object| (object.pack, object.length)).collect();
+        let is_retired = |pack: PackId| retired.contains(&pack);
         for row in shared.db.packs()? {
             let Ok(name) = row.name.parse::<PackName>() else { continue };
             match (objects.get(&row.id), self.packs.get(&name)) {
+                // Written anew while this server was away or before it came to removing its copy.
+                (Some(_), Some(At::File)) if is_retired(row.id) => {
+                    shared.db.make_durable()?;
+                    shared.remove_pack_file(&name.file_name())?;
+                }
+                (Some(_), _) if is_retired(row.id) => {}
                 (Some(length), Some(At::File)) => {
                     uploads.cached(row.id, *length);
                     // Whoever recorded it may not have come to removing its groups.
@@ -108,7 +117,7 @@ impl At {
                 let about = uploads.remote.objects.about(&pack_key(name), Effort::Patient)?;
                 let sha256 = about.and_then(|about| about.sha256);
                 let uploaded_ms = (shared.options.now_ms)();
-                Job::PackUploaded(PackObject { pack, length: *length, sha256, uploaded_ms })
+                Job::PackUploaded(PackObject { pack, length: *length, sha256, uploaded_ms, retired_ms: 0 })
             }
             _ => Job::PackSealed { pack, length: self.open(shared, name)?.len()? },
         };

@@ -147,8 +147,8 @@ impl Lease {
             }
         };
         let stored = job.stored(Outcome::New, 0);
-        let instance = Some(batch.entries.len() - 1);
-        let finishes = vec![Finish { claimed, stored, instance, done: job.done }];
+        let entry = Some(batch.entries.len() - 1);
+        let finishes = vec![Finish { claimed, stored, entry, done: job.done }];
         let (opener, synced) = Gate::new();
         shared.index.commit(Committed { batch, finishes, stated: Vec::new(), synced });
         let Some((writer, pack)) = self.lane.as_mut() else { return };
@@ -215,7 +215,8 @@ impl Lease {
         append_bulk(writer, pack, job, |_| true, &mut entries)
             .and_then(|_| append_instance(writer, pack, job, &mut entries))
             .inspect_err(|error| self.shared.health.note_disk(error))?;
-        Ok(Batch { entries, checkpoints: vec![(pack, writer.len())] })
+        // It brings all that its instance names.
+        Ok(Batch { entries, checkpoints: vec![(pack, writer.len())], ..Batch::default() })
     }
 
     /// Gives the lane back with what was committed in it; a full pack is sealed and not given back.

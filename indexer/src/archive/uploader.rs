@@ -45,6 +45,7 @@ fn step(shared: &Shared, uploads: &Uploads) -> Result<bool, ObjectError> {
     shared.look_at_backlog();
     let Some((pack, length)) = uploads.next() else {
         shared.remove_copies(uploads);
+        shared.remove_retired(uploads)?;
         return Ok(false);
     };
     shared.upload(uploads, pack, length)?;
@@ -71,7 +72,7 @@ impl Shared {
         let stop = || self.wait_for_stop(Duration::ZERO);
         let sent = remote::upload(&uploads.remote, &name, &file, length, &stop)?;
         let uploaded_ms = (self.options.now_ms)();
-        let object = PackObject { pack, length, sha256: Some(sent.sha256), uploaded_ms };
+        let object = PackObject { pack, length, sha256: Some(sent.sha256), uploaded_ms, retired_ms: 0 };
         self.db
             .background(&Job::PackUploaded(object))
             .map_err(|error| ObjectError::Local(std::io::Error::other(error)))?;

@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use super::bulk;
 use super::conflict;
-use super::entry::{Applied, Batch, Entry};
+use super::entry::{Applied, Batch, Entry, ReliesOn};
 use super::error::DbError;
 use super::holding::{self, Came};
 use super::instance;
 use super::pack;
+use super::removal;
 use super::series;
 use super::session::Session;
 use super::statement;
@@ -24,6 +25,7 @@ const DERIVED: &[&str] = &[
     "code_choice",
     "code_rule",
     "collision",
+    "compaction",
     "conflict",
     "damaged_record",
     "decision_patient",
@@ -79,8 +81,15 @@ pub(super) fn apply(
     let mut touched = Touched::by(rules.clone());
     let mut applied = Vec::with_capacity(batches.iter().map(|batch| batch.entries.len()).sum());
     look_ahead(session, batches)?;
-    for entry in batches.iter().flat_map(|batch| &batch.entries) {
-        applied.push(apply_one(session, entry, utc_offset_minutes, &mut touched)?);
+    for batch in batches {
+        let gone = gone(session, batch)?;
+        for (n, entry) in batch.entries.iter().enumerate() {
+            applied.push(if gone.contains(&n) {
+                Applied::Gone
+            } else {
+                apply_one(session, entry, utc_offset_minutes, &mut touched)?
+            });
+        }
     }
     while let Some(subject) = touched.subjects.pop_first() {
         statement::settle(session, subject, &mut touched)?;
@@ -94,6 +103,21 @@ pub(super) fn apply(
         pack::advance(session, *pack, 0, added)?;
     }
     Ok(applied)
+}
+
+/// The entries of a batch whose support is gone.
+fn gone(session: &Session<'_>, batch: &Batch) -> Result<HashSet<usize>, DbError> {
+    let mut gone = HashSet::new();
+    for (n, on) in &batch.relies_on {
+        let there = match on {
+            ReliesOn::Bulk(hash) => removal::count_on_bulk(session, hash)?,
+            ReliesOn::Instance(digest) => removal::count_on_instance(session, digest)?,
+        };
+        if !there {
+            gone.insert(*n);
+        }
+    }
+    Ok(gone)
 }
 
 /// Looks up at once what is asked of each new instance and bulk value of the batches. An instance for which a holding

@@ -2,8 +2,9 @@
 
 use storage_config::ContentHash;
 
-use super::removal::{self, HiddenInstance, NamesBulk, PackReplaced};
-use super::{Db, DbError, PackId, Place, WalLimits};
+use super::object::{self, PackObject};
+use super::removal::{self, HiddenInstance, NamesBulk, PackReplaced, Replaced};
+use super::{Db, DbError, PackId, Place, WalLimits, turn};
 
 /// How often a durable commit is tried while readers stand in its way; each try waits for them by itself.
 const DURABLE_TRIES: u32 = 20;
@@ -42,20 +43,32 @@ impl Db {
         self.read(removal::with_surplus)
     }
 
-    /// From now on no arrival counts on these hidden instances and these bulk values: it is written anew.
+    /// From now on no arrival counts on these hidden instances and these bulk values: it is written anew. Whether the turn
+    /// is that of `run`; nothing is done otherwise.
     ///
     /// # Errors
     /// When the database fails.
-    pub fn condemn(&self, instances: &[ContentHash], bulk: &[ContentHash]) -> Result<(), DbError> {
-        self.write(|session| removal::condemn(session, instances, bulk))
+    pub fn condemn(
+        &self,
+        run: &str,
+        instances: &[ContentHash],
+        bulk: &[ContentHash],
+    ) -> Result<bool, DbError> {
+        self.write(|session| {
+            let own = turn::is_of(session, run)?;
+            if own {
+                removal::condemn(session, instances, bulk)?;
+            }
+            Ok(own)
+        })
     }
 
-    /// Takes back what [`Db::condemn`] said of whatever is still there.
+    /// Takes back what earlier runs condemned, in the turn of `run`.
     ///
     /// # Errors
     /// When the database fails.
-    pub fn pardon(&self) -> Result<(), DbError> {
-        self.write(removal::pardon)
+    pub fn pardon(&self, run: &str) -> Result<(), DbError> {
+        self.write(|session| if turn::is_of(session, run)? { removal::pardon(session) } else { Ok(()) })
     }
 
     /// Whether a statement says that the bytes of an instance were removed.
@@ -74,13 +87,78 @@ impl Db {
         self.write(|session| removal::forgive(session, place))
     }
 
-    /// Takes a pack out of the index in favour of another one; whether that was done. It is not when somebody meanwhile
-    /// wants again what was to go: nothing is changed then.
+    /// Takes a pack out of the index in favour of another one. It is not when somebody meanwhile wants again what was to
+    /// go, or when the turn to compact is another's: nothing is changed then.
     ///
     /// # Errors
     /// When the database fails; nothing is changed then.
-    pub fn replace_pack(&self, pack: &PackReplaced) -> Result<bool, DbError> {
+    pub fn replace_pack(&self, pack: &PackReplaced) -> Result<Replaced, DbError> {
         self.write(|session| removal::replace(session, pack))
+    }
+
+    /// Takes the turn to compact for `run`, a name that begins with its server's and a hyphen; whether it is free. Both
+    /// times are milliseconds since 1970-01-01 UTC: now, and until when the turn counts as that of a live server.
+    ///
+    /// # Errors
+    /// When the database fails, as all below.
+    pub fn take_turn(&self, run: &str, now_ms: i64, until_ms: i64) -> Result<bool, DbError> {
+        self.write(|session| turn::take(session, run, (now_ms, until_ms)))
+    }
+
+    /// Keeps the turn of `run` until `until_ms`; whether it still has it.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn keep_turn(&self, run: &str, until_ms: i64) -> Result<bool, DbError> {
+        self.write(|session| turn::keep(session, run, until_ms))
+    }
+
+    /// Takes back what the run condemned and was not removed, and ends its turn. Nothing is done where the turn is
+    /// another's.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn end_turn(&self, run: &str) -> Result<(), DbError> {
+        self.write(|session| {
+            if turn::is_of(session, run)? {
+                removal::pardon(session)?;
+            }
+            turn::end(session, run)
+        })
+    }
+
+    /// Ends the turn of whichever run has it, unless that may be a live one of a server other than `server`; whether nobody
+    /// has it now.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn break_turn(&self, server: &str, now_ms: i64) -> Result<bool, DbError> {
+        self.write(|session| turn::break_off(session, server, now_ms))
+    }
+
+    /// Gives the object of a pack up that [`Db::replace_pack`] took out of the index, in the turn of `run`; whether that was
+    /// done.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn retire_object(&self, run: &str, pack: PackId, now_ms: i64) -> Result<bool, DbError> {
+        self.write(|session| Ok(turn::is_of(session, run)? && object::retire(session, pack, now_ms)?))
+    }
+
+    /// Objects that were given up and are to be removed.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn retired_objects(&self) -> Result<Vec<PackObject>, DbError> {
+        self.read(object::retired)
+    }
+
+    /// Notes that an object that was given up is removed.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn object_gone(&self, pack: PackId) -> Result<(), DbError> {
+        self.write(|session| object::gone(session, pack))
     }
 
     /// Makes everything that was committed surely durable, which a commit alone is not (see `sqlite.rs`).

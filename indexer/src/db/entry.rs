@@ -111,6 +111,18 @@ pub struct Batch {
     pub entries: Vec<Entry>,
     /// How far each pack is indexed once the batch is applied.
     pub checkpoints: Vec<(PackId, u64)>,
+    /// What entries rely on that was there before, by the number of the entry. Where it is gone by now, which only another
+    /// server can have done, the entry is left out and [`Applied::Gone`].
+    pub relies_on: Vec<(usize, ReliesOn)>,
+}
+
+/// What an entry relies on without bringing it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReliesOn {
+    /// A bulk value that an instance names.
+    Bulk(ContentHash),
+    /// An instance that a facility holds.
+    Instance(ContentHash),
 }
 
 /// What became of an entry.
@@ -126,6 +138,8 @@ pub enum Applied {
     Holding,
     /// A bulk value, statement or unindexable record was noted.
     Noted,
+    /// Left out: what it relies on was removed meanwhile.
+    Gone,
 }
 
 /// Why two instances, or one study, need a person's eye.

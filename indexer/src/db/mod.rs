@@ -45,6 +45,7 @@ mod stating;
 mod study;
 mod total;
 mod touched;
+mod turn;
 mod verified;
 mod verifying;
 mod version;
@@ -60,7 +61,7 @@ pub use coding::{NewCoding, Reviewed, SeriesSource, StudySource};
 pub use conflict::{Conflict, Unindexable};
 pub use content::{SeriesMember, SeriesState};
 pub use entry::{
-    Applied, Batch, ConflictKind, Entry, FacilityId, InstanceEntry, Job, PackId, PeerEvent, Place,
+    Applied, Batch, ConflictKind, Entry, FacilityId, InstanceEntry, Job, PackId, PeerEvent, Place, ReliesOn,
 };
 pub use error::{DbError, DbErrorKind};
 pub use evidence::{EvidenceRow, ExaminedInstance, ExaminedSeries, ExaminedStudy};
@@ -75,7 +76,7 @@ pub use peer::{PeerRow, UnknownPeer};
 pub use person::{CANDIDATES_MAX, CandidateRow, CollisionRow, Kin, Member, PersonRecord};
 pub use postgres::PostgresDb;
 pub use prior::{HolderRow, PatientRow, PriorSeries, PriorStudy};
-pub use removal::{HiddenInstance, NamesBulk, PackReplaced};
+pub use removal::{HiddenInstance, NamesBulk, PackReplaced, Replaced};
 pub use retrieve::{FrameSource, InstanceAfter, InstanceRow, Known, Scope, VersionRow};
 pub use series::SeriesRow;
 pub use sqlite::{Checkpointed, DbOptions, SqliteDb, WalLimits};

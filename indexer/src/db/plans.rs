@@ -5,7 +5,7 @@ use super::session::Session;
 use super::sqlite::{DbOptions, SqliteDb};
 use super::{
     bulk, coding, conflict, content, evidence, find, holding, instance, pack, patient, person, prior,
-    removal, retrieve, series, show, statement,
+    object, removal, retrieve, series, show, statement,
 };
 use super::{study, verified, version, visible, word};
 use crate::query::{Level, Query};
@@ -45,6 +45,7 @@ fn statements_of_storing_and_retrieving_use_indexes() {
             evidence::HOT,
             holding::HOT,
             instance::HOT,
+            object::HOT,
             pack::HOT,
             patient::HOT,
             &person::hot(),

@@ -7,7 +7,7 @@ use storage_config::{ContentHash, Uid};
 use super::entry::{PackId, Place};
 use super::error::DbError;
 use super::session::{Session, signed, unsigned};
-use super::verified;
+use super::{turn, verified};
 use crate::statement::{Reason, State, Statement};
 
 /// An instance that nobody is shown, and why.
@@ -55,8 +55,23 @@ pub struct PackReplaced {
     pub moved: Vec<(ContentHash, u64, Place)>,
     /// Instances whose record goes for good.
     pub removed: Vec<ContentHash>,
+    /// Bulk values that go for good from this pack, which nobody may have counted on since they were condemned.
+    pub dead: Vec<ContentHash>,
+    /// The run whose turn it has to be.
+    pub run: String,
     /// Bulk values of the old pack, with their places in it.
     pub bulk: Vec<(u64, ContentHash)>,
+}
+
+/// What came of taking a pack out of the index.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Replaced {
+    /// It is out.
+    Done,
+    /// Nothing was changed: somebody wants again what was to go.
+    Wanted,
+    /// Nothing was changed: the turn is another's by now.
+    TurnLost,
 }
 
 const HIDDEN: &str = "SELECT i.id, i.digest, i.pack_id, i.record_at, i.body_length, s.study_uid, \
@@ -100,11 +115,31 @@ const DROP_UNINDEXABLE: &str = "DELETE FROM unindexable WHERE pack_id = ?1";
 const DROP_DAMAGED: &str = "DELETE FROM damaged_record WHERE pack_id = ?1";
 const DROP_SERIES: &str = "DELETE FROM series_pack WHERE pack_id = ?1";
 const NAME: &str = "SELECT name FROM pack WHERE id = ?1";
+/// A copy of a condemned bulk value on which somebody counts again.
+const COUNTED_ON: &str = "SELECT 1 FROM bulk_location WHERE hash = ?1 AND condemned = 0 AND damaged = 0 LIMIT 1";
+/// Whether there is a copy that is not known to be damaged, and whether one of them is not condemned.
+const LEAST_CONDEMNED: &str = "SELECT min(condemned) FROM bulk_location WHERE hash = ?1 AND damaged = 0";
+const PARDON_ONE: &str = "UPDATE bulk_location SET condemned = 0 WHERE hash = ?1 AND damaged = 0";
+const IS_THERE: &str = "SELECT 1 FROM instance WHERE digest = ?1";
 const FORGIVE: &str = "DELETE FROM unindexable WHERE pack_id = ?1 AND record_at = ?2";
 
 #[cfg(test)]
 pub(super) const HOT: &[&str] =
-    &[WITHDRAWALS, CONDEMN, CONDEMN_BULK, REMOVED, STILL, MOVE, DROP_BULK, HAND_OVER, RETIRE];
+    &[
+    WITHDRAWALS,
+    CONDEMN,
+    CONDEMN_BULK,
+    REMOVED,
+    STILL,
+    MOVE,
+    DROP_BULK,
+    HAND_OVER,
+    RETIRE,
+    COUNTED_ON,
+    LEAST_CONDEMNED,
+    PARDON_ONE,
+    IS_THERE,
+];
 
 pub(super) fn hidden(session: &Session<'_>, after: i64, limit: u32) -> Result<Vec<HiddenInstance>, DbError> {
     let rows = session.rows(HIDDEN, params![after, limit], |row| {
@@ -186,15 +221,38 @@ pub(super) fn forgive(session: &Session<'_>, place: Place) -> Result<(), DbError
     session.execute(FORGIVE, params![place.pack.0, signed(place.offset, "record position")?]).map(drop)
 }
 
-/// Takes a pack out of the index; whether that was done. It is not when somebody meanwhile wants again what was to go.
-pub(super) fn replace(session: &Session<'_>, pack: &PackReplaced) -> Result<bool, DbError> {
-    let Some(old) = pack.old else { return Ok(false) };
+/// Whether a bulk value is there to be counted on by what is about to become a row. One that was condemned meanwhile is
+/// pardoned: the run that condemned it finds so before it takes it out.
+pub(super) fn count_on_bulk(session: &Session<'_>, hash: &ContentHash) -> Result<bool, DbError> {
+    let least: Option<i64> = session.row(LEAST_CONDEMNED, [&hash.0[..]], |row| row.get(0))?.flatten();
+    if least == Some(1) {
+        session.execute(PARDON_ONE, [&hash.0[..]])?;
+    }
+    Ok(least.is_some())
+}
+
+/// Whether an instance is there to be held by another facility.
+pub(super) fn count_on_instance(session: &Session<'_>, digest: &ContentHash) -> Result<bool, DbError> {
+    Ok(session.row(IS_THERE, [&digest.0[..]], |_| Ok(()))?.is_some())
+}
+
+/// Takes a pack out of the index, in the turn of its run.
+pub(super) fn replace(session: &Session<'_>, pack: &PackReplaced) -> Result<Replaced, DbError> {
+    let Some(old) = pack.old else { return Ok(Replaced::Wanted) };
+    if !turn::is_of(session, &pack.run)? {
+        return Ok(Replaced::TurnLost);
+    }
+    for hash in &pack.dead {
+        if session.row(COUNTED_ON, [&hash.0[..]], |_| Ok(()))?.is_some() {
+            return Ok(Replaced::Wanted);
+        }
+    }
     let (mut bytes, mut holdings, mut going) = (0, 0, Vec::with_capacity(pack.removed.len()));
     for digest in &pack.removed {
         let found = session.row(STILL, params![&digest.0[..], old.0], |row| {
             Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, i64>(2)?))
         })?;
-        let Some((id, length, held_by)) = found else { return Ok(false) };
+        let Some((id, length, held_by)) = found else { return Ok(Replaced::Wanted) };
         bytes += length;
         holdings += held_by;
         going.push(id);
@@ -224,5 +282,5 @@ pub(super) fn replace(session: &Session<'_>, pack: &PackReplaced) -> Result<bool
     if let Some(name) = session.row(NAME, [old.0], |row| row.get::<_, String>(0))? {
         verified::forget_pack(session, &name)?;
     }
-    Ok(true)
+    Ok(Replaced::Done)
 }

@@ -30,6 +30,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0010_verified.sql"),
     include_str!("migrations/0011_objects.sql"),
     include_str!("migrations/0012_proposed.sql"),
+    include_str!("migrations/0013_bucket.sql"),
 ];
 /// Page cache of the connection that writes, in KiB. It keeps the upper levels of the hash indexes.
 const WRITER_CACHE_KIB: i64 = 16 * 1024;

@@ -231,6 +231,8 @@ pub struct Store {
     pub seal_idle_seconds: u64,
     /// Seconds after its first record after which a pack is sealed and uploaded.
     pub seal_age_seconds: u64,
+    /// Seconds for which the object of a pack stays that was written anew, for other servers that are reading it.
+    pub retired_seconds: u64,
     /// The object store.
     pub s3: S3,
     /// Bounds in size, number and time.
@@ -249,6 +251,7 @@ impl Default for Store {
             block_cache_bytes: 64 << 20,
             seal_idle_seconds: 60,
             seal_age_seconds: 600,
+            retired_seconds: 600,
             s3: S3::default(),
             limits: StoreLimits::default(),
         }

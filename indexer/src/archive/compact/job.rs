@@ -34,6 +34,8 @@ pub enum WhyKept {
     OnlyCopy,
     /// Somebody wants again what was to go.
     Wanted,
+    /// It, or what takes its place, is not in the bucket yet.
+    NotUploaded,
 }
 
 /// A pack that stays as it is.
@@ -82,12 +84,12 @@ pub enum CompactError {
     /// The removal could not be stated.
     #[error("the removal was not stated: {0}")]
     State(#[from] StateError),
-    /// A file could not be removed; it will be found again at the next start.
-    #[error("a pack was not removed: {0}")]
+    /// The disk failed. A file that could not be removed will be found again at the next start.
+    #[error("disk: {0}")]
     Disk(#[from] std::io::Error),
-    /// The packs are objects of a bucket, which are not written anew.
-    #[error("packs in an object store are not compacted")]
-    InBucket,
+    /// Another server of the same index compacts, or took over.
+    #[error("another server of this index is compacting")]
+    Elsewhere,
     /// The archive is stopping.
     #[error("the archive is stopping")]
     Stopping,

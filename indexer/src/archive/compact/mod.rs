@@ -3,10 +3,16 @@
 //! Bytes are destroyed last, and only after everything that is to stay is durable elsewhere: copied byte for byte and
 //! hashed, synced, indexed; the index says so durably; what goes for good is stated. An end of the process at any step
 //! leaves more than is needed, never less: a pack that is still there is indexed again at the next start.
+//!
+//! With a bucket a pack is written anew here, uploaded as any other, and only what the bucket has is counted on. The old
+//! object is given up in the turn of this run, after all of the above, and removed some time later by the uploader of any
+//! server (`retire.rs`), so that who is reading it can end or find the new one.
 
 mod job;
 mod plan;
 mod removable;
+mod retire;
+mod turn;
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -19,16 +25,21 @@ use storage_config::pack::{Kind, PackName};
 pub use job::{CompactError, CompactJob, CompactReport, PackKept, WhyKept};
 
 use super::stating::{Basis, Said};
+use super::steps::reached;
 use super::verify::copy::{CopyError, CopyLane};
 use super::verify::pace::Pace;
 use super::{Archive, Shared};
-use crate::db::{Db, PackId, PackReplaced, PackRow};
+use crate::db::{Db, PackId, PackReplaced, PackRow, Replaced};
 use crate::statement::{Evidence, Removal, State, Who};
 use plan::{Plan, Planner};
 use removable::Removable;
+pub(super) use turn::server as server_of_turns;
+use turn::Turn;
 
-/// How often a wait for the index writer looks for the stop.
+/// How often a wait for another thread looks for the stop.
 const PATIENCE: Duration = Duration::from_millis(200);
+/// How long to wait for the upload of a new pack; it goes on all the same, and a later run finds it.
+const UPLOAD: Duration = Duration::from_secs(1800);
 
 impl Archive {
     /// Removes what `job` allows. `stop` is asked now and then whether it is to end.
@@ -37,20 +48,12 @@ impl Archive {
     /// [`CompactError`].
     pub fn compact(&self, job: &CompactJob, stop: &dyn Fn() -> bool) -> Result<CompactReport, CompactError> {
         let began = Instant::now();
-        if self.shared.uploads.is_some() {
-            return Err(CompactError::InBucket);
-        }
         let _one_at_a_time = self.shared.compacting.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let mut pace = Pace::new(&self.shared, job.bytes_per_second, stop);
         let mut report = CompactReport { dry_run: job.dry_run, ..CompactReport::default() };
-        if !job.dry_run {
-            // What an earlier run left when it was killed.
-            self.in_order(Db::pardon)??;
-        }
-        let done = self.compact_packs(job, &mut report, &mut pace);
-        if !job.dry_run {
-            self.in_order(Db::pardon)??;
-        }
+        let mut turn = if job.dry_run { None } else { Some(Turn::take(&self.shared)?) };
+        let done = self.compact_packs(job, &mut report, (&mut pace, turn.as_mut()));
+        turn.map_or(Ok(()), Turn::end)?;
         report.stopped = pace.stopped();
         report.seconds = began.elapsed().as_secs_f64();
         done.map(|()| report)
@@ -60,10 +63,10 @@ impl Archive {
         &self,
         job: &CompactJob,
         report: &mut CompactReport,
-        pace: &mut Pace<'_>,
+        (pace, mut turn): (&mut Pace<'_>, Option<&mut Turn<'_>>),
     ) -> Result<(), CompactError> {
         let shared = &self.shared;
-        let removable = Removable::find(self, job)?;
+        let removable = Removable::find(self, job, turn.as_deref())?;
         report.instances_kept = removable.kept;
         let mut gone = HashSet::new();
         for row in candidates(shared, &removable)? {
@@ -71,6 +74,10 @@ impl Archive {
                 break;
             }
             report.packs += 1;
+            if shared.uploads.is_some() && shared.db.pack_object(row.id)?.is_none() {
+                report.kept.push(PackKept { pack: row.id.0, why: WhyKept::NotUploaded });
+                continue;
+            }
             let Ok(name) = row.name.parse::<PackName>() else { continue };
             let reader =
                 shared.readers.get(shared, row.id).map_err(|error| CompactError::Copy(error.to_string()))?;
@@ -83,9 +90,9 @@ impl Archive {
                 }
                 plan => plan,
             };
-            let done = match plan {
-                Ok(plan) if !job.dry_run => self.rewrite(job, (&row, &name), plan, pace)?,
-                plan => plan,
+            let done = match (plan, turn.as_deref_mut()) {
+                (Ok(plan), Some(turn)) => self.rewrite(job, (&row, &name), plan, (pace, turn))?,
+                (plan, _) => plan,
             };
             match done {
                 Ok(plan) => {
@@ -107,19 +114,29 @@ impl Archive {
         job: &CompactJob,
         (row, name): (&PackRow, &PackName),
         plan: Plan,
-        pace: &mut Pace<'_>,
+        (pace, turn): (&mut Pace<'_>, &mut Turn<'_>),
     ) -> Result<Result<Plan, WhyKept>, CompactError> {
         let shared = &self.shared;
         let mut replaced = PackReplaced {
             old: Some(row.id),
             removed: plan.removed.clone(),
+            dead: plan.dead.clone(),
+            run: turn.run().to_owned(),
             bulk: shared.db.bulk_in(row.id, (0, i64::MAX.unsigned_abs()))?,
             ..PackReplaced::default()
         };
         if !plan.stay.is_empty() {
-            let mut lane = CopyLane::open(shared).map_err(|error| CompactError::Copy(error.to_string()))?;
-            match copy(&mut lane, row.id, &plan, &mut replaced, pace) {
-                Ok(()) => lane.seal(),
+            let lane = CopyLane::open(shared).map_err(|error| CompactError::Copy(error.to_string()))?;
+            let mut lane = lane.behind_another_copy();
+            match copy(&mut lane, row.id, &plan, &mut replaced, (pace, turn)) {
+                Ok(new) => {
+                    lane.seal();
+                    reached("compact.indexed");
+                    if !self.is_uploaded(new, turn)? {
+                        return Ok(Err(WhyKept::NotUploaded));
+                    }
+                    reached("compact.uploaded");
+                }
                 Err(error) => {
                     lane.give_up();
                     return match error {
@@ -130,17 +147,27 @@ impl Archive {
                 }
             }
         }
-        if !self.in_order(move |db| db.replace_pack(&replaced))?? {
-            return Ok(Err(WhyKept::Wanted));
+        match self.in_order(move |db| db.replace_pack(&replaced))?? {
+            Replaced::Done => reached("compact.replaced"),
+            Replaced::Wanted => return Ok(Err(WhyKept::Wanted)),
+            Replaced::TurnLost => return Err(CompactError::Elsewhere),
         }
         shared.records.clear();
         if !plan.removed.is_empty() {
             self.state_removal(job, &plan)?;
         }
-        shared.db.make_durable()?;
-        let path = shared.options.packs_dir.join(name.file_name());
-        shared.options.disk.remove(&path)?;
-        shared.options.disk.sync_dir(&shared.options.packs_dir, SyncPoint::Removal)?;
+        reached("compact.stated");
+        match &shared.uploads {
+            Some(uploads) => self.retire(uploads, row.id, turn)?,
+            None => {
+                shared.db.make_durable()?;
+                reached("compact.durable");
+                let path = shared.options.packs_dir.join(name.file_name());
+                shared.options.disk.remove(&path)?;
+                shared.options.disk.sync_dir(&shared.options.packs_dir, SyncPoint::Removal)?;
+            }
+        }
+        reached("compact.removed");
         tracing::info!(
             pack = row.id.0,
             freed = plan.freed,
@@ -186,7 +213,8 @@ impl Archive {
     }
 }
 
-/// Packs that may have something to remove: those with records that go first, since others wait for that.
+/// Packs that may have something to remove and that this server may remove: those with records that go first, since
+/// others wait for that.
 fn candidates(shared: &Arc<Shared>, removable: &Removable) -> Result<Vec<PackRow>, CompactError> {
     let first: HashSet<PackId> = removable.instances.values().map(|place| place.pack).collect();
     let mut all: HashSet<PackId> = shared.db.packs_with_surplus()?.into_iter().collect();
@@ -196,21 +224,24 @@ fn candidates(shared: &Arc<Shared>, removable: &Removable) -> Result<Vec<PackRow
     all.extend(&first);
     let mut packs = shared.db.packs()?;
     packs.retain(|pack| pack.sealed && !pack.removed && all.contains(&pack.id));
+    // What lies on the disk of another server is that server's to remove.
+    packs.retain(|pack| shared.uploads.is_some() || shared.is_here(pack.id));
     packs.sort_by_key(|pack| (!first.contains(&pack.id), pack.id));
     Ok(packs)
 }
 
-/// Copies what stays, and makes it durable.
+/// Copies what stays, and makes it durable; the new pack.
 fn copy(
     lane: &mut CopyLane<'_>,
     old: PackId,
     plan: &Plan,
     replaced: &mut PackReplaced,
-    pace: &mut Pace<'_>,
-) -> Result<(), CopyError> {
+    (pace, turn): (&mut Pace<'_>, &mut Turn<'_>),
+) -> Result<PackId, CopyError> {
     let reader = lane.reader_of(old)?;
     for (offset, digest) in &plan.stay {
         let record = reader.record(*offset).map_err(|_| CopyError::Damaged("the frame of a record"))?;
+        turn.keep();
         let at = lane.append(&reader, &record, &mut |bytes| pace.took(bytes))?;
         match (record.kind, digest) {
             (Kind::Bulk, _) => lane.note_bulk(&record, at),
@@ -219,5 +250,7 @@ fn copy(
         }
     }
     replaced.new = Some(lane.pack());
-    Ok(lane.commit()?)
+    reached("compact.copied");
+    lane.commit()?;
+    Ok(lane.pack())
 }

@@ -20,6 +20,8 @@ pub(super) struct Plan {
     pub(super) stay: Vec<(u64, Option<ContentHash>)>,
     /// Instances that go for good.
     pub(super) removed: Vec<ContentHash>,
+    /// Bulk values that go because nothing that stays names them.
+    pub(super) dead: Vec<ContentHash>,
     /// Bytes of the file, and those that go.
     pub(super) length: u64,
     pub(super) freed: u64,
@@ -56,7 +58,7 @@ impl Planner<'_> {
             match scanned.map_err(|error| CompactError::Copy(error.to_string()))? {
                 Scanned::Record(record) if record.end() <= self.row.length => {
                     let fate = match record.kind {
-                        Kind::Bulk => self.bulk(&record, &mut met)?,
+                        Kind::Bulk => self.bulk(&record, &mut met, &mut plan.dead)?,
                         Kind::Instance => self.instance(&record, &here, &mut plan)?,
                         Kind::Holding => self.holding(&record)?,
                         Kind::Statement | Kind::Seal => Fate::Stays(None),
@@ -81,9 +83,15 @@ impl Planner<'_> {
         Ok(if here.values().all(accounted) { Ok(plan) } else { Err(WhyKept::OnlyCopy) })
     }
 
-    fn bulk(&self, record: &Record, met: &mut HashSet<ContentHash>) -> Result<Fate, CompactError> {
+    fn bulk(
+        &self,
+        record: &Record,
+        met: &mut HashSet<ContentHash>,
+        dead: &mut Vec<ContentHash>,
+    ) -> Result<Fate, CompactError> {
         let hash = record.raw_sha256;
         if self.removable.is_dead(&hash, self.row.id, self.gone) {
+            dead.push(hash);
             return Ok(Fate::Goes);
         }
         let copies = self.shared.db.bulk_locations(&hash)?;
@@ -101,8 +109,11 @@ impl Planner<'_> {
         Ok(if met.insert(hash) { Fate::Stays(None) } else { Fate::Goes })
     }
 
-    /// Whether a copy in another pack is what it should be.
+    /// Whether a copy in another pack is what it should be, and as safe.
     fn is_whole(&self, copy: &BulkLocation, hash: &ContentHash) -> bool {
+        if !is_safe(self.shared, copy.place.pack) {
+            return false;
+        }
         if !self.prove {
             return true;
         }
@@ -134,7 +145,7 @@ impl Planner<'_> {
         let row = self.shared.db.instance_by_digest(&digest)?;
         let same = row.is_some_and(|row| {
             let other = self.shared.readers.get(self.shared, row.place.pack);
-            other.is_ok_and(|other| {
+            is_safe(self.shared, row.place.pack) && other.is_ok_and(|other| {
                 other.record(row.place.offset).is_ok_and(|found| {
                     (found.raw_sha256, found.facility) == (record.raw_sha256, record.facility)
                         && is_whole(&other, &found)
@@ -184,6 +195,14 @@ impl Planner<'_> {
     fn was_repaired(&self, offset: u64) -> Result<bool, CompactError> {
         let listed = self.shared.db.damaged_records_of(self.row.id)?;
         Ok(listed.iter().any(|known| known.place.offset == offset && known.repaired))
+    }
+}
+
+/// Whether what a pack holds may be counted on in the place of what goes: with a bucket only what is in it.
+fn is_safe(shared: &Shared, pack: PackId) -> bool {
+    match &shared.uploads {
+        Some(_) => matches!(shared.db.pack_object(pack), Ok(Some(object)) if object.retired_ms == 0),
+        None => shared.is_here(pack),
     }
 }
 

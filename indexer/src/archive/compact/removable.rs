@@ -5,7 +5,9 @@ use std::collections::{HashMap, HashSet};
 use storage_config::{ContentHash, Hasher};
 
 use super::job::{CompactError, CompactJob};
+use super::turn::Turn;
 use crate::archive::reader::read_body;
+use crate::archive::steps::reached;
 use crate::archive::{Archive, Shared};
 use crate::db::{HiddenInstance, PackId, Place};
 use crate::statement::Reason;
@@ -38,7 +40,11 @@ pub(super) struct Removable {
 
 impl Removable {
     /// What may go by `job` now. Unless it is a dry run, no arrival counts on any of it from then on.
-    pub(super) fn find(archive: &Archive, job: &CompactJob) -> Result<Removable, CompactError> {
+    pub(super) fn find(
+        archive: &Archive,
+        job: &CompactJob,
+        turn: Option<&Turn<'_>>,
+    ) -> Result<Removable, CompactError> {
         let shared = &archive.shared;
         let now = (shared.options.now_ms)();
         let mut all = Removable::default();
@@ -48,7 +54,7 @@ impl Removable {
             let Some(last) = rows.last() else { break };
             after = last.id;
             for row in rows {
-                match may_go(&row, job, now).then(|| read_body(shared, &row.place)) {
+                match may_go(&row, job, now).then(|| read_body(shared, &row.digest, &row.place)) {
                     Some(Ok(body)) => {
                         for bulk in &body.bulk {
                             all.bulk.entry(bulk.hash).or_default().packs.insert(row.place.pack);
@@ -63,14 +69,18 @@ impl Removable {
         if all.instances.is_empty() {
             return Ok(all);
         }
-        if !job.dry_run {
+        if let Some(turn) = turn {
             let instances: Vec<ContentHash> = all.instances.keys().copied().collect();
             let bulk: Vec<ContentHash> = all.bulk.keys().copied().collect();
-            archive.in_order(move |db| db.condemn(&instances, &bulk))??;
+            let run = turn.run().to_owned();
+            if !archive.in_order(move |db| db.condemn(&run, &instances, &bulk))?? {
+                return Err(CompactError::Elsewhere);
+            }
             // Whatever was decided by what the index said before is indexed now, and so is seen below.
             let (indexed, told) = std::sync::mpsc::channel();
             shared.group.barrier(indexed);
             told.recv().map_err(|_| CompactError::Stopping)?;
+            reached("compact.condemned");
         }
         all.look_who_else_names(shared)?;
         Ok(all)
@@ -91,7 +101,7 @@ impl Removable {
                 match pixels.filter(|hash| only_one(hash, &row.bulk_digest)) {
                     Some(hash) => self.stays(&hash),
                     None => {
-                        let body = read_body(shared, &row.place)
+                        let body = read_body(shared, &row.digest, &row.place)
                             .map_err(|error| CompactError::Copy(error.to_string()))?;
                         body.bulk.iter().for_each(|bulk| self.stays(&bulk.hash));
                     }

@@ -37,6 +37,8 @@ pub(crate) struct CopyLane<'a> {
     writer: PackWriter,
     pack: PackId,
     entries: Vec<Entry>,
+    /// Whether what is written is kept elsewhere until this pack is as safe as an answer promises.
+    behind: bool,
 }
 
 impl<'a> CopyLane<'a> {
@@ -49,7 +51,12 @@ impl<'a> CopyLane<'a> {
             return Err(error);
         }
         let (writer, pack) = shared.new_pack()?;
-        Ok(CopyLane { shared, writer, pack, entries: Vec::new() })
+        Ok(CopyLane { shared, writer, pack, entries: Vec::new(), behind: false })
+    }
+
+    /// The same for what is kept elsewhere until the pack is uploaded: no group of it is sent before.
+    pub(crate) fn behind_another_copy(self) -> CopyLane<'a> {
+        CopyLane { behind: true, ..self }
     }
 
     /// A reader of another pack.
@@ -155,8 +162,13 @@ impl<'a> CopyLane<'a> {
     pub(crate) fn commit(&mut self) -> Result<(), StoreError> {
         let stopping = || StoreError::Unavailable("the archive is stopping".into());
         let checkpoints = vec![(self.pack, self.writer.len())];
-        let batch = Batch { entries: std::mem::take(&mut self.entries), checkpoints };
-        self.writer.sync(SyncPoint::Copy).inspect_err(|error| self.shared.health.note_disk(error))?;
+        let batch =
+            Batch { entries: std::mem::take(&mut self.entries), checkpoints, ..Batch::default() };
+        if self.behind {
+            self.writer.sync(SyncPoint::Copy).inspect_err(|error| self.shared.health.note_disk(error))?;
+        } else {
+            self.shared.make_durable(&mut self.writer, self.pack, SyncPoint::Copy)?;
+        }
         let (opener, synced) = Gate::new();
         opener.open(Ok(()));
         let (done, answer) = channel();
