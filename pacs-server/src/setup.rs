@@ -49,6 +49,10 @@ pub(crate) fn somebody_signs_in(config: &Config, accounts: &Accounts) -> Result<
     )
 }
 
+/// How the process ends after a defect ended a thread that stores need (EX_SOFTWARE of sysexits). What was acknowledged is
+/// durable; the unit starts a new process, which makes the missing rows.
+const EXIT_DEAD: i32 = 70;
+
 /// How long to wait after an upload failed, at first.
 const RETRY: Duration = Duration::from_millis(500);
 
@@ -114,6 +118,10 @@ pub(crate) fn open_archive(config: &Config) -> Result<(Archive, DirLock)> {
     };
     let (archive, recovered) =
         Archive::open_with(options, db, remote(config)?).context("the archive cannot be opened")?;
+    archive.when_dead(|thread| {
+        tracing::error!(thread, "the process ends, so that a new one takes over");
+        std::process::exit(EXIT_DEAD)
+    });
     if recovered.packs > 0 {
         tracing::info!(
             packs = recovered.packs,

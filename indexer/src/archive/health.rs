@@ -152,8 +152,9 @@ impl Health {
         let mut reasons = self.lock();
         change(&mut reasons);
         let r = &*reasons;
-        let any = [&r.dead, &r.disk, &r.index, &r.away, &r.space, &r.objects].iter().any(|reason| reason.is_some())
-            || r.stopping;
+        let any =
+            [&r.dead, &r.disk, &r.index, &r.away, &r.space, &r.objects].iter().any(|reason| reason.is_some())
+                || r.stopping;
         self.refusing.store(any, Ordering::Release);
     }
 

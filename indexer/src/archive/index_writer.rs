@@ -330,7 +330,9 @@ fn repair(shared: &Arc<Shared>, mut commits: Vec<Committed>, error: &DbError) ->
     if taken {
         shared.health.index_works();
     } else if !nothing {
-        tracing::error!("the index did not take its last rows before the stop; they are made at the next start");
+        tracing::error!(
+            "the index did not take its last rows before the stop; they are made at the next start"
+        );
     }
     shared.requeue(&claimed);
     taken || nothing

@@ -9,7 +9,9 @@ use std::time::Instant;
 use storage_config::ContentHash;
 use storage_config::config::Ack;
 use storage_config::disk::SyncPoint;
-use storage_config::pack::{FILE_HEADER_LENGTH, Identity, PackError, PackName, PackReader, PackWriter, SealedLedger};
+use storage_config::pack::{
+    FILE_HEADER_LENGTH, Identity, PackError, PackName, PackReader, PackWriter, SealedLedger,
+};
 
 use super::error::{ReadError, StoreError};
 use super::{ArchiveOptions, Shared};
@@ -270,7 +272,9 @@ impl Shared {
         self.index.in_order(move |db| match db.seal_indexed(pack, length, upto) {
             Ok(true) => uploads.iter().for_each(|uploads| uploads.sealed(pack, length)),
             // Nor is it uploaded: that would count it as sealed.
-            Ok(false) => tracing::warn!("a pack has records that are no rows yet; it is read at the next start"),
+            Ok(false) => {
+                tracing::warn!("a pack has records that are no rows yet; it is read at the next start")
+            }
             // Whatever runs here runs after all rows before it.
             Err(error) => {
                 tracing::warn!(%error, "a pack's state was not noted; it will be scanned at the next start");

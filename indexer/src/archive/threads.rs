@@ -75,7 +75,10 @@ pub(super) fn spawn(
 ) -> Result<JoinHandle<()>, OpenError> {
     start(name, shared, work, |_, name| {
         metrics::counter!("archive_threads_died_total", "thread" => name).increment(1);
-        tracing::error!(thread = name, "a thread behind the archive ended by a defect; its work waits for a restart");
+        tracing::error!(
+            thread = name,
+            "a thread behind the archive ended by a defect; its work waits for a restart"
+        );
     })
 }
 

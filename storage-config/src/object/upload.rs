@@ -168,11 +168,7 @@ fn piece(file: &DiskFile, from: u64, to: u64) -> Result<Bytes, ObjectError> {
 ///
 /// # Errors
 /// `Local`, or `Stopped`.
-pub fn hash_file(
-    file: &DiskFile,
-    length: u64,
-    stop: &dyn Fn() -> bool,
-) -> Result<ContentHash, ObjectError> {
+pub fn hash_file(file: &DiskFile, length: u64, stop: &dyn Fn() -> bool) -> Result<ContentHash, ObjectError> {
     hash(file, 0..length, stop)
 }
 

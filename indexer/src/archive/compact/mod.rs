@@ -33,8 +33,8 @@ use crate::db::{Db, PackId, PackReplaced, PackRow, Replaced};
 use crate::statement::{Evidence, Removal, State, Who};
 use plan::{Plan, Planner};
 use removable::Removable;
-pub(super) use turn::server as server_of_turns;
 use turn::Turn;
+pub(super) use turn::server as server_of_turns;
 
 /// How often a wait for another thread looks for the stop.
 const PATIENCE: Duration = Duration::from_millis(200);

@@ -2,13 +2,11 @@
 
 use std::path::Path;
 
-use storage_config::pack::{
-    Body, FILE_HEADER_LENGTH, PackName, PackReader, Scanned, Verify, scan,
-};
+use storage_config::pack::{Body, FILE_HEADER_LENGTH, PackName, PackReader, Scanned, Verify, scan};
 
+use super::findings::Judged;
 use super::job::{BackupDiffers, Compared, VerifyError};
 use super::pace::Pace;
-use super::findings::Judged;
 use super::pack::{leaves_open, read};
 use super::{Run, Verifier};
 use crate::db::PackRow;

@@ -124,7 +124,9 @@ impl<'a> CopyLane<'a> {
             Body::Damaged(what) => return Err(CopyError::Damaged(what)),
             Body::Unread => return Err(CopyError::Stopped),
             Body::Unreadable => {
-                return Err(StoreError::Unavailable("the disk does not give what is to be copied".into()).into());
+                return Err(
+                    StoreError::Unavailable("the disk does not give what is to be copied".into()).into()
+                );
             }
         }
         let extent = writer.end(record.raw_sha256).map_err(StoreError::from)?;
@@ -173,8 +175,7 @@ impl<'a> CopyLane<'a> {
     pub(crate) fn commit(&mut self) -> Result<(), StoreError> {
         let stopping = || StoreError::Unavailable("the archive is stopping".into());
         let checkpoints = vec![(self.pack, self.writer.len())];
-        let batch =
-            Batch { entries: std::mem::take(&mut self.entries), checkpoints, ..Batch::default() };
+        let batch = Batch { entries: std::mem::take(&mut self.entries), checkpoints, ..Batch::default() };
         if self.behind {
             self.writer.sync(SyncPoint::Copy).inspect_err(|error| self.shared.health.note_disk(error))?;
         } else {

@@ -69,7 +69,11 @@ impl Verifier<'_> {
 
     /// Takes back what was noted of a record that is whole.
     pub(super) fn clear(&self, place: Place, hash: ContentHash) {
-        tracing::info!(pack = place.pack.0, offset = place.offset, "a record that counted as damaged is whole");
+        tracing::info!(
+            pack = place.pack.0,
+            offset = place.offset,
+            "a record that counted as damaged is whole"
+        );
         if let Err(error) = self.archive().in_index(move |db| db.clear_damage(place, hash)) {
             tracing::warn!(%error, "a record that is whole counts as damaged still");
         }
@@ -106,7 +110,12 @@ impl Verifier<'_> {
             let record = record_of(pack, finding);
             if !listed.iter().any(|known| known.place == record.place) {
                 metrics::counter!("archive_damage_found_total").increment(1);
-                tracing::error!(pack = pack.0, offset = finding.from, what = finding.what, "a pack is damaged");
+                tracing::error!(
+                    pack = pack.0,
+                    offset = finding.from,
+                    what = finding.what,
+                    "a pack is damaged"
+                );
             }
             whole.push(self.is_whole_elsewhere(finding, &record, &listed));
             if let Err(error) = self.archive().in_index(move |db| db.note_damage(&record)) {
@@ -178,7 +187,10 @@ impl Verifier<'_> {
         match self.shared.drop_file(uploads, pack) {
             Ok(dropped) => {
                 if dropped {
-                    tracing::error!(pack = pack.0, "the file of a pack was damaged; its object is whole and is read");
+                    tracing::error!(
+                        pack = pack.0,
+                        "the file of a pack was damaged; its object is whole and is read"
+                    );
                     self.shared.records.clear();
                 }
                 Some(dropped)

@@ -272,5 +272,4 @@ impl Verifier<'_> {
             tracing::warn!(%error, "the place of a verification was not kept");
         }
     }
-
 }

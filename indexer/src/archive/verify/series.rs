@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use storage_config::pack::{Body, Kind, PackReader};
 
 use super::Verifier;
-use super::pace::Pace;
 use super::findings::Judged;
+use super::pace::Pace;
 use super::pack::{Finding, leaves_open, read};
 use crate::archive::error::ReadError;
 use crate::db::{DbError, PackId, Place, SeriesMember};
