@@ -78,8 +78,10 @@ fn what_was_withdrawn_goes_from_the_bucket_and_the_rest_stays() {
         let (mut world, bucket, sent, studies) = filled(seed, ack, cache_bytes);
         let archive = world.archive().clone();
         // A reader that looked its places up before.
-        let before: Vec<_> =
-            sent.iter().map(|one| archive.db().instance_by_digest(&one.digest).unwrap().unwrap()).collect();
+        let before: Vec<_> = sent
+            .iter()
+            .map(|one| archive.db().instance_by_digest(&one.digest).unwrap().unwrap())
+            .collect();
         withdraw(&archive, &studies[0], Reason::Duplicate);
         withdraw(&archive, &studies[1], Reason::Quality);
         withdraw(&archive, &studies[2], Reason::WrongObject);

@@ -38,8 +38,7 @@ fn a_holding_before_its_instance_waits_for_it() {
     let pack = fresh.db.pack_id("a").unwrap();
     let other = Sample { facility: 2, received_ms: SAMPLE.received_ms + 5, ..SAMPLE };
     let entries = vec![other.holding(pack, 0), other.holding(pack, 0), SAMPLE.instance(pack, 100)];
-    let applied =
-        fresh.db.apply(&Batch { entries, checkpoints: vec![(pack, 900)], ..Batch::default() }).unwrap();
+    let applied = fresh.db.apply(&Batch { entries, checkpoints: vec![(pack, 900)], ..Batch::default() }).unwrap();
     assert_eq!(applied, [Applied::Holding, Applied::Holding, Applied::New]);
     let row = fresh.db.instance_by_digest(&SAMPLE.digest()).unwrap().unwrap();
     assert_eq!(fresh.db.holdings(row.id).unwrap().len(), 2);
@@ -53,10 +52,7 @@ fn a_checkpoint_never_goes_back_and_packs_keep_their_ids() {
     assert_ne!(fresh.db.pack_id("b").unwrap(), pack);
     assert_eq!(fresh.db.pack_id("a").unwrap(), pack);
     for to in [500, 300] {
-        fresh
-            .db
-            .apply(&Batch { entries: Vec::new(), checkpoints: vec![(pack, to)], ..Batch::default() })
-            .unwrap();
+        fresh.db.apply(&Batch { entries: Vec::new(), checkpoints: vec![(pack, to)], ..Batch::default() }).unwrap();
     }
     assert_eq!(fresh.db.checkpoint_of(pack).unwrap(), 500);
     fresh.db.background(&indexer::db::Job::PackSealed { pack, length: 700 }).unwrap();
@@ -216,10 +212,7 @@ fn facility_statements_of_the_first_form_are_read_and_others_stay_visible() {
         state(100, Box::new(later)),
         Entry::Unindexable { pack, offset: 500, reason: "no data set".into() },
     ];
-    assert_eq!(
-        fresh.db.apply(&Batch { entries, checkpoints: Vec::new(), ..Batch::default() }).unwrap(),
-        [Applied::Noted; 4]
-    );
+    assert_eq!(fresh.db.apply(&Batch { entries, checkpoints: Vec::new(), ..Batch::default() }).unwrap(), [Applied::Noted; 4]);
     let codes: Vec<String> = fresh.db.facility_codes().unwrap().into_iter().map(|c| c.code).collect();
     assert_eq!(codes, ["60152", "60001"]);
     for other in [json!({ "type": "oracle" }), json!(7), json!({ "type": "facility", "id": -1, "code": "1" })]

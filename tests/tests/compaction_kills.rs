@@ -95,11 +95,9 @@ fn compact(setup: &Setup) -> Result<String> {
 
 fn until_uploaded(server: &Server) -> Result<()> {
     let packs = server.setup().data_dir().join("packs");
-    wait_for(
-        "everything to be uploaded",
-        LONG,
-        || Ok((std::fs::read_dir(&packs)?.count() == 0).then_some(())),
-    )
+    wait_for("everything to be uploaded", LONG, || {
+        Ok((std::fs::read_dir(&packs)?.count() == 0).then_some(()))
+    })
 }
 
 fn killed_at(step: &'static str, seed: u64, bucket: Option<&Service>) -> Result<()> {

@@ -266,6 +266,9 @@ impl GroupLane {
         let start = (self.entries.len(), self.pack.as_ref().map(|(writer, _)| writer.len()));
         match self.decide_and_append(&mut job, &mut claimed, &earlier) {
             Ok(Some((outcome, saved, entry))) => {
+                if let Some((_, pack)) = &self.pack {
+                    self.shared.in_flight.stand_in(*pack, &claimed);
+                }
                 self.appended.push(Appended { claimed, outcome, saved, entry, job });
             }
             Ok(None) => {
@@ -391,7 +394,6 @@ impl GroupLane {
             job.body.bulk.iter().zip(&wanted).filter(|(_, w)| **w).map(|(b, _)| b.hash).collect();
         let (held, idle) = claimed.iter().partition(|hash| **hash == job.digest || written.contains(hash));
         *claimed = held;
-        self.shared.in_flight.stand_in(pack, claimed);
         self.shared.requeue(&idle);
         let writes = matches!(outcome, Outcome::New | Outcome::Holding);
         let entry = writes.then(|| self.entries.len() + entries.len() - 1);

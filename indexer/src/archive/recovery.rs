@@ -15,12 +15,12 @@ use storage_config::pack::{
 };
 
 use super::append::{instance_entry, place};
-use super::compact::server_of_turns;
 use super::error::OpenError;
 use super::sources::{At, Sources};
 use super::{Shared, reader};
 use crate::dataset::DataSet;
 use crate::dataset::attributes::Attributes;
+use super::compact::server_of_turns;
 use crate::db::{Batch, DbError, Entry, FacilityId, Job, PackId, PackObject, PackRow, Place};
 use crate::record::{HoldingBody, InstanceBody, read_statement};
 
@@ -87,7 +87,8 @@ fn index_open(
         tracing::error!(pack = %name, "a pack of the index is not on the disk");
         recovered.missing += 1;
     }
-    let known = |name| rows.get(name).is_some_and(|row: &PackRow| row.sealed || uploaded.contains(&row.id));
+    let known =
+        |name| rows.get(name).is_some_and(|row: &PackRow| row.sealed || uploaded.contains(&row.id));
     // What another node has not sealed yet it indexes itself.
     let others =
         |name, at: &At| rows.contains_key(name) && matches!(at, At::Groups(_)) && !is_own(shared, name);

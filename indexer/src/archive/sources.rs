@@ -65,7 +65,8 @@ impl Sources {
         uploads.reset();
         let objects = shared.db.pack_objects()?;
         let retired: HashSet<_> = objects.iter().filter(|o| o.retired_ms > 0).map(|o| o.pack).collect();
-        let objects: HashMap<_, _> = objects.into_iter().map(|object| (object.pack, object.length)).collect();
+        let objects: HashMap<_, _> =
+            objects.into_iter().map(|object| (object.pack, object.length)).collect();
         let is_retired = |pack: PackId| retired.contains(&pack);
         for row in shared.db.packs()? {
             let Ok(name) = row.name.parse::<PackName>() else { continue };

@@ -26,7 +26,8 @@ pub struct PackObject {
 const NOTE: &str = "INSERT INTO pack_object (pack_id, length, sha256, uploaded_ms) VALUES (?1, ?2, ?3, ?4) \
      ON CONFLICT (pack_id) DO UPDATE SET length = excluded.length, sha256 = excluded.sha256, \
      uploaded_ms = excluded.uploaded_ms, retired_ms = 0, gone = 0";
-const FIND: &str = "SELECT pack_id, length, sha256, uploaded_ms, retired_ms FROM pack_object WHERE pack_id = ?1 AND gone = 0";
+const FIND: &str =
+    "SELECT pack_id, length, sha256, uploaded_ms, retired_ms FROM pack_object WHERE pack_id = ?1 AND gone = 0";
 const ALL: &str = "SELECT pack_id, length, sha256, uploaded_ms, retired_ms FROM pack_object ORDER BY pack_id";
 const RETIRE: &str = "UPDATE pack_object SET retired_ms = ?2 WHERE pack_id = ?1 AND retired_ms = 0 AND EXISTS \
      (SELECT 1 FROM pack p WHERE p.id = ?1 AND p.removed = 1)";

@@ -4,8 +4,8 @@
 use super::session::Session;
 use super::sqlite::{DbOptions, SqliteDb};
 use super::{
-    bulk, coding, conflict, content, evidence, find, holding, instance, object, pack, patient, person, prior,
-    removal, retrieve, series, show, statement,
+    bulk, coding, conflict, content, evidence, find, holding, instance, pack, patient, person, prior,
+    object, removal, retrieve, series, show, statement,
 };
 use super::{study, verified, version, visible, word};
 use crate::query::{Level, Query};

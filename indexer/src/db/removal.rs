@@ -116,8 +116,7 @@ const DROP_DAMAGED: &str = "DELETE FROM damaged_record WHERE pack_id = ?1";
 const DROP_SERIES: &str = "DELETE FROM series_pack WHERE pack_id = ?1";
 const NAME: &str = "SELECT name FROM pack WHERE id = ?1";
 /// A copy of a condemned bulk value on which somebody counts again.
-const COUNTED_ON: &str =
-    "SELECT 1 FROM bulk_location WHERE hash = ?1 AND condemned = 0 AND damaged = 0 LIMIT 1";
+const COUNTED_ON: &str = "SELECT 1 FROM bulk_location WHERE hash = ?1 AND condemned = 0 AND damaged = 0 LIMIT 1";
 /// Whether there is a copy that is not known to be damaged, and whether one of them is not condemned.
 const LEAST_CONDEMNED: &str = "SELECT min(condemned) FROM bulk_location WHERE hash = ?1 AND damaged = 0";
 const PARDON_ONE: &str = "UPDATE bulk_location SET condemned = 0 WHERE hash = ?1 AND damaged = 0";
@@ -125,7 +124,8 @@ const IS_THERE: &str = "SELECT 1 FROM instance WHERE digest = ?1";
 const FORGIVE: &str = "DELETE FROM unindexable WHERE pack_id = ?1 AND record_at = ?2";
 
 #[cfg(test)]
-pub(super) const HOT: &[&str] = &[
+pub(super) const HOT: &[&str] =
+    &[
     WITHDRAWALS,
     CONDEMN,
     CONDEMN_BULK,

@@ -15,11 +15,7 @@ const END_ANY: &str = "DELETE FROM compaction";
 
 /// Takes the turn for `run`, whose name begins with its server's; whether it is free: of nobody, of a run of the same
 /// server, which must be dead, or of one that ran out before `now_ms`.
-pub(super) fn take(
-    session: &Session<'_>,
-    run: &str,
-    (now_ms, until_ms): (i64, i64),
-) -> Result<bool, DbError> {
+pub(super) fn take(session: &Session<'_>, run: &str, (now_ms, until_ms): (i64, i64)) -> Result<bool, DbError> {
     let server = |run: &str| run.split('-').next().unwrap_or_default().to_owned();
     let free = find(session)?.is_none_or(|(of, until)| server(&of) == server(run) || until < now_ms);
     if free {

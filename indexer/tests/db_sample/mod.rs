@@ -232,9 +232,7 @@ impl Fresh {
         let mut applied = Vec::new();
         for (at, sample) in samples.iter().enumerate() {
             let entries = vec![sample.instance(pack, 1000 * at as u64)];
-            applied.extend(
-                self.db.apply(&Batch { entries, checkpoints: Vec::new(), ..Batch::default() }).unwrap(),
-            );
+            applied.extend(self.db.apply(&Batch { entries, checkpoints: Vec::new(), ..Batch::default() }).unwrap());
         }
         applied
     }

@@ -147,12 +147,7 @@ impl Archive {
                 }
             }
         }
-        // Nothing leaves the index of which could not be said afterwards that it is gone.
-        if !plan.removed.is_empty()
-            && let Some(error) = shared.health.refuses_making_room()
-        {
-            return Err(CompactError::State(error.into()));
-        }
+        self.can_be_stated(&plan)?;
         match self.in_order(move |db| db.replace_pack(&replaced))?? {
             Replaced::Done => reached("compact.replaced"),
             Replaced::Wanted => return Ok(Err(WhyKept::Wanted)),
@@ -184,6 +179,14 @@ impl Archive {
         );
         metrics::counter!("archive_compacted_bytes_total").increment(plan.freed);
         Ok(Ok(plan))
+    }
+
+    /// Nothing leaves the index of which could not be said afterwards that it is gone.
+    fn can_be_stated(&self, plan: &Plan) -> Result<(), CompactError> {
+        match self.shared.health.refuses_making_room() {
+            Some(error) if !plan.removed.is_empty() => Err(CompactError::State(error.into())),
+            _ => Ok(()),
+        }
     }
 
     fn state_removal(&self, job: &CompactJob, plan: &Plan) -> Result<(), CompactError> {

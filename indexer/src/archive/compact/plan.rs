@@ -145,13 +145,12 @@ impl Planner<'_> {
         let row = self.shared.db.instance_by_digest(&digest)?;
         let same = row.is_some_and(|row| {
             let other = self.shared.readers.get(self.shared, row.place.pack);
-            is_safe(self.shared, row.place.pack)
-                && other.is_ok_and(|other| {
-                    other.record(row.place.offset).is_ok_and(|found| {
-                        (found.raw_sha256, found.facility) == (record.raw_sha256, record.facility)
-                            && is_whole(&other, &found)
-                    })
+            is_safe(self.shared, row.place.pack) && other.is_ok_and(|other| {
+                other.record(row.place.offset).is_ok_and(|found| {
+                    (found.raw_sha256, found.facility) == (record.raw_sha256, record.facility)
+                        && is_whole(&other, &found)
                 })
+            })
         });
         Ok(if same { Fate::Goes } else { Fate::Stays(None) })
     }

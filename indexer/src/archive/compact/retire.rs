@@ -33,12 +33,7 @@ impl Archive {
     }
 
     /// Gives the object of a pack up that is out of the index.
-    pub(super) fn retire(
-        &self,
-        uploads: &Uploads,
-        pack: PackId,
-        turn: &Turn<'_>,
-    ) -> Result<(), CompactError> {
+    pub(super) fn retire(&self, uploads: &Uploads, pack: PackId, turn: &Turn<'_>) -> Result<(), CompactError> {
         let shared = &self.shared;
         if !shared.db.retire_object(turn.run(), pack, (shared.options.now_ms)())? {
             return Err(CompactError::Elsewhere);
@@ -74,8 +69,7 @@ impl Shared {
     }
 
     fn remove_object(&self, uploads: &Uploads, object: &PackObject) -> Result<(), ObjectError> {
-        let name =
-            self.names.get(self, object.pack).map_err(|e| ObjectError::Local(std::io::Error::other(e)))?;
+        let name = self.names.get(self, object.pack).map_err(|e| ObjectError::Local(std::io::Error::other(e)))?;
         uploads.remove_groups(&name)?;
         uploads.remote.objects.delete(&pack_key(&name), Effort::Patient)?;
         reached("compact.deleted");
@@ -87,8 +81,7 @@ impl Shared {
     /// Removes the file of a pack that was written anew.
     fn forget_retired(&self, uploads: &Uploads, pack: PackId) -> Result<(), ObjectError> {
         if uploads.give_up_file(pack) {
-            let name =
-                self.names.get(self, pack).map_err(|e| ObjectError::Local(std::io::Error::other(e)))?;
+            let name = self.names.get(self, pack).map_err(|e| ObjectError::Local(std::io::Error::other(e)))?;
             self.remove_pack_file(&name.file_name()).map_err(ObjectError::Local)?;
             self.readers.forget(pack);
         }

@@ -18,7 +18,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use storage_config::pack::{FILE_HEADER_LENGTH, PackName};
+use storage_config::pack::{FILE_HEADER_LENGTH, PackName, PackReader};
 
 pub use background::KeepVerified;
 pub use job::{BackupDiffers, Compared, DamageFound, VerifyError, VerifyJob, VerifyProgress, VerifyReport};
@@ -48,6 +48,17 @@ struct Run<'a> {
     tell: &'a mut dyn FnMut(&VerifyProgress),
     told: Instant,
     progress: VerifyProgress,
+}
+
+/// A pack that is to be read.
+enum Opened {
+    Reader(PackReader),
+    /// It cannot be reached or read now.
+    Away,
+    /// It is not there, or not what was written.
+    Lost,
+    /// It was written anew meanwhile.
+    Gone,
 }
 
 impl Run<'_> {
@@ -193,29 +204,18 @@ impl Verifier<'_> {
         let Ok(name) = row.name.parse::<PackName>() else { return Ok(()) };
         let length = if row.sealed { row.length } else { row.checkpoint };
         let keeps = row.sealed && percent == 100;
-        let reader = match self.shared.open_pack(row.id, &name) {
-            // Of groups that are just being replaced by the whole pack some may be gone.
-            Ok(reader) if reader.is_object() && reader.len().is_ok_and(|now| now < length) => {
+        let reader = match self.open(&row, &name, length) {
+            Opened::Reader(reader) => reader,
+            Opened::Gone => return Ok(()),
+            Opened::Away => {
                 run.report.away += 1;
                 return Ok(());
             }
-            Ok(reader) => reader,
-            Err(error) => match self.judge(row.id, &name, &error) {
-                Judged::Gone => return Ok(()),
-                Judged::Unread => {
-                    tracing::warn!(%error, "a pack is out of reach and is verified another time");
-                    run.report.away += 1;
-                    return Ok(());
-                }
-                Judged::Lost => {
-                    tracing::error!(pack = %name, %error, "a pack cannot be opened");
-                    if self.take((row.id, &name), vec![lost(length)], run, pace).is_none() {
-                        run.report.away += 1;
-                        return Ok(());
-                    }
-                    return if keeps { self.passed(&row.name, 0, 1) } else { Ok(()) };
-                }
-            },
+            Opened::Lost => {
+                let judged = self.take((row.id, &name), vec![lost(length)], run, pace);
+                run.report.away += u64::from(judged.is_none());
+                return if keeps && judged.is_some() { self.passed(&row.name, 0, 1) } else { Ok(()) };
+            }
         };
         let before = if from > 0 { self.known(&row.name)?.found } else { 0 };
         let doubted = self.doubted(row.id)?;
@@ -257,6 +257,25 @@ impl Verifier<'_> {
             _ => run.report.packs += u64::from(place.is_none()),
         }
         Ok(())
+    }
+
+    fn open(&self, row: &PackRow, name: &PackName, length: u64) -> Opened {
+        match self.shared.open_pack(row.id, name) {
+            // Of groups that are just being replaced by the whole pack some may be gone.
+            Ok(reader) if reader.is_object() && reader.len().is_ok_and(|now| now < length) => Opened::Away,
+            Ok(reader) => Opened::Reader(reader),
+            Err(error) => match self.judge(row.id, name, &error) {
+                Judged::Gone => Opened::Gone,
+                Judged::Unread => {
+                    tracing::warn!(%error, "a pack is out of reach and is verified another time");
+                    Opened::Away
+                }
+                Judged::Lost => {
+                    tracing::error!(pack = %name, %error, "a pack cannot be opened");
+                    Opened::Lost
+                }
+            },
+        }
     }
 
     /// Keeps that a pass over a pack ended.
