@@ -45,7 +45,9 @@ fn path_of(archive: &Archive, pack: PackId) -> PathBuf {
 /// Waits until all that is to be written behind answers by now is written.
 fn settle(archive: &Archive) {
     let (tell, told) = mpsc::channel();
-    archive.in_background(move |_| drop(tell.send(())));
+    archive.in_background(move |_| {
+        let _ = tell.send(());
+    });
     told.recv().unwrap();
 }
 
@@ -166,7 +168,7 @@ fn remote(bucket: &Arc<SimulatedObjects>, cache_bytes: u64) -> Remote {
 }
 
 /// A world whose packs are in a bucket and here.
-fn in_both(seed: u64, count: u32) -> (World, Arc<SimulatedObjects>, Vec<ContentHash>) {
+fn in_both(seed: u64, count: u64) -> (World, Arc<SimulatedObjects>, Vec<ContentHash>) {
     let bucket = SimulatedObjects::new();
     let mut world = World::new(seed);
     world.remote = Some(remote(&bucket, 1 << 40));
