@@ -136,7 +136,7 @@ fn a_damaged_file_is_replaced_by_the_object() {
     world.stop();
     world.start().unwrap();
     world.check(std::slice::from_ref(&sent));
-    assert!(pack_files(&world).is_empty(), "the damaged file is gone");
+    until("the damaged file is gone", || pack_files(&world).is_empty());
     assert!(world.archive().db().damaged_copies(10, 0).unwrap().is_empty(), "the object is good");
 }
 

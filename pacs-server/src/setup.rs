@@ -53,6 +53,10 @@ pub(crate) fn somebody_signs_in(config: &Config, accounts: &Accounts) -> Result<
 /// Minutes from UTC to the time of Vietnam, in which days are counted.
 const UTC_OFFSET_MINUTES: i64 = 7 * 60;
 
+/// How the process ends after a defect ended a thread that stores need (EX_SOFTWARE of sysexits). What was acknowledged is
+/// durable; the unit starts a new process, which makes the missing rows.
+const EXIT_DEAD: i32 = 70;
+
 /// How long to wait after an upload failed, at first.
 const RETRY: Duration = Duration::from_millis(500);
 
@@ -159,6 +163,10 @@ pub(crate) fn open_archive(config: &Config) -> Result<(Archive, DirLock)> {
     if !node.url.is_empty() {
         archive.join(&node.url, node.secret.reveal()).context("the other servers of the index")?;
     }
+    archive.when_dead(|thread| {
+        tracing::error!(thread, "the process ends, so that a new one takes over");
+        std::process::exit(EXIT_DEAD)
+    });
     if recovered.packs > 0 {
         tracing::info!(
             packs = recovered.packs,

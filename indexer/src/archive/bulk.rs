@@ -161,14 +161,21 @@ impl BulkValue {
             }
             return;
         }
-        tracing::error!(%error, hash = %self.hash, "a copy of a bulk value is damaged");
-        match self.places.last() {
-            // The object is another copy of the same pack.
-            Some(place) if shared.drop_file(place.pack) => {
-                shared.records.forget(place);
-                self.open = None;
-            }
-            _ => self.give_up_place(shared),
+        let Some(place) = self.places.last().copied() else { return };
+        // The object is another copy of the same pack.
+        if (error.is_damage() || error.is_unread()) && shared.read_object(place.pack) {
+            tracing::error!(%error, hash = %self.hash, "a file cannot be read; the object is");
+            shared.records.forget(&place);
+            self.open = None;
+        } else if error.is_damage() {
+            tracing::error!(%error, hash = %self.hash, "a copy of a bulk value is damaged");
+            self.give_up_place(shared);
+        } else {
+            // Nothing is known of the bytes: who asks again may get them.
+            metrics::counter!("archive_unread_total").increment(1);
+            tracing::error!(%error, hash = %self.hash, "a copy of a bulk value was not read");
+            self.open = None;
+            self.places.pop();
         }
     }
 

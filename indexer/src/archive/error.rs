@@ -158,6 +158,18 @@ impl ReadError {
             _ => false,
         }
     }
+
+    /// Whether the disk, or the system, did not give bytes of which nothing else is known.
+    #[must_use]
+    pub fn is_unread(&self) -> bool {
+        matches!(self, ReadError::Store(error) if error.kind() == PackErrorKind::Io)
+    }
+
+    /// Whether a file is not there.
+    pub(crate) fn is_absent(&self) -> bool {
+        let absent = |source: &std::io::Error| source.kind() == std::io::ErrorKind::NotFound;
+        matches!(self, ReadError::Store(PackError::Io { source, .. }) if absent(source))
+    }
 }
 
 /// Why an archive could not be opened.

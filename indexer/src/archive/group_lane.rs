@@ -14,7 +14,7 @@ use storage_config::pack::{Kind, PackWriter};
 use super::Shared;
 use super::append::{append_bulk, append_instance, place};
 use super::error::StoreError;
-use super::in_flight::{Claim, Lane};
+use super::in_flight::Claim;
 use super::index_writer::{Committed, Finish, Gate, Heard, tell};
 use super::job::{BulkBytes, Job, Outcome};
 use crate::db::{Batch, Entry, PackId, Place, ReliesOn};
@@ -82,6 +82,19 @@ impl Queue {
         }
         drop(waiting);
         self.more.notify_one();
+    }
+
+    /// Takes nothing more, and tells all that wait: nobody is left who would do it.
+    pub(crate) fn end(&self) {
+        let mut waiting = self.lock();
+        waiting.stop = true;
+        let (jobs, statements) = (std::mem::take(&mut waiting.jobs), std::mem::take(&mut waiting.statements));
+        waiting.barriers.clear();
+        drop(waiting);
+        self.more.notify_one();
+        let ended = || StoreError::Unavailable("a part of the archive ended".into());
+        jobs.into_iter().for_each(|job| job.done.tell(Err(ended())));
+        statements.iter().for_each(|saying| tell(&saying.done, Err(ended())));
     }
 
     /// Ends the thread after what waits.
@@ -253,6 +266,9 @@ impl GroupLane {
         let start = (self.entries.len(), self.pack.as_ref().map(|(writer, _)| writer.len()));
         match self.decide_and_append(&mut job, &mut claimed, &earlier) {
             Ok(Some((outcome, saved, entry))) => {
+                if let Some((_, pack)) = &self.pack {
+                    self.shared.in_flight.stand_in(*pack, &claimed);
+                }
                 self.appended.push(Appended { claimed, outcome, saved, entry, job });
             }
             Ok(None) => {
@@ -291,16 +307,16 @@ impl GroupLane {
         let hashes: Vec<ContentHash> =
             std::iter::once(job.digest).chain(job.body.bulk.iter().map(|b| b.hash)).collect();
         for (n, hash) in hashes.into_iter().enumerate() {
-            match in_flight.claim(hash, Lane::Group) {
+            match in_flight.claim(hash) {
                 Claim::Mine => {
                     met.insert(hash);
                     claimed.push(hash);
                 }
                 // The same value once more in this instance: its first occurrence is the one that is written.
-                Claim::Taken(_) if !met.insert(hash) => {}
-                // A bulk value earlier in this lane stands earlier in this pack, or in one that is sealed.
-                Claim::Taken(Lane::Group) if n > 0 => earlier.push(hash),
-                Claim::Taken(_) => {
+                Claim::Stands | Claim::Taken if !met.insert(hash) => {}
+                // A bulk value earlier in this lane stands earlier in this pack, or is synced in another one.
+                Claim::Stands if n > 0 => earlier.push(hash),
+                Claim::Stands | Claim::Taken => {
                     self.shared.requeue(&claimed);
                     if let Some(job) = in_flight.wait(hash, job) {
                         self.shared.group.push(job);
@@ -416,6 +432,10 @@ impl GroupLane {
         let (opener, synced) = Gate::new();
         self.shared.index.commit(Committed { batch, finishes, stated, synced });
         let result = self.shared.make_durable(writer, *pack, SyncPoint::Group);
+        if result.is_err() {
+            // Before anybody hears of it: from now on nothing counts on a value of this group.
+            self.shared.in_flight.give_up(*pack);
+        }
         opener.open(result.clone());
         if result.is_err() {
             // Nothing of the group is stored, and the pack is never written again.

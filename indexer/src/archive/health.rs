@@ -19,6 +19,8 @@ pub(crate) struct Health {
 
 #[derive(Default)]
 struct Reasons {
+    /// A thread without which nothing is stored ended.
+    dead: Option<String>,
     disk: Option<String>,
     index: Option<String>,
     away: Option<String>,
@@ -37,10 +39,24 @@ impl Health {
         if reasons.stopping {
             return Some(StoreError::Unavailable("the archive is stopping".into()));
         }
+        if let Some(dead) = &reasons.dead {
+            return Some(StoreError::Unavailable(dead.clone()));
+        }
         let space = reasons.space.clone().map(StoreError::NoSpace);
         let disk = reasons.disk.clone().map(StoreError::Unavailable);
         let others = [&reasons.index, &reasons.away, &reasons.objects].into_iter().flatten().next().cloned();
         disk.or_else(|| others.map(StoreError::Unavailable)).or(space)
+    }
+
+    /// Why not even what makes room is written at the moment: compaction and what it states may use what is kept free, and
+    /// do not wait for a bucket that is behind.
+    pub(crate) fn refuses_making_room(&self) -> Option<StoreError> {
+        let reasons = self.lock();
+        if reasons.stopping {
+            return Some(StoreError::Unavailable("the archive is stopping".into()));
+        }
+        let all = [&reasons.dead, &reasons.disk, &reasons.index, &reasons.away];
+        all.into_iter().flatten().next().cloned().map(StoreError::Unavailable)
     }
 
     /// Remembers what an error of a pack says of the disk.
@@ -122,6 +138,11 @@ impl Health {
         }
     }
 
+    /// A thread without which nothing is stored ended.
+    pub(crate) fn died(&self, reason: String) {
+        self.change(|r| r.dead = Some(reason));
+    }
+
     /// No store is taken any more.
     pub(crate) fn stop(&self) {
         self.change(|r| r.stopping = true);
@@ -131,8 +152,9 @@ impl Health {
         let mut reasons = self.lock();
         change(&mut reasons);
         let r = &*reasons;
-        let any = [&r.disk, &r.index, &r.away, &r.space, &r.objects].iter().any(|reason| reason.is_some())
-            || r.stopping;
+        let any =
+            [&r.dead, &r.disk, &r.index, &r.away, &r.space, &r.objects].iter().any(|reason| reason.is_some())
+                || r.stopping;
         self.refusing.store(any, Ordering::Release);
     }
 

@@ -117,6 +117,8 @@ struct Waiting {
     orders: VecDeque<Order>,
     background: VecDeque<Task>,
     stop: bool,
+    /// Nothing is done any more, not even what waits.
+    ended: bool,
 }
 
 impl IndexQueue {
@@ -132,7 +134,11 @@ impl IndexQueue {
 
     /// Runs `task` on the write connection when no answer waits.
     pub(crate) fn background(&self, task: impl FnOnce(&Db) + Send + 'static) {
-        self.lock().background.push_back(Box::new(task));
+        let mut waiting = self.lock();
+        if !waiting.ended {
+            waiting.background.push_back(Box::new(task));
+        }
+        drop(waiting);
         self.more.notify_one();
     }
 
@@ -140,6 +146,17 @@ impl IndexQueue {
     pub(crate) fn stop(&self) {
         self.lock().stop = true;
         self.more.notify_one();
+    }
+
+    /// Takes nothing more and drops all that waits, which tells whoever waits for it.
+    pub(crate) fn end(&self) {
+        let mut waiting = self.lock();
+        (waiting.stop, waiting.ended) = (true, true);
+        let (orders, background) =
+            (std::mem::take(&mut waiting.orders), std::mem::take(&mut waiting.background));
+        drop(waiting);
+        self.more.notify_one();
+        drop((orders, background));
     }
 
     fn order(&self, order: Order) {
@@ -205,13 +222,17 @@ pub(crate) fn run(shared: &Arc<Shared>) {
             }
         }
         if !commits.is_empty() {
-            apply(shared, commits);
+            if !apply(shared, commits) {
+                // What comes later relies on what was not applied, and on its place in the order.
+                shared.index.end();
+            }
         }
     }
 }
 
-/// Applies commits in one transaction. Those whose sync failed are taken out and the others tried again.
-fn apply(shared: &Arc<Shared>, mut commits: Vec<Committed>) {
+/// Applies commits in one transaction. Those whose sync failed are taken out and the others tried again. False when the
+/// index did not take them before the stop: nothing may be applied after them.
+fn apply(shared: &Arc<Shared>, mut commits: Vec<Committed>) -> bool {
     loop {
         let batches: Vec<&Batch> = commits.iter().map(|c| &c.batch).collect();
         let durable = || commits.iter().all(|c| c.synced.wait().is_ok());
@@ -221,7 +242,8 @@ fn apply(shared: &Arc<Shared>, mut commits: Vec<Committed>) {
         match applied {
             Ok(applied) => {
                 shared.marks.advance(batches.iter().flat_map(|batch| batch.checkpoints.iter().copied()));
-                return answer_all(shared, commits, &applied);
+                answer_all(shared, commits, &applied);
+                return true;
             }
             Err(DbError::Reconnected) if recovery::catch_up(shared).is_ok() => {}
             Err(DbError::NotDurable) => commits = refuse_unsynced(shared, commits),
@@ -232,7 +254,7 @@ fn apply(shared: &Arc<Shared>, mut commits: Vec<Committed>) {
             }
         }
         if commits.is_empty() {
-            return;
+            return true;
         }
     }
 }
@@ -283,8 +305,9 @@ fn answer(shared: &Arc<Shared>, finish: Finish, applied: &[Applied]) {
 }
 
 /// Tries again until the index takes the rows; new stores are refused meanwhile. The records are synced although
-/// their senders are told of a failure: a sender that tries again is answered as for any duplicate.
-fn repair(shared: &Arc<Shared>, mut commits: Vec<Committed>, error: &DbError) {
+/// their senders are told of a failure: a sender that tries again is answered as for any duplicate. Whether it took them
+/// before the stop.
+fn repair(shared: &Arc<Shared>, mut commits: Vec<Committed>, error: &DbError) -> bool {
     let mut claimed = Vec::new();
     for done in commits.iter_mut().flat_map(|c| c.stated.drain(..)) {
         tell(&done, Err(StoreError::from(error)));
@@ -294,18 +317,26 @@ fn repair(shared: &Arc<Shared>, mut commits: Vec<Committed>, error: &DbError) {
         finish.done.tell(Err(StoreError::from(error)));
     }
     let batches: Vec<&Batch> = commits.iter().map(|c| &c.batch).collect();
-    while !shared.wait_for_stop(RETRY) {
+    let (mut taken, nothing) = (false, commits.is_empty());
+    while !taken && !shared.wait_for_stop(RETRY) {
         let caught_up = recovery::catch_up(shared);
         match caught_up.and_then(|()| apply_or_list(shared, shared.marks.epoch(), &batches)) {
             Ok(_) => {
                 shared.marks.advance(batches.iter().flat_map(|batch| batch.checkpoints.iter().copied()));
-                shared.health.index_works();
-                break;
+                taken = true;
             }
             Err(error) => tracing::warn!(%error, "the index still fails"),
         }
     }
+    if taken {
+        shared.health.index_works();
+    } else if !nothing {
+        tracing::error!(
+            "the index did not take its last rows before the stop; they are made at the next start"
+        );
+    }
     shared.requeue(&claimed);
+    taken || nothing
 }
 
 #[cfg(test)]

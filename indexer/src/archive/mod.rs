@@ -26,6 +26,7 @@ mod in_flight;
 mod index_writer;
 mod intake;
 mod job;
+mod later;
 mod ledger;
 mod ledger_chain;
 mod ledger_facts;
@@ -47,6 +48,7 @@ mod stating;
 mod steps;
 mod store;
 mod stream_lane;
+mod threads;
 mod uploader;
 mod verify;
 mod withdrawing;
@@ -103,6 +105,7 @@ use pool::ChunkPool;
 use remote::Uploads;
 use stating::Turns;
 use stream_lane::StreamLanes;
+use threads::{Death, join, spawn, spawn_vital};
 
 /// How often free space and the size of the write-ahead log are looked at.
 const CHORES: Duration = Duration::from_secs(1);
@@ -151,6 +154,7 @@ pub(crate) struct Shared {
     lanes: StreamLanes,
     index: IndexQueue,
     health: Health,
+    death: Death,
     names: PackNames,
     marks: Marks,
     readers: Readers,
@@ -211,6 +215,7 @@ impl Archive {
             group: Queue::default(),
             index: IndexQueue::default(),
             health: Health::default(),
+            death: Death::default(),
             names: PackNames::default(),
             marks: Marks::default(),
             readers: Readers::default(),
@@ -233,12 +238,12 @@ impl Archive {
         shared.look_at_backlog();
         let mut threads = Vec::new();
         let lane = GroupLane::new(shared.clone());
-        threads.push(spawn("index-writer", &shared, |shared| index_writer::run(&shared))?);
-        threads.push(spawn("group-lane", &shared, move |_| lane.run())?);
-        threads.push(spawn("chores", &shared, |shared| shared.chores())?);
-        threads.push(spawn("manifests", &shared, |shared| shared.tend())?);
+        threads.push(spawn_vital("index-writer", &shared, |shared| index_writer::run(&shared))?);
+        threads.push(spawn_vital("group-lane", &shared, move |_| lane.run())?);
+        threads.push(spawn_vital("chores", &shared, |shared| shared.chores())?);
+        threads.push(spawn_vital("manifests", &shared, |shared| shared.tend())?);
         if let Some(uploads) = shared.uploads.clone() {
-            threads.push(spawn("uploader", &shared, move |shared| uploader::run(&shared, &uploads))?);
+            threads.push(spawn_vital("uploader", &shared, move |shared| uploader::run(&shared, &uploads))?);
         }
         Ok((Archive { shared, threads: Arc::new(Mutex::new(threads)) }, recovered))
     }
@@ -319,24 +324,6 @@ impl Archive {
         if let Err(error) = shared.db.checkpoint(WalLimits { move_from_bytes: 0, empty_from_bytes: 0 }) {
             tracing::warn!(%error, "the index was not checkpointed");
         }
-    }
-}
-
-fn spawn(
-    name: &str,
-    shared: &Arc<Shared>,
-    work: impl FnOnce(Arc<Shared>) + Send + 'static,
-) -> Result<JoinHandle<()>, OpenError> {
-    let shared = shared.clone();
-    std::thread::Builder::new()
-        .name(name.into())
-        .spawn(move || work(shared))
-        .map_err(|e| OpenError::Thread(e.to_string()))
-}
-
-fn join(thread: JoinHandle<()>) {
-    if thread.join().is_err() {
-        tracing::error!("a thread of the archive ended with a panic");
     }
 }
 

@@ -10,7 +10,9 @@ use std::time::Instant;
 use storage_config::ContentHash;
 use storage_config::config::Ack;
 use storage_config::disk::SyncPoint;
-use storage_config::pack::{Identity, PackError, PackName, PackReader, PackWriter, SealedLedger};
+use storage_config::pack::{
+    FILE_HEADER_LENGTH, Identity, PackError, PackName, PackReader, PackWriter, SealedLedger,
+};
 
 use super::error::{ReadError, StoreError};
 use super::{Archive, ArchiveOptions, Shared};
@@ -219,6 +221,11 @@ impl Shared {
     /// Opens a pack for reading: its file, else what the bucket has of it, else through the server that has it.
     pub(crate) fn open_pack(&self, pack: PackId, name: &PackName) -> Result<PackReader, ReadError> {
         let path = self.options.packs_dir.join(name.file_name());
+        if let Some(uploads) = self.uploads.as_ref().filter(|uploads| uploads.is_doubted(pack))
+            && let Some(object) = self.db.pack_object(pack)?
+        {
+            return uploads.open(name, Some(object.length));
+        }
         // Its records say for themselves whether they are of this pack, also where the header of the file is damaged.
         match (PackReader::open_lenient(&self.options.disk, &path), &self.uploads) {
             (Err(PackError::Io { source, .. }), Some(uploads)) if source.kind() == ErrorKind::NotFound => {
@@ -286,7 +293,7 @@ impl Shared {
                 synced
             }
         };
-        self.set_sealed(pack, length);
+        self.set_sealed(pack, length, synced);
     }
 
     /// Gives a pack up after its disk failed: nothing after its last good sync is ever read.
@@ -297,18 +304,25 @@ impl Shared {
         if let Err(error) = cut {
             tracing::warn!(%error, "the unsynced end of a failed pack could not be cut off");
         }
-        self.set_sealed(pack, writer.synced_len());
+        self.set_sealed(pack, writer.synced_len(), writer.synced_len());
     }
 
-    fn set_sealed(&self, pack: PackId, length: u64) {
+    /// Has a pack of `length` bytes, synced up to `synced` before its seal, counted as sealed once all its records are
+    /// rows.
+    fn set_sealed(&self, pack: PackId, length: u64, synced: u64) {
         let uploads = self.uploads.clone();
-        self.index.in_order(move |db| {
-            if let Err(error) = db.background(&Job::PackSealed { pack, length }) {
-                tracing::warn!(%error, "a pack's state was not noted; it will be scanned at the next start");
+        // Of a pack without a record nothing is indexed.
+        let upto = if synced <= FILE_HEADER_LENGTH { 0 } else { synced };
+        self.index.in_order(move |db| match db.seal_indexed(pack, length, upto) {
+            Ok(true) => uploads.iter().for_each(|uploads| uploads.sealed(pack, length)),
+            // Nor is it uploaded: that would count it as sealed.
+            Ok(false) => {
+                tracing::warn!("a pack has records that are no rows yet; it is read at the next start")
             }
-            // All its records are rows by now.
-            if let Some(uploads) = uploads {
-                uploads.sealed(pack, length);
+            // Whatever runs here runs after all rows before it.
+            Err(error) => {
+                tracing::warn!(%error, "a pack's state was not noted; it will be scanned at the next start");
+                uploads.iter().for_each(|uploads| uploads.sealed(pack, length));
             }
         });
     }

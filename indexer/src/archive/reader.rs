@@ -122,8 +122,8 @@ pub(crate) fn read_body(
 /// Reads an instance record; from the object where the file is damaged.
 fn read_body_at(shared: &Shared, place: &Place) -> Result<InstanceBody, ReadError> {
     match read_body_here(shared, place) {
-        Err(error) if error.is_damage() && shared.drop_file(place.pack) => {
-            tracing::error!(%error, "an instance record is damaged in a file; the object is read");
+        Err(error) if (error.is_damage() || error.is_unread()) && shared.read_object(place.pack) => {
+            tracing::error!(%error, "an instance record cannot be read in a file; the object is");
             read_body_here(shared, place)
         }
         result => result,

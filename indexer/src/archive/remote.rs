@@ -59,6 +59,8 @@ pub(crate) struct Uploads {
 struct State {
     waiting: HashMap<PackId, Waiting>,
     cached: HashMap<PackId, Cached>,
+    /// Those of them whose file could not be read: their object is read instead, and the file goes once that is proved.
+    doubted: BTreeSet<PackId>,
     /// Packs that are whole in the bucket and whose groups may be there still.
     stale: BTreeSet<PackName>,
     /// Packs of before the start that answers rely on.
@@ -221,9 +223,12 @@ impl Uploads {
         Some((*pack, waiting.length))
     }
 
-    /// The file that is to go first, while those of uploaded packs are too many bytes.
+    /// The file that is to go first: one that could not be read, else while those of uploaded packs are too many bytes.
     pub(crate) fn too_many(&self) -> Option<PackId> {
         let state = self.lock();
+        if let Some(pack) = state.doubted.first() {
+            return Some(*pack);
+        }
         let bytes: u64 = state.cached.values().map(|cached| cached.length).sum();
         metrics::gauge!("archive_cached_pack_bytes").set(bytes as f64);
         let oldest = || state.cached.iter().min_by_key(|(_, cached)| cached.used).map(|(pack, _)| *pack);
@@ -232,7 +237,30 @@ impl Uploads {
 
     /// Whether the file of a pack is no more than a copy; it does not count as one after this.
     pub(crate) fn give_up_file(&self, pack: PackId) -> bool {
-        self.lock().cached.remove(&pack).is_some()
+        let mut state = self.lock();
+        state.doubted.remove(&pack);
+        state.cached.remove(&pack).is_some()
+    }
+
+    /// Whether the file of a pack is no more than a copy.
+    pub(crate) fn is_copy(&self, pack: PackId) -> bool {
+        self.lock().cached.contains_key(&pack)
+    }
+
+    /// The file of a pack stays whatever room it takes, because its object is not whole, until the next start.
+    pub(crate) fn keep_file(&self, pack: PackId) {
+        self.give_up_file(pack);
+    }
+
+    /// A file that is a copy could not be read: its object is read from now on. Whether that is news.
+    pub(crate) fn doubt(&self, pack: PackId) -> bool {
+        let mut state = self.lock();
+        state.cached.contains_key(&pack) && state.doubted.insert(pack)
+    }
+
+    /// Whether the object of a pack is to be read although its file is here.
+    pub(crate) fn is_doubted(&self, pack: PackId) -> bool {
+        self.lock().doubted.contains(&pack)
     }
 
     /// Objects were given up: the next look for them is due.

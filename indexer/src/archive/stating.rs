@@ -182,6 +182,25 @@ impl Archive {
         asked: ContentHash,
         make: impl FnOnce(&str) -> Result<Said, StateError>,
     ) -> Result<Stated, StateError> {
+        self.once_unless(|| self.refuses(), id, asked, make)
+    }
+
+    /// As [`Archive::once`], for what says that something was removed: it may use the room that is kept free.
+    pub(super) fn once_to_make_room(
+        &self,
+        asked: ContentHash,
+        make: impl FnOnce(&str) -> Result<Said, StateError>,
+    ) -> Result<Stated, StateError> {
+        self.once_unless(|| self.shared.health.refuses_making_room(), None, asked, make)
+    }
+
+    fn once_unless(
+        &self,
+        refuses: impl FnOnce() -> Option<StoreError>,
+        id: Option<String>,
+        asked: ContentHash,
+        make: impl FnOnce(&str) -> Result<Said, StateError>,
+    ) -> Result<Stated, StateError> {
         let shared = &self.shared;
         let id = match id {
             Some(id) => id,
@@ -191,7 +210,7 @@ impl Archive {
         if let Some(known) = self.stated_before(&id, &asked)? {
             return Ok(known);
         }
-        if let Some(error) = self.refuses() {
+        if let Some(error) = refuses() {
             return Err(error.into());
         }
         let said = make(&id)?;

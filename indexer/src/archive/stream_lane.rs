@@ -12,7 +12,7 @@ use storage_config::pack::{Extent, Kind, PackWriter};
 use super::Shared;
 use super::append::{append_bulk, append_instance, bulk_entry};
 use super::error::StoreError;
-use super::in_flight::{Claim, Lane};
+use super::in_flight::Claim;
 use super::index_writer::{Committed, Finish, Gate};
 use super::job::{Job, Outcome};
 use crate::db::{Batch, Entry, FacilityId, PackId};
@@ -178,7 +178,7 @@ impl Lease {
         let (mut claimed, mut met) = (Vec::new(), HashSet::new());
         let lane_values = job.body.bulk.iter().zip(extents).filter(|(_, extent)| extent.is_some());
         for (bulk, _) in lane_values {
-            if !met.insert(bulk.hash) || shared.in_flight.claim(bulk.hash, Lane::Stream) != Claim::Mine {
+            if !met.insert(bulk.hash) || shared.in_flight.claim(bulk.hash) != Claim::Mine {
                 continue;
             }
             match shared.has_good_bulk(&bulk.hash) {
@@ -192,7 +192,7 @@ impl Lease {
             }
         }
         if !claimed.is_empty() {
-            if shared.in_flight.claim(job.digest, Lane::Stream) == Claim::Mine {
+            if shared.in_flight.claim(job.digest) == Claim::Mine {
                 claimed.push(job.digest);
             } else {
                 shared.requeue(&claimed);

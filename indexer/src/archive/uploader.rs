@@ -6,7 +6,8 @@
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
-use storage_config::object::{Effort, ObjectError};
+use storage_config::object::{Effort, ObjectError, hash_file};
+use storage_config::pack::PackName;
 
 use super::remote::{self, Uploads};
 use super::{Archive, Backlog, Shared};
@@ -44,13 +45,13 @@ fn step(shared: &Shared, uploads: &Uploads) -> Result<bool, ObjectError> {
     }
     shared.look_at_backlog();
     let Some((pack, length)) = uploads.next() else {
-        shared.remove_copies(uploads);
+        let more = shared.remove_copies(uploads)?;
         shared.remove_retired(uploads)?;
-        return Ok(false);
+        return Ok(more);
     };
     shared.upload(uploads, pack, length)?;
     shared.look_at_backlog();
-    shared.remove_copies(uploads);
+    shared.remove_copies(uploads)?;
     Ok(true)
 }
 
@@ -88,13 +89,11 @@ impl Shared {
         Ok(())
     }
 
-    /// Removes what is surely elsewhere: groups of packs that are whole in the bucket, files beyond the limit.
-    fn remove_copies(&self, uploads: &Uploads) {
-        while let Some(pack) = uploads.too_many() {
-            if !self.drop_file(pack) {
-                return;
-            }
-        }
+    /// Removes what is surely elsewhere: a file that is to go, groups of packs that are whole in the bucket. Whether there
+    /// may be more files.
+    fn remove_copies(&self, uploads: &Uploads) -> Result<bool, ObjectError> {
+        // One at a time: each is a reading of a whole object, and uploads go on between.
+        let removed = uploads.too_many().map(|pack| self.drop_file(uploads, pack)).transpose()?;
         let stale = uploads.take_stale();
         let mut goes_on = !stale.is_empty() && self.is_surely_recorded();
         for name in stale {
@@ -103,6 +102,7 @@ impl Shared {
                 uploads.stale(name);
             }
         }
+        Ok(removed.is_some_and(|removed| removed))
     }
 
     /// Whether all uploads that were recorded stay recorded, whatever happens to the power.
@@ -114,21 +114,82 @@ impl Shared {
         durable.is_ok()
     }
 
-    /// Removes the file of a pack if it is no more than a copy of the bucket's object, surely recorded; whether it did.
-    pub(crate) fn drop_file(&self, pack: PackId) -> bool {
+    /// Has the object of a pack read whose file could not be; whether its next reader gets that. The file goes once the
+    /// object was proved.
+    pub(crate) fn read_object(&self, pack: PackId) -> bool {
         let Some(uploads) = &self.uploads else { return false };
-        let recorded = matches!(self.db.pack_object(pack), Ok(Some(_)));
-        let Ok(name) = self.names.get(self, pack) else { return false };
-        if !recorded || !self.is_surely_recorded() || !uploads.give_up_file(pack) {
-            return false;
+        let recorded = matches!(self.db.pack_object(pack), Ok(Some(object)) if object.retired_ms == 0);
+        let news = recorded && uploads.doubt(pack);
+        if news {
+            self.readers.forget(pack);
         }
-        let removed = self.options.disk.remove(&self.options.packs_dir.join(name.file_name()));
+        news
+    }
+
+    /// Removes the file of a pack if it is no more than a copy of the bucket's object, surely recorded, and that object is
+    /// whole now: read from its first byte to its last. One that is not is written anew from the file. Whether it did. The
+    /// turn of the uploads is the caller's.
+    ///
+    /// # Errors
+    /// When the bucket does not answer; the file stays then.
+    pub(crate) fn drop_file(&self, uploads: &Uploads, pack: PackId) -> Result<bool, ObjectError> {
+        let Ok(Some(object)) = self.db.pack_object(pack) else { return Ok(false) };
+        let Ok(name) = self.names.get(self, pack) else { return Ok(false) };
+        if !uploads.is_copy(pack) || !self.is_surely_recorded() {
+            return Ok(false);
+        }
+        let path = self.options.packs_dir.join(name.file_name());
+        if !self.is_proved(uploads, &object, &name)? {
+            tracing::error!(pack = %name, "neither the file of a pack nor its object is whole; both stay");
+            metrics::counter!("archive_objects_damaged_total").increment(1);
+            uploads.keep_file(pack);
+            self.readers.forget(pack);
+            return Ok(false);
+        }
+        if !uploads.give_up_file(pack) {
+            return Ok(false);
+        }
+        let removed = self.options.disk.remove(&path);
         // Whoever has it open may read on; who opens it from now on gets the object.
         self.readers.forget(pack);
         if let Err(error) = &removed {
             tracing::warn!(%error, "the file of an uploaded pack could not be removed");
         }
-        removed.is_ok()
+        Ok(removed.is_ok())
+    }
+
+    /// Whether the object of a pack holds what was uploaded, made so from the file if need be.
+    fn is_proved(
+        &self,
+        uploads: &Uploads,
+        object: &PackObject,
+        name: &PackName,
+    ) -> Result<bool, ObjectError> {
+        let stop = || self.wait_for_stop(Duration::ZERO);
+        let objects = &uploads.remote.objects;
+        let (key, length) = (remote::pack_key(name), object.length);
+        let found = objects.hash_of(&key, length, &stop)?;
+        if found.is_some() && found == object.sha256 {
+            return Ok(true);
+        }
+        let file = self.options.disk.open(&self.options.packs_dir.join(name.file_name()));
+        let Ok(file) = file else { return Ok(false) };
+        let here = match hash_file(&file, length, &stop) {
+            Ok(here) => here,
+            Err(ObjectError::Local(_)) => return Ok(false),
+            Err(error) => return Err(error),
+        };
+        match object.sha256 {
+            // The bucket told no hash; the file and the object agree.
+            None => Ok(found == Some(here)),
+            Some(sha256) if sha256 == here => {
+                tracing::error!(pack = %name, "the object of a pack is not what was uploaded; it is written anew");
+                metrics::counter!("archive_objects_mended_total").increment(1);
+                objects.upload_again(&key, &file, length, &stop)?;
+                Ok(objects.hash_of(&key, length, &stop)? == Some(sha256))
+            }
+            Some(_) => Ok(false),
+        }
     }
 
     /// Takes note of what waits, and refuses stores while it is too much.

@@ -4,12 +4,29 @@ use storage_config::ContentHash;
 
 use super::object::{self, PackObject};
 use super::removal::{self, HiddenInstance, NamesBulk, PackReplaced, Replaced};
-use super::{Db, DbError, PackId, Place, WalLimits, instance, turn};
+use super::{Db, DbError, PackId, PackRow, Place, WalLimits, instance, pack, turn};
 
 /// How often a durable commit is tried while readers stand in its way; each try waits for them by itself.
 const DURABLE_TRIES: u32 = 20;
 
 impl Db {
+    /// One pack that was registered.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn pack(&self, pack: PackId) -> Result<Option<PackRow>, DbError> {
+        self.read(|session| pack::one(session, pack))
+    }
+
+    /// Seals a pack of `length` bytes whose last record ends at `upto`, unless a record of it is no row yet; whether it
+    /// did.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn seal_indexed(&self, pack: PackId, length: u64, upto: u64) -> Result<bool, DbError> {
+        self.write(|session| pack::seal_indexed(session, pack, (length, upto)))
+    }
+
     /// Instances that nobody is shown, by id after `after`.
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use crate::db::sql::params;
+use crate::db::sql::{Row, params};
 
 use super::entry::PackId;
 use super::error::DbError;
@@ -50,11 +50,15 @@ const ADVANCE: &str = "UPDATE pack SET checkpoint = CASE WHEN checkpoint < ?2 TH
      data_set_bytes = data_set_bytes + ?4, holdings = holdings + ?5, bulk_copies = bulk_copies + ?6, \
      bulk_bytes = bulk_bytes + ?7 WHERE id = ?1";
 const SEAL: &str = "UPDATE pack SET sealed = 1, removed = 0, length = ?2 WHERE id = ?1";
+/// Only where all its records are rows: a sealed pack is not looked through at a start.
+const SEAL_INDEXED: &str =
+    "UPDATE pack SET sealed = 1, removed = 0, length = ?2 WHERE id = ?1 AND checkpoint >= ?3";
 const ALL: &str = "SELECT id, name, sealed, length, checkpoint, removed FROM pack ORDER BY id";
+const ONE: &str = "SELECT id, name, sealed, length, checkpoint, removed FROM pack WHERE id = ?1";
 const CHECKPOINT: &str = "SELECT checkpoint FROM pack WHERE id = ?1";
 
 #[cfg(test)]
-pub(super) const HOT: &[&str] = &[FIND, ADVANCE, SEAL, CHECKPOINT];
+pub(super) const HOT: &[&str] = &[FIND, ADVANCE, SEAL, SEAL_INDEXED, ONE, CHECKPOINT];
 
 pub(super) fn id(session: &Session<'_>, name: &str) -> Result<PackId, DbError> {
     let found = session.row(FIND, [name], |row| row.get(0))?;
@@ -82,16 +86,32 @@ pub(super) fn seal(session: &Session<'_>, pack: PackId, length: u64) -> Result<(
     session.execute(SEAL, params![pack.0, signed(length, "pack length")?]).map(drop)
 }
 
+/// Seals a pack of `length` bytes whose records end at `upto`, if they are rows up to there; whether they are.
+pub(super) fn seal_indexed(
+    session: &Session<'_>,
+    pack: PackId,
+    (length, upto): (u64, u64),
+) -> Result<bool, DbError> {
+    let params = params![pack.0, signed(length, "pack length")?, signed(upto, "checkpoint")?];
+    Ok(session.execute(SEAL_INDEXED, params)? == 1)
+}
+
 pub(super) fn all(session: &Session<'_>) -> Result<Vec<PackRow>, DbError> {
-    session.rows(ALL, [], |row| {
-        Ok(PackRow {
-            id: PackId(row.get(0)?),
-            name: row.get(1)?,
-            sealed: row.get(2)?,
-            length: unsigned(row, 3)?,
-            checkpoint: unsigned(row, 4)?,
-            removed: row.get(5)?,
-        })
+    session.rows(ALL, [], pack_row)
+}
+
+pub(super) fn one(session: &Session<'_>, pack: PackId) -> Result<Option<PackRow>, DbError> {
+    session.row(ONE, [pack.0], pack_row)
+}
+
+fn pack_row(row: &Row<'_>) -> Result<PackRow, DbError> {
+    Ok(PackRow {
+        id: PackId(row.get(0)?),
+        name: row.get(1)?,
+        sealed: row.get(2)?,
+        length: unsigned(row, 3)?,
+        checkpoint: unsigned(row, 4)?,
+        removed: row.get(5)?,
     })
 }
 

@@ -111,9 +111,19 @@ const OF_PACK: &str = "SELECT pack_id, record_at, ends_at, kind, what, repaired 
 const COUNT: &str = "SELECT count(*) FROM damaged_record WHERE kind <> 1 AND repaired = 0";
 /// These two read whole tables; damage is rare.
 const QUARANTINE: &str = "UPDATE bulk_location SET damaged = 1 WHERE pack_id = ?1 AND record_at >= ?2 \
-     AND record_at < ?3";
-const BREAK: &str =
-    "UPDATE instance SET damaged = 1 WHERE pack_id = ?1 AND record_at >= ?2 AND record_at < ?3";
+     AND record_at < ?3 AND damaged = 0";
+const BREAK: &str = "UPDATE instance SET damaged = 1 WHERE pack_id = ?1 AND record_at >= ?2 AND record_at < ?3 \
+     AND damaged = 0";
+const NOTED: &str = "SELECT 1 FROM damaged_record WHERE pack_id = ?1 AND record_at = ?2 AND ends_at = ?3";
+/// What a later pass over the same bytes found whole.
+const CLEAR_BULK: &str = "UPDATE bulk_location SET damaged = 0 WHERE pack_id = ?1 AND record_at = ?2 AND hash = ?3 \
+     AND damaged <> 0";
+const CLEAR_INSTANCE: &str =
+    "UPDATE instance SET damaged = 0 WHERE pack_id = ?1 AND record_at = ?2 AND damaged <> 0";
+const CLEAR_NOTE: &str = "DELETE FROM damaged_record WHERE pack_id = ?1 AND record_at = ?2 AND repaired = 0";
+const CLEAR_NOTES: &str = "DELETE FROM damaged_record WHERE pack_id = ?1 AND repaired = 0";
+const DOUBTED_BULK: &str = "SELECT record_at FROM bulk_location INDEXED BY bulk_location_damaged \
+     WHERE damaged <> 0 AND pack_id = ?1";
 const BULK_IN: &str = "SELECT hash, record_at FROM bulk_location WHERE pack_id = ?1 AND record_at >= ?2 \
      AND record_at < ?3 ORDER BY record_at";
 const STATEMENTS: &str = "SELECT id, body FROM statement WHERE id > ?1 ORDER BY id LIMIT ?2";
@@ -242,13 +252,44 @@ pub(super) fn set_run(session: &Session<'_>, begun_ms: Option<i64>) -> Result<()
 }
 
 /// Lists a stretch that is not what was written, and quarantines what the index has there.
+/// Series are verified again only where that says something new: what is noted once more sends nobody round in a circle.
 pub(super) fn note_damage(session: &Session<'_>, record: &DamagedRecord) -> Result<(), DbError> {
     let (pack, from) = (record.place.pack.0, signed(record.place.offset, "record position")?);
     let to = signed(record.place.offset.saturating_add(record.place.length), "record position")?;
+    let noted = session.row(NOTED, params![pack, from, to], |_| Ok(()))?.is_some();
     session.execute(NOTE, params![pack, from, to, record.kind, record.what])?;
-    session.execute(QUARANTINE, params![pack, from, to])?;
-    session.execute(BREAK, params![pack, from, to])?;
+    let changed = session.execute(QUARANTINE, params![pack, from, to])?
+        + session.execute(BREAK, params![pack, from, to])?;
+    if noted && changed == 0 {
+        return Ok(());
+    }
     again(session, record.place.pack)
+}
+
+/// Where records begin in a pack that count as damaged, and the noted stretches of it, each from and to.
+pub(super) fn doubted(session: &Session<'_>, pack: PackId) -> Result<Vec<(u64, u64)>, DbError> {
+    let mut all: Vec<(u64, u64)> = session.rows(DOUBTED_BULK, [pack.0], |row| {
+        let at = unsigned(row, 0)?;
+        Ok((at, at + 1))
+    })?;
+    let noted = records_of(session, pack)?;
+    let open = noted.iter().filter(|record| !record.repaired).map(|record| record.place);
+    all.extend(open.map(|place| (place.offset, place.offset.saturating_add(place.length))));
+    Ok(all)
+}
+
+/// Takes back what was noted of a record whose body was read and has `hash`.
+pub(super) fn clear(session: &Session<'_>, place: Place, hash: &ContentHash) -> Result<(), DbError> {
+    let (pack, at) = (place.pack.0, signed(place.offset, "record position")?);
+    let cleared = session.execute(CLEAR_BULK, params![pack, at, &hash.0[..]])?
+        + session.execute(CLEAR_INSTANCE, params![pack, at])?
+        + session.execute(CLEAR_NOTE, params![pack, at])?;
+    if cleared == 0 { Ok(()) } else { again(session, place.pack) }
+}
+
+/// Takes back all notes of a pack of which everything was read and whole.
+pub(super) fn clear_notes(session: &Session<'_>, pack: PackId) -> Result<(), DbError> {
+    session.execute(CLEAR_NOTES, [pack.0]).map(drop)
 }
 
 /// Notes that what stood at a place is whole elsewhere.

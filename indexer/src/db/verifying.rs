@@ -87,6 +87,31 @@ impl Db {
         self.write(|session| verified::note_damage(session, record))
     }
 
+    /// Stretches of a pack, each from and to, that count as damaged: a record that begins in one and is read whole is to be
+    /// cleared.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn doubted_in(&self, pack: PackId) -> Result<Vec<(u64, u64)>, DbError> {
+        self.read_snapshot(|session| verified::doubted(session, pack))
+    }
+
+    /// Takes back what was noted of a record whose whole body was read and has `hash`: it is served and counted on again.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn clear_damage(&self, place: Place, hash: ContentHash) -> Result<(), DbError> {
+        self.write(|session| verified::clear(session, place, &hash))
+    }
+
+    /// Takes back the notes of a pack of which everything was read and whole.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn clear_damage_notes(&self, pack: PackId) -> Result<(), DbError> {
+        self.write(|session| verified::clear_notes(session, pack))
+    }
+
     /// Notes that what stood at a place is whole elsewhere.
     ///
     /// # Errors

@@ -25,7 +25,7 @@ pub use client::Client;
 pub use error::ObjectError;
 pub use file::{ObjectFile, ObjectPart};
 pub use simulated::{ObjectCall, ObjectFault, SimulatedObjects};
-pub use upload::Uploaded;
+pub use upload::{Uploaded, hash_file};
 
 use crate::hash::ContentHash;
 

@@ -50,6 +50,53 @@ impl Objects {
         Ok(Uploaded { sha256, was_there })
     }
 
+    /// As [`Objects::upload`], but sends it whatever is there: for an object that is not what was sent.
+    ///
+    /// # Errors
+    /// As [`Objects::upload`].
+    pub fn upload_again(
+        &self,
+        key: &str,
+        file: &DiskFile,
+        length: u64,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<(), ObjectError> {
+        let sha256 = hash(file, 0..length, stop)?;
+        self.send(key, file, 0..length, (sha256, Effort::Patient), stop)?;
+        self.check(key, file, About { length, sha256: Some(sha256) })
+    }
+
+    /// The hash of the first `length` bytes of an object, read as a whole; none where it is not there or shorter. `stop` is
+    /// asked between parts.
+    ///
+    /// # Errors
+    /// `Stopped`, or when the service refuses or does not answer.
+    pub fn hash_of(
+        &self,
+        key: &str,
+        length: u64,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<Option<ContentHash>, ObjectError> {
+        match self.about(key, Effort::Patient)? {
+            Some(about) if about.length == length => {}
+            _ => return Ok(None),
+        }
+        let (mut hasher, mut at) = (Hasher::new(), 0);
+        while at < length {
+            if stop() {
+                return Err(ObjectError::Stopped);
+            }
+            let end = length.min(at + PART_BYTES as u64);
+            match self.read(key, at..end, Effort::Patient) {
+                Ok(bytes) => hasher.update(&bytes),
+                Err(ObjectError::Missing { .. }) => return Ok(None),
+                Err(error) => return Err(error),
+            }
+            at = end;
+        }
+        Ok(Some(hasher.finish()))
+    }
+
     /// Makes `range` of `file` the object `key`, for somebody who waits. What is sent is not read back.
     ///
     /// # Errors
@@ -139,6 +186,14 @@ fn piece(file: &DiskFile, from: u64, to: u64) -> Result<Bytes, ObjectError> {
     let mut bytes = vec![0; to.saturating_sub(from) as usize];
     file.read_exact_at(&mut bytes, from).map_err(ObjectError::Local)?;
     Ok(bytes.into())
+}
+
+/// The hash of the first `length` bytes of a file. `stop` is asked now and then.
+///
+/// # Errors
+/// `Local`, or `Stopped`.
+pub fn hash_file(file: &DiskFile, length: u64, stop: &dyn Fn() -> bool) -> Result<ContentHash, ObjectError> {
+    hash(file, 0..length, stop)
 }
 
 fn hash(file: &DiskFile, range: Range<u64>, stop: &dyn Fn() -> bool) -> Result<ContentHash, ObjectError> {

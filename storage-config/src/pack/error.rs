@@ -110,6 +110,8 @@ impl PackError {
                 io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
                     PackErrorKind::OutOfSpace
                 }
+                // It was longer once.
+                io::ErrorKind::UnexpectedEof => PackErrorKind::Damaged,
                 _ => PackErrorKind::Io,
             },
             PackError::Poisoned(_) => PackErrorKind::Poisoned,

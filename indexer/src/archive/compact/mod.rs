@@ -126,8 +126,8 @@ impl Archive {
             ..PackReplaced::default()
         };
         if !plan.stay.is_empty() {
-            let lane = CopyLane::open(shared).map_err(|error| CompactError::Copy(error.to_string()))?;
-            let mut lane = lane.behind_another_copy();
+            let lane = CopyLane::open_to_make_room(shared);
+            let mut lane = lane.map_err(|error| CompactError::Copy(error.to_string()))?;
             match copy(&mut lane, row.id, &plan, &mut replaced, (pace, turn)) {
                 Ok(new) => {
                     lane.seal();
@@ -147,6 +147,7 @@ impl Archive {
                 }
             }
         }
+        self.can_be_stated(&plan)?;
         match self.in_order(move |db| db.replace_pack(&replaced))?? {
             Replaced::Done => reached("compact.replaced"),
             Replaced::Wanted => return Ok(Err(WhyKept::Wanted)),
@@ -164,6 +165,8 @@ impl Archive {
                 reached("compact.durable");
                 let path = shared.options.packs_dir.join(name.file_name());
                 shared.options.disk.remove(&path)?;
+                // The room is given back when nobody has the file open any more.
+                shared.readers.forget(row.id);
                 shared.options.disk.sync_dir(&shared.options.packs_dir, SyncPoint::Removal)?;
             }
         }
@@ -178,10 +181,18 @@ impl Archive {
         Ok(Ok(plan))
     }
 
+    /// Nothing leaves the index of which could not be said afterwards that it is gone.
+    fn can_be_stated(&self, plan: &Plan) -> Result<(), CompactError> {
+        match self.shared.health.refuses_making_room() {
+            Some(error) if !plan.removed.is_empty() => Err(CompactError::State(error.into())),
+            _ => Ok(()),
+        }
+    }
+
     fn state_removal(&self, job: &CompactJob, plan: &Plan) -> Result<(), CompactError> {
         for instances in plan.removed.chunks(crate::statement::INSTANCES_MAX) {
             let asked = super::stating::hash_of(&(instances, &job.who, &job.why))?;
-            self.once(None, asked, |id| {
+            self.once_to_make_room(asked, |id| {
                 Ok(Said {
                     id: Some(id.to_owned()),
                     key: id.to_owned(),

@@ -133,11 +133,12 @@ impl Decoding<'_> {
     }
 }
 
-/// Bytes that are damaged or gone are frames that do not decode; an index that fails is tried again.
+/// Bytes that are damaged or gone are frames that do not decode; an index or a disk that fails is tried again.
 fn unread(error: ReadError) -> Result<Came, ReadError> {
     match error {
-        ReadError::Index(_) | ReadError::Store(_) | ReadError::Away(_) => Err(error),
-        ReadError::Damaged(_) | ReadError::Missing(_) | ReadError::DataSet(_) => Ok(Came::DoesNot),
+        error if error.is_damage() => Ok(Came::DoesNot),
+        ReadError::Missing(_) | ReadError::DataSet(_) => Ok(Came::DoesNot),
+        error => Err(error),
     }
 }
 

@@ -14,6 +14,7 @@ use codecs::worker::Pool;
 use storage_config::Uid;
 
 use super::error::{OpenError, ReadError};
+use super::later::Later;
 use super::{Archive, VerifyJob, spawn};
 use crate::db::{EvidenceRow, ExaminedInstance, ExaminedSeries, ExaminedStudy};
 use crate::evidence::clock::Ahead;
@@ -21,6 +22,8 @@ use crate::evidence::{Evidence, Image, RULE, Series, documents, header};
 
 /// Studies of one turn.
 const TURN: u32 = 8;
+/// How long a study that failed waits for its next try, at first.
+const AFTER_ERROR: Duration = Duration::from_secs(5);
 /// How long the thread waits when there is nothing to do.
 const PAUSE: Duration = Duration::from_millis(500);
 /// Headers of one study that are read.
@@ -70,9 +73,10 @@ impl Archive {
     }
 
     fn keep_examining(&self, pool: &Pool, quiet: Duration) {
+        let mut later = Later::new(AFTER_ERROR);
         while !self.shared.wait_for_stop(PAUSE) {
             self.look_behind_answers(pool);
-            while self.examine_turn(pool, quiet) {
+            while self.examine_turn(pool, quiet, &mut later) {
                 if self.shared.wait_for_stop(Duration::ZERO) {
                     return;
                 }
@@ -99,24 +103,34 @@ impl Archive {
         }
     }
 
-    /// Examines some studies; whether there may be more.
-    fn examine_turn(&self, pool: &Pool, quiet: Duration) -> bool {
+    /// Examines some studies, and steps over those that failed a while ago; whether there may be more.
+    fn examine_turn(&self, pool: &Pool, quiet: Duration, later: &mut Later<Uid>) -> bool {
         let quiet_ms = i64::try_from(quiet.as_millis()).unwrap_or(i64::MAX);
         let before = (self.shared.options.now_ms)().saturating_sub(quiet_ms);
-        let studies = match self.db().studies_to_examine(RULE, before, TURN) {
+        let most = TURN.saturating_add(later.len());
+        let mut studies = match self.db().studies_to_examine(RULE, before, most) {
             Ok(studies) => studies,
             Err(error) => {
                 tracing::warn!(%error, "studies that wait to be examined could not be listed");
                 return false;
             }
         };
+        let full = studies.len() == most as usize;
+        studies.retain(|study| !later.waits(study));
         for study in &studies {
-            if let Err(error) = self.examine(pool, study) {
-                tracing::warn!(%error, "a study was not examined; it is tried again");
-                return false;
+            match self.examine(pool, study) {
+                Ok(()) => later.done(study),
+                Err(ReadError::Index(error)) => {
+                    tracing::warn!(%error, "studies are not examined while the index fails");
+                    return false;
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "a study was not examined; it is tried again later");
+                    later.failed(study.clone());
+                }
             }
         }
-        studies.len() == TURN as usize
+        full && !studies.is_empty()
     }
 
     /// Examines one study as it is now.

@@ -2,13 +2,12 @@
 
 use std::path::Path;
 
-use storage_config::pack::{
-    Body, FILE_HEADER_LENGTH, PackErrorKind, PackName, PackReader, Scanned, Verify, scan,
-};
+use storage_config::pack::{Body, FILE_HEADER_LENGTH, PackName, PackReader, Scanned, Verify, scan};
 
+use super::findings::Judged;
 use super::job::{BackupDiffers, Compared, VerifyError};
 use super::pace::Pace;
-use super::pack::read;
+use super::pack::{leaves_open, read};
 use super::{Run, Verifier};
 use crate::db::PackRow;
 
@@ -64,11 +63,14 @@ impl Verifier<'_> {
         };
         let here = match self.shared.open_pack(row.id, name) {
             Ok(here) => here,
-            Err(error) if self.is_away(name, &error) => {
-                *away += 1;
-                return None;
-            }
-            Err(_) => return Some(Compared::DamagedHere),
+            Err(error) => match self.judge(row.id, name, &error) {
+                Judged::Lost => return Some(Compared::DamagedHere),
+                Judged::Gone => return None,
+                Judged::Unread => {
+                    *away += 1;
+                    return None;
+                }
+            },
         };
         let known = if row.sealed { row.length } else { row.checkpoint };
         let length = there.len().unwrap_or(0);
@@ -97,7 +99,7 @@ fn equal(one: &PackReader, other: &PackReader, length: u64, pace: &mut Pace<'_>)
         a.clear();
         b.clear();
         match one.read_raw(&mut a, size, at).and_then(|()| other.read_raw(&mut b, size, at)) {
-            Err(error) if error.kind() == PackErrorKind::Away => return None,
+            Err(error) if leaves_open(&error) => return None,
             Ok(()) if a == b => {}
             _ => return Some(false),
         }

@@ -1,7 +1,6 @@
 //! Verification without being asked: series soon after they went quiet, packs every so many days. Low in priority: one
 //! thread, bounded in bytes a second.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -9,12 +8,13 @@ use super::pace::Pace;
 use super::series::SeriesRead;
 use super::{Run, Verifier, VerifyProgress, VerifyReport};
 use crate::archive::error::OpenError;
+use crate::archive::later::Later;
 use crate::archive::{Archive, spawn};
 use crate::db::{DbError, PackId, PackRow};
 
 /// How long the thread waits when there is nothing to do.
 const PAUSE: Duration = Duration::from_secs(1);
-/// How long it waits after an error, and before it looks again at what is out of reach.
+/// How long it waits after an error, and at first before it looks again at what was not read.
 const AFTER_ERROR: Duration = Duration::from_secs(30);
 /// Series of one turn.
 const TURN: u32 = 16;
@@ -45,16 +45,12 @@ impl Archive {
 
     fn verify_on(&self, how: KeepVerified) {
         let verifier = Verifier { shared: &self.shared, replica: self.shared.options.replica.clone() };
-        let (mut wait, mut away) = (PAUSE, Away::default());
+        let (mut wait, mut away) = (PAUSE, Away::new());
         while !self.shared.wait_for_stop(wait) {
             let mut pace = Pace::new(&self.shared, Some(how.bytes_per_second), &|| false);
             wait = match verifier.turn(&how, &mut away, &mut pace) {
                 Ok(true) => Duration::ZERO,
-                Ok(false) if away == Away::default() => PAUSE,
-                Ok(false) => {
-                    away = Away::default();
-                    AFTER_ERROR
-                }
+                Ok(false) => PAUSE,
                 Err(error) => {
                     tracing::warn!(%error, "verification waits");
                     AFTER_ERROR
@@ -64,11 +60,16 @@ impl Archive {
     }
 }
 
-/// What was found out of reach, series and packs: the others are verified meanwhile.
-#[derive(Default, PartialEq)]
+/// What was out of reach or not read, series and packs: the others are verified meanwhile.
 struct Away {
-    series: BTreeSet<i64>,
-    packs: BTreeSet<PackId>,
+    series: Later<i64>,
+    packs: Later<PackId>,
+}
+
+impl Away {
+    fn new() -> Away {
+        Away { series: Later::new(AFTER_ERROR), packs: Later::new(AFTER_ERROR) }
+    }
 }
 
 impl Verifier<'_> {
@@ -76,17 +77,18 @@ impl Verifier<'_> {
     fn turn(&self, how: &KeepVerified, away: &mut Away, pace: &mut Pace<'_>) -> Result<bool, DbError> {
         let now = (self.shared.options.now_ms)();
         let quiet_ms = i64::try_from(how.quiet.as_millis()).unwrap_or(i64::MAX);
-        let most = TURN.saturating_add(u32::try_from(away.series.len()).unwrap_or(u32::MAX));
+        let most = TURN.saturating_add(away.series.len());
         let mut waiting = self.shared.db.series_to_verify(now.saturating_sub(quiet_ms), most)?;
-        waiting.retain(|series| !away.series.contains(&series.id));
+        waiting.retain(|series| !away.series.waits(&series.id));
         for series in &waiting {
             match self.series(series.id, pace)? {
-                SeriesRead::Read { damaged: 0, .. } => {}
+                SeriesRead::Read { damaged: 0, .. } => away.series.done(&series.id),
                 SeriesRead::Read { .. } => {
+                    away.series.done(&series.id);
                     tracing::error!(study = %series.study_uid, "a study has images without a whole copy");
                 }
                 SeriesRead::Unread => {
-                    away.series.insert(series.id);
+                    away.series.failed(series.id);
                 }
             }
             if pace.stopped() {
@@ -103,7 +105,9 @@ impl Verifier<'_> {
         let mut run = Run { report, tell: &mut ignore, told: Instant::now(), progress };
         let passed = self.pack(&pack, (from, 100, 0), &mut run, pace);
         if run.report.away > 0 {
-            away.packs.insert(pack.id);
+            away.packs.failed(pack.id);
+        } else {
+            away.packs.done(&pack.id);
         }
         match passed {
             Ok(()) => Ok(true),
@@ -126,7 +130,7 @@ impl Verifier<'_> {
             |name: &str| known.binary_search_by(|one| one.name.as_str().cmp(name)).ok().map(|at| &known[at]);
         let before = now.saturating_sub(i64::from(how.every_days).saturating_mul(DAY_MS));
         let mut packs = self.shared.db.packs()?;
-        packs.retain(|pack| pack.sealed && !pack.removed && !away.packs.contains(&pack.id));
+        packs.retain(|pack| pack.sealed && !pack.removed && !away.packs.waits(&pack.id));
         packs.retain(|pack| self.shared.is_own_to_verify(pack.id));
         let due = packs.into_iter().filter_map(|pack| {
             let (at_ms, place) = of(&pack.name).map_or((0, 0), |known| (known.at_ms, known.place));

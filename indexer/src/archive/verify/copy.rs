@@ -54,9 +54,17 @@ impl<'a> CopyLane<'a> {
         Ok(CopyLane { shared, writer, pack, entries: Vec::new(), behind: false })
     }
 
-    /// The same for what is kept elsewhere until the pack is uploaded: no group of it is sent before.
-    pub(crate) fn behind_another_copy(self) -> CopyLane<'a> {
-        CopyLane { behind: true, ..self }
+    /// The same for what makes room: it may use what is kept free. What it takes is kept elsewhere until the pack is
+    /// uploaded: no group of it is sent before.
+    ///
+    /// # Errors
+    /// When the disk fails or is full.
+    pub(crate) fn open_to_make_room(shared: &'a Arc<Shared>) -> Result<CopyLane<'a>, StoreError> {
+        if let Some(error) = shared.health.refuses_making_room() {
+            return Err(error);
+        }
+        let (writer, pack) = shared.new_pack()?;
+        Ok(CopyLane { shared, writer, pack, entries: Vec::new(), behind: true })
     }
 
     /// A reader of another pack.
@@ -115,6 +123,11 @@ impl<'a> CopyLane<'a> {
             Body::Whole => {}
             Body::Damaged(what) => return Err(CopyError::Damaged(what)),
             Body::Unread => return Err(CopyError::Stopped),
+            Body::Unreadable => {
+                return Err(
+                    StoreError::Unavailable("the disk does not give what is to be copied".into()).into()
+                );
+            }
         }
         let extent = writer.end(record.raw_sha256).map_err(StoreError::from)?;
         Ok(place(self.pack, &extent))

@@ -101,8 +101,8 @@ pub struct VerifyReport {
     pub compared: u64,
     /// Those that differ.
     pub differing: Vec<BackupDiffers>,
-    /// Packs, or series of the study, that could not be reached now: the object store does not answer, or another server
-    /// has them. They prove nothing and are read another time.
+    /// Packs, or series of the study, that could not be reached or read now: the object store does not answer, another server
+    /// has them, or the disk fails. That proves nothing, and they are read another time.
     #[serde(default)]
     pub away: u64,
     /// Whether it was stopped before its end, or something was out of reach; it goes on there the next time.

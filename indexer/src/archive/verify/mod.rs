@@ -7,6 +7,7 @@
 mod against;
 mod background;
 pub(crate) mod copy;
+mod findings;
 mod job;
 pub(crate) mod pace;
 mod pack;
@@ -17,17 +18,16 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use storage_config::pack::{Kind, PackError, PackName};
+use storage_config::pack::{FILE_HEADER_LENGTH, PackName, PackReader};
 
 pub use background::KeepVerified;
 pub use job::{BackupDiffers, Compared, DamageFound, VerifyError, VerifyJob, VerifyProgress, VerifyReport};
 
-use super::error::ReadError;
 use super::{Archive, Shared};
-use crate::db::{DamagedRecord, DbError, PackId, PackRow, PackVerified};
-use job::LISTED;
+use crate::db::{DbError, PackRow, PackVerified, Place};
+use findings::{Judged, lost};
 use pace::Pace;
-use pack::{Finding, Pass, Passed, Told};
+use pack::{Pass, Passed, Told};
 use series::SeriesRead;
 
 /// How often the one who asked is told how far it is.
@@ -48,6 +48,17 @@ struct Run<'a> {
     tell: &'a mut dyn FnMut(&VerifyProgress),
     told: Instant,
     progress: VerifyProgress,
+}
+
+/// A pack that is to be read.
+enum Opened {
+    Reader(PackReader),
+    /// It cannot be reached or read now.
+    Away,
+    /// It is not there, or not what was written.
+    Lost,
+    /// It was written anew meanwhile.
+    Gone,
 }
 
 impl Run<'_> {
@@ -185,77 +196,95 @@ impl Verifier<'_> {
     /// Reads one pack from a place on, keeps what was found and repairs what can be repaired.
     fn pack(
         &self,
-        row: &PackRow,
+        known: &PackRow,
         (from, percent, seed): (u64, u8, u64),
         run: &mut Run<'_>,
         pace: &mut Pace<'_>,
     ) -> Result<(), VerifyError> {
         let _one_at_a_time = self.shared.verifying.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        // Compaction may have written it anew since it was listed.
+        let Some(row) = self.shared.db.pack(known.id)?.filter(|row| !row.removed) else { return Ok(()) };
         let Ok(name) = row.name.parse::<PackName>() else { return Ok(()) };
         let length = if row.sealed { row.length } else { row.checkpoint };
-        let reader = match self.shared.open_pack(row.id, &name) {
-            // Of groups that are just being replaced by the whole pack some may be gone.
-            Ok(reader) if reader.is_object() && reader.len().is_ok_and(|now| now < length) => {
+        let keeps = row.sealed && percent == 100;
+        let reader = match self.open(&row, &name, length) {
+            Opened::Reader(reader) => reader,
+            Opened::Gone => return Ok(()),
+            Opened::Away => {
                 run.report.away += 1;
                 return Ok(());
             }
-            Ok(reader) => reader,
-            Err(error) if self.is_away(&name, &error) => {
-                tracing::warn!(%error, "a pack is out of reach and is verified another time");
-                run.report.away += 1;
-                return Ok(());
-            }
-            Err(error) => {
-                tracing::error!(%error, "a pack cannot be opened");
-                let lost = Finding {
-                    from: 0,
-                    to: length,
-                    kind: None,
-                    hash: None,
-                    what: "the file cannot be opened",
-                };
-                self.take(row.id, &name, vec![lost], run, pace);
-                return Ok(());
+            Opened::Lost => {
+                let judged = self.take((row.id, &name), vec![lost(length)], run, pace);
+                run.report.away += u64::from(judged.is_none());
+                return if keeps && judged.is_some() { self.passed(&row.name, 0, 1) } else { Ok(()) };
             }
         };
         let before = if from > 0 { self.known(&row.name)?.found } else { 0 };
-        let (mut findings, begun) = (Vec::new(), pace.bytes);
-        let keeps = row.sealed && percent == 100;
-        let passed =
-            Pass { reader: &reader, length, from, percent, seed }.run(pace, &mut |told| match told {
-                Told::Found(finding) => findings.push(finding),
-                Told::Keep(place) if keeps => self.keep(&row.name, place, before + findings.len() as u64),
-                Told::Keep(_) => {}
-            });
-        let Passed { place, records } = passed;
+        let doubted = self.doubted(row.id)?;
+        let (mut findings, mut unread, begun) = (Vec::new(), Vec::new(), pace.bytes);
+        let pass = Pass { reader: &reader, length, from, percent, seed, doubted: &doubted };
+        let passed = pass.run(pace, &mut |told| match told {
+            Told::Found(finding) => findings.push(finding),
+            Told::Unread(finding) => unread.push(finding),
+            Told::Whole(at, hash) => self.clear(Place { pack: row.id, offset: at, length: 0 }, hash),
+            Told::Keep(place) if keeps && unread.is_empty() => {
+                self.keep(&row.name, place, before + findings.len() as u64);
+            }
+            Told::Keep(_) => {}
+        });
+        let Passed { mut place, records } = passed;
         run.report.away += u64::from(place.is_some() && !pace.stopped());
         run.report.records += records;
-        let found = before + findings.len() as u64;
-        self.take(row.id, &name, findings, run, pace);
+        drop(reader);
+        let Some(found) = self.take((row.id, &name), findings, run, pace) else {
+            run.report.away += 1;
+            return Ok(());
+        };
+        let found = before + found;
+        if let Some(first) = self.take_unread((row.id, &name), unread, run, pace) {
+            // The rest was read; what was not is read another time.
+            run.report.away += 1;
+            place = Some(place.map_or(first, |place| place.min(first)));
+        }
         match place {
             Some(place) if keeps => self.keep(&row.name, place, found),
             None if keeps => {
                 run.report.packs += 1;
-                let (pack, now, bytes) =
-                    (row.name.clone(), (self.shared.options.now_ms)(), pace.bytes - begun);
-                self.archive().in_index(move |db| db.set_pack_verified(&pack, now, bytes, found))?;
+                if found == 0 && from <= FILE_HEADER_LENGTH && !doubted.is_empty() {
+                    let pack = row.id;
+                    self.archive().in_index(move |db| db.clear_damage_notes(pack))?;
+                }
+                self.passed(&row.name, pace.bytes - begun, found)?;
             }
             _ => run.report.packs += u64::from(place.is_none()),
         }
         Ok(())
     }
 
-    /// Whether a pack that cannot be opened is only out of reach: in a bucket that does not answer, or on the disk of
-    /// another server.
-    fn is_away(&self, name: &PackName, error: &ReadError) -> bool {
-        let others = self.shared.db.is_shared() && name.identity.writer != self.shared.identity.writer;
-        match error {
-            ReadError::Away(_) => true,
-            ReadError::Store(PackError::Io { source, .. }) => {
-                others && source.kind() == std::io::ErrorKind::NotFound
-            }
-            _ => false,
+    fn open(&self, row: &PackRow, name: &PackName, length: u64) -> Opened {
+        match self.shared.open_pack(row.id, name) {
+            // Of groups that are just being replaced by the whole pack some may be gone.
+            Ok(reader) if reader.is_object() && reader.len().is_ok_and(|now| now < length) => Opened::Away,
+            Ok(reader) => Opened::Reader(reader),
+            Err(error) => match self.judge(row.id, name, &error) {
+                Judged::Gone => Opened::Gone,
+                Judged::Unread => {
+                    tracing::warn!(%error, "a pack is out of reach and is verified another time");
+                    Opened::Away
+                }
+                Judged::Lost => {
+                    tracing::error!(pack = %name, %error, "a pack cannot be opened");
+                    Opened::Lost
+                }
+            },
         }
+    }
+
+    /// Keeps that a pass over a pack ended.
+    fn passed(&self, name: &str, bytes: u64, found: u64) -> Result<(), VerifyError> {
+        let (name, now) = (name.to_owned(), (self.shared.options.now_ms)());
+        Ok(self.archive().in_index(move |db| db.set_pack_verified(&name, now, bytes, found))?)
     }
 
     /// Keeps where a pass goes on. Not to keep it costs only time.
@@ -265,105 +294,4 @@ impl Verifier<'_> {
             tracing::warn!(%error, "the place of a verification was not kept");
         }
     }
-
-    /// Lists damage, repairs it where that can be done; whether what stood there is whole elsewhere.
-    fn damaged(&self, pack: PackId, finding: Finding, pace: &mut Pace<'_>) -> bool {
-        let name = self.shared.db.packs().ok().and_then(|packs| {
-            packs.into_iter().find(|row| row.id == pack).and_then(|row| row.name.parse::<PackName>().ok())
-        });
-        let Some(name) = name else { return false };
-        let mut ignore = |_: &VerifyProgress| {};
-        let progress = VerifyProgress { done: 0, all: 0, bytes: 0, damaged: 0 };
-        let report = VerifyReport::default();
-        let mut run = Run { report, tell: &mut ignore, told: Instant::now(), progress };
-        self.take(pack, &name, vec![finding], &mut run, pace);
-        run.report.whole_elsewhere == run.report.damaged
-    }
-
-    /// Takes findings in: rows first, so that nothing of them is served, then repair, then the report.
-    fn take(
-        &self,
-        pack: PackId,
-        name: &PackName,
-        findings: Vec<Finding>,
-        run: &mut Run<'_>,
-        pace: &mut Pace<'_>,
-    ) {
-        if findings.is_empty() {
-            return;
-        }
-        metrics::counter!("archive_damage_found_total").increment(findings.len() as u64);
-        let mut whole = Vec::with_capacity(findings.len());
-        for finding in &findings {
-            tracing::error!(pack = pack.0, offset = finding.from, what = finding.what, "a pack is damaged");
-            let record = DamagedRecord {
-                place: repair::place_of(pack, finding),
-                kind: finding.kind.map_or(0, |kind| kind as u8),
-                what: words(finding),
-                repaired: false,
-            };
-            whole.push(self.is_whole_elsewhere(finding, &record));
-            if let Err(error) = self.archive().in_index(move |db| db.note_damage(&record)) {
-                tracing::error!(%error, "damage could not be listed");
-            }
-        }
-        // What was read of these records must be forgotten.
-        self.shared.records.clear();
-        let open: Vec<Finding> =
-            findings.iter().zip(&whole).filter(|(_, whole)| !**whole).map(|(f, _)| f.clone()).collect();
-        let mut repaired = self.repair((pack, name), &open, pace).into_iter();
-        for (finding, before) in findings.iter().zip(&whole) {
-            let now = !before && repaired.next().unwrap_or(false);
-            if now {
-                let place = repair::place_of(pack, finding);
-                if let Err(error) = self.archive().in_index(move |db| db.note_repaired(place)) {
-                    tracing::warn!(%error, "a repair was not noted");
-                }
-            }
-            run.report.damaged += 1;
-            run.report.repaired += u64::from(now);
-            run.report.whole_elsewhere += u64::from(now || *before);
-            if run.report.found.len() < LISTED {
-                run.report.found.push(DamageFound {
-                    pack: pack.0,
-                    offset: finding.from,
-                    bytes: finding.to - finding.from,
-                    what: words(finding),
-                    whole_elsewhere: now || *before,
-                });
-            }
-        }
-    }
-
-    /// Whether what stood at a damaged stretch is known to be whole elsewhere already.
-    fn is_whole_elsewhere(&self, finding: &Finding, record: &DamagedRecord) -> bool {
-        let db = &self.shared.db;
-        let listed = db.damaged_records_of(record.place.pack).unwrap_or_default();
-        if listed.iter().any(|known| known.place.offset == record.place.offset && known.repaired) {
-            return true;
-        }
-        let good = |hash| {
-            let here = |copy: &crate::db::BulkLocation| {
-                (copy.place.pack, copy.place.offset) == (record.place.pack, record.place.offset)
-            };
-            db.bulk_locations(&hash).is_ok_and(|all| all.iter().any(|copy| !copy.damaged && !here(copy)))
-        };
-        match (finding.kind, finding.hash) {
-            (Some(Kind::Bulk), Some(hash)) => good(hash),
-            _ => false,
-        }
-    }
-}
-
-/// A finding in words, without patient data.
-fn words(finding: &Finding) -> String {
-    let of = match finding.kind {
-        Some(Kind::Bulk) => "bulk value",
-        Some(Kind::Instance) => "instance",
-        Some(Kind::Holding) => "holding",
-        Some(Kind::Statement) => "statement",
-        Some(Kind::Seal) => "seal",
-        None => "stretch",
-    };
-    format!("{of}: {}", finding.what)
 }

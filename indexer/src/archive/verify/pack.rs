@@ -35,6 +35,8 @@ pub(super) struct Pass<'a> {
     /// Share of the records that are read, in percent, and what decides which.
     pub(super) percent: u8,
     pub(super) seed: u64,
+    /// Stretches that count as damaged, each from and to, in order and apart.
+    pub(super) doubted: &'a [(u64, u64)],
 }
 
 /// How a pass ended.
@@ -50,6 +52,10 @@ pub(super) struct Passed {
 pub(super) enum Told {
     /// A damaged stretch.
     Found(Finding),
+    /// A stretch that the disk did not give: nothing is known of it.
+    Unread(Finding),
+    /// Where a record begins that counted as damaged and is whole, and the hash of its body.
+    Whole(u64, ContentHash),
     /// A place from which a later pass could go on.
     Keep(u64),
 }
@@ -57,7 +63,7 @@ pub(super) enum Told {
 impl Pass<'_> {
     /// Reads the pack, or the part of it that is wanted.
     pub(super) fn run(&self, pace: &mut Pace<'_>, tell: &mut dyn FnMut(Told)) -> Passed {
-        // What the object store does not give now proves nothing: the pass goes on there another time.
+        // What nobody gives now proves nothing: the pass goes on there another time.
         let Ok(mut list) = SealList::read(self.reader) else {
             return Passed { place: Some(self.from), records: 0 };
         };
@@ -66,6 +72,8 @@ impl Pass<'_> {
         }
         let (mut end, mut kept) = (self.from.max(FILE_HEADER_LENGTH), pace.bytes);
         let mut passed = Passed { place: None, records: 0 };
+        // After an error of the disk the next gap says nothing about what was there.
+        let mut unread = false;
         for scanned in scan(self.reader, end, Verify::Headers) {
             match scanned {
                 Ok(Scanned::Record(record)) if record.end() <= self.length => {
@@ -74,8 +82,15 @@ impl Pass<'_> {
                         continue;
                     }
                     match read(self.reader, &record, pace) {
+                        Body::Whole if self.is_doubted(&record) => {
+                            tell(Told::Whole(record.offset, record.raw_sha256));
+                        }
                         Body::Whole => {}
                         Body::Unread => return Passed { place: Some(record.offset), ..passed },
+                        Body::Unreadable => {
+                            tell(Told::Unread(of_record(&record, UNREAD)));
+                            continue;
+                        }
                         Body::Damaged(what) => list.record(&record, what, tell),
                     }
                     passed.records += 1;
@@ -86,21 +101,30 @@ impl Pass<'_> {
                 }
                 Ok(Scanned::Gap { from, to }) if from < self.length => {
                     end = to.min(self.length);
-                    list.stretch(from, end, tell);
+                    list.stretch_or(std::mem::take(&mut unread), (from, end), tell);
                 }
                 Ok(Scanned::Sealed { .. }) => end = self.length,
                 Ok(_) => break,
-                // What the disk cannot read comes out as a gap; a record of a later version cannot be judged.
                 Err(error) if error.kind() == PackErrorKind::Away => {
                     return Passed { place: Some(end), ..passed };
                 }
+                Err(error) if error.kind() == PackErrorKind::Io => {
+                    tracing::warn!(%error, "a stretch of a pack was not read");
+                    unread = true;
+                }
+                // A record of a later version cannot be judged.
                 Err(error) => tracing::warn!(%error, "a stretch of a pack cannot be verified"),
             }
         }
         if end < self.length {
-            list.stretch(end, self.length, tell);
+            list.stretch_or(unread, (end, self.length), tell);
         }
         passed
+    }
+
+    fn is_doubted(&self, record: &Record) -> bool {
+        let next = self.doubted.partition_point(|(from, _)| *from <= record.offset);
+        next.checked_sub(1).is_some_and(|n| record.offset < self.doubted[n].1)
     }
 
     fn wants(&self, record: &Record) -> bool {
@@ -127,9 +151,21 @@ pub(super) fn read(reader: &PackReader, record: &Record, pace: &mut Pace<'_>) ->
     took.unwrap_or(Body::Unread)
 }
 
-/// What was read, none where it is damaged; an error only where the object store does not answer.
+/// Whether an error leaves it open what the bytes are: the disk or the object store did not give them.
+pub(super) fn leaves_open(error: &PackError) -> bool {
+    matches!(error.kind(), PackErrorKind::Away | PackErrorKind::Io)
+}
+
+/// What was read, none where it is damaged; an error only where nothing was read.
 fn if_answered<T>(read: Result<Option<T>, PackError>) -> Result<Option<T>, PackError> {
-    read.or_else(|error| if error.kind() == PackErrorKind::Away { Err(error) } else { Ok(None) })
+    read.or_else(|error| if leaves_open(&error) { Err(error) } else { Ok(None) })
+}
+
+const UNREAD: &str = "the disk does not give it";
+
+fn of_record(record: &Record, what: &'static str) -> Finding {
+    let (kind, hash) = (Some(record.kind), Some(record.raw_sha256));
+    Finding { from: record.offset, to: record.end(), kind, hash, what }
 }
 
 /// The list of records in the seal of a pack: what stood where nothing can be read any more.
@@ -140,7 +176,7 @@ struct SealList {
 }
 
 impl SealList {
-    /// Fails only where the object store does not answer.
+    /// Fails only where nothing was read.
     fn read(reader: &PackReader) -> Result<SealList, PackError> {
         let seal = if_answered(reader.seal())?;
         let index = if seal.is_some() { if_answered(reader.seal_index())? } else { None };
@@ -156,8 +192,16 @@ impl SealList {
 
     fn record(&mut self, record: &Record, what: &'static str, tell: &mut dyn FnMut(Told)) {
         if !self.knows_gap(record.offset, record.end()) {
-            let (kind, hash) = (Some(record.kind), Some(record.raw_sha256));
-            tell(Told::Found(Finding { from: record.offset, to: record.end(), kind, hash, what }));
+            tell(Told::Found(of_record(record, what)));
+        }
+    }
+
+    /// Tells of a stretch without a whole record, or of one that was not read.
+    fn stretch_or(&mut self, unread: bool, (from, to): (u64, u64), tell: &mut dyn FnMut(Told)) {
+        if unread {
+            tell(Told::Unread(Finding { from, to, kind: None, hash: None, what: UNREAD }));
+        } else {
+            self.stretch(from, to, tell);
         }
     }
 

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use storage_config::pack::{Body, Kind, PackErrorKind, PackReader};
+use storage_config::pack::{Body, Kind, PackReader};
 
 use super::Verifier;
+use super::findings::Judged;
 use super::pace::Pace;
-use super::pack::{Finding, read};
+use super::pack::{Finding, leaves_open, read};
 use crate::archive::error::ReadError;
 use crate::db::{DbError, PackId, Place, SeriesMember};
 use crate::record::InstanceBody;
@@ -59,10 +60,12 @@ impl Verifier<'_> {
         for bulk in &body.bulk {
             let mut copies = self.shared.db.bulk_locations(&bulk.hash)?;
             copies.retain(|copy| !copy.damaged);
-            let mut found = false;
+            let (mut found, mut unread) = (false, false);
             for copy in copies {
                 match self.bulk(&copy.place, bulk.hash, pace) {
-                    None => return Ok(None),
+                    None if pace.stopped() => return Ok(None),
+                    // Another copy may be whole.
+                    None => unread = true,
                     Some(true) => {
                         packs.insert(copy.place.pack);
                         found = true;
@@ -70,6 +73,9 @@ impl Verifier<'_> {
                     }
                     Some(false) => {}
                 }
+            }
+            if unread && !found {
+                return Ok(None);
             }
             whole &= found;
         }
@@ -88,10 +94,13 @@ impl Verifier<'_> {
                     let row = self.shared.db.instance_by_digest(&member.digest)?;
                     let Some(row) = row else { return Ok(None) };
                     if row.place == place {
-                        self.damaged(place.pack, finding, pace);
+                        let away = || ReadError::Away("the object of a pack was not read".into());
+                        let whole = self.damaged(place.pack, finding, pace).ok_or_else(away)?;
                         let row = self.shared.db.instance_by_digest(&member.digest)?;
                         match row {
                             Some(row) if row.place != place => place = row.place,
+                            // It was a file, and the object is whole.
+                            Some(_) if whole => {}
                             _ => return Ok(None),
                         }
                     } else {
@@ -119,28 +128,34 @@ impl Verifier<'_> {
         };
         let reader = match self.shared.reader(place) {
             Ok(reader) => reader,
-            Err(ReadError::Away(_)) => return Ok(None),
-            Err(_) => return Err(finding("its pack cannot be read")),
+            Err(error) if self.is_lost(place, &error) => return Err(finding("its pack cannot be read")),
+            Err(_) => return Ok(None),
         };
         let record = match reader.record(place.offset) {
             Ok(record) => record,
-            Err(error) if error.kind() == PackErrorKind::Away => return Ok(self.unread(place, &reader)),
+            Err(error) if leaves_open(&error) => return Ok(self.unread(place, &reader)),
             Err(_) => return Err(finding("the frame of a record")),
         };
         match read(&reader, &record, pace) {
             Body::Whole => {}
-            Body::Unread => return Ok(self.unread(place, &reader)),
+            Body::Unread | Body::Unreadable => return Ok(self.unread(place, &reader)),
             Body::Damaged(what) => return Err(finding(what)),
         }
         let body = match reader.read_body(&record) {
             Ok(body) => body,
-            Err(error) if error.kind() == PackErrorKind::Away => return Ok(self.unread(place, &reader)),
+            Err(error) if leaves_open(&error) => return Ok(self.unread(place, &reader)),
             Err(_) => return Err(finding("a chunk of the body")),
         };
         match InstanceBody::read(&body) {
             Ok((body, digest)) if digest == member.digest && body.digest() == digest => Ok(Some(body)),
             _ => Err(finding("the digest")),
         }
+    }
+
+    /// Whether a pack that cannot be opened is damaged or not there.
+    fn is_lost(&self, place: &Place, error: &ReadError) -> bool {
+        tracing::warn!(pack = place.pack.0, %error, "a pack was not opened");
+        self.name_of(place.pack).is_some_and(|name| self.judge(place.pack, &name, error) == Judged::Lost)
     }
 
     /// Nothing can be said now; the next time its pack is opened anew if it stands elsewhere by now.
@@ -161,21 +176,21 @@ impl Verifier<'_> {
         };
         let reader = match self.shared.reader(place) {
             Ok(reader) => reader,
-            Err(ReadError::Away(_)) => return None,
+            Err(error) if !self.is_lost(place, &error) => return None,
             Err(_) => {
-                return Some(self.damaged(place.pack, finding("its pack cannot be read"), pace));
+                return self.damaged(place.pack, finding("its pack cannot be read"), pace);
             }
         };
         let body = match reader.record(place.offset) {
             Ok(record) if record.raw_sha256 == hash => read(&reader, &record, pace),
             Ok(_) => Body::Damaged("another record stands there"),
-            Err(error) if error.kind() == PackErrorKind::Away => Body::Unread,
+            Err(error) if leaves_open(&error) => Body::Unread,
             Err(_) => Body::Damaged("the frame of a record"),
         };
         match body {
             Body::Whole => Some(true),
-            Body::Unread => self.unread(place, &reader),
-            Body::Damaged(what) => Some(self.damaged(place.pack, finding(what), pace)),
+            Body::Unread | Body::Unreadable => self.unread(place, &reader),
+            Body::Damaged(what) => self.damaged(place.pack, finding(what), pace),
         }
     }
 }
