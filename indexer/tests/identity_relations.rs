@@ -138,8 +138,7 @@ fn digits_of_a_number_prove_nothing_against_who_says_that_it_is_the_persons_own(
         let header = numbered(born("01001"), number);
         let other = numbered(born("79001"), number);
         assert_eq!(status(&header, &other), Some(IdentityStatus::Candidate), "headers alone: {number}");
-        let ordered =
-            with(born("79001"), IdentifierKind::PersonalNumber, number, IdentifierEvidence::Order);
+        let ordered = with(born("79001"), IdentifierKind::PersonalNumber, number, IdentifierEvidence::Order);
         assert_eq!(status(&header, &ordered), Some(IdentityStatus::LinkedAutomatically), "{number}");
         let mut parents = ordered.clone();
         parents.identifiers[0].whose = Whose::Parent;

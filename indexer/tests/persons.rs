@@ -386,7 +386,11 @@ fn a_number_that_counts_orders_is_a_persons_only_with_name_and_birth_date() {
     };
     assert_eq!(order(1, "A1", "Nguyen Thi An", "1985-03-17"), (1, 0), "the study of this very order");
     assert_eq!(order(2, "B2", "Nguyen Thi An", "1985-03-17"), (1, 0), "the same person orders again");
-    assert_eq!(order(3, "B3", "Nguyen Thi Hoa", ""), (0, 0), "the number was given to somebody else of that name");
+    assert_eq!(
+        order(3, "B3", "Nguyen Thi Hoa", ""),
+        (0, 0),
+        "the number was given to somebody else of that name"
+    );
     assert_eq!(order(4, "B4", "", ""), (0, 0), "nobody");
     assert_eq!(order(5, "B5", "Tran Van Ba", "1970-02-03"), (0, 0), "a stranger, and no collision");
     assert_eq!((seen(db, 1), seen(db, 2)), (vec![1], vec![2]));

@@ -58,8 +58,14 @@ pub(crate) fn metrics() -> PrometheusHandle {
     metrics::describe_counter!("archive_verified_bytes_total", "Bytes read again and hashed");
     metrics::describe_counter!("archive_damage_found_total", "Damaged stretches that verification met");
     metrics::describe_counter!("archive_unread_total", "Readings that a disk or a bucket did not give");
-    metrics::describe_counter!("archive_objects_damaged_total", "Packs of which neither file nor object is whole");
-    metrics::describe_counter!("archive_objects_mended_total", "Objects written anew from a file that was whole");
+    metrics::describe_counter!(
+        "archive_objects_damaged_total",
+        "Packs of which neither file nor object is whole"
+    );
+    metrics::describe_counter!(
+        "archive_objects_mended_total",
+        "Objects written anew from a file that was whole"
+    );
     metrics::describe_counter!("archive_threads_died_total", "Threads behind stores that ended by a defect");
     metrics::describe_counter!("archive_repaired_total", "Damaged stretches that were repaired");
     metrics::describe_counter!("archive_compacted_bytes_total", "Bytes that compaction gave back");

@@ -204,7 +204,10 @@ fn the_page_links_the_person_of_the_order_and_a_candidate_hides_everything() -> 
         ensure!(seen["codes"].is_null() && seen["reports"].is_null() && seen["exam"] == "", "{seen:#}");
     }
     let all = told.to_string();
-    ensure!(!all.contains("BS. Đọc") && !all.contains("report_signed") && all.contains("report_hidden"), "{told:#}");
+    ensure!(
+        !all.contains("BS. Đọc") && !all.contains("report_signed") && all.contains("report_hidden"),
+        "{told:#}"
+    );
     let there = seen(&told, &second).unwrap()["patient"].as_str().unwrap();
     let fields = [("say", "same_person"), ("who", "BS. Thử"), ("text", "CCCD"), ("a", own), ("b", there)];
     let alone = world.form(&order, &[HIS], &fields)?;
@@ -236,15 +239,24 @@ fn what_was_withdrawn_stays_the_persons_whose_it_was() -> Result<()> {
         seen(told, &linked).is_some_and(|seen| seen["identity"] == "confirmed_by_person")
     })?;
     for study in [&strangers, &linked] {
-        world.say("/api/v1/withdrawals", &json!({ "study": study, "reason": "wrong_patient", "why": "sai" }))?;
+        world.say(
+            "/api/v1/withdrawals",
+            &json!({ "study": study, "reason": "wrong_patient", "why": "sai" }),
+        )?;
     }
     let expected = |world: &World| -> Result<()> {
         let after = world.check(&order)?;
         ensure!(seen(&after, &strangers).is_none_or(|seen| seen["identity"] == "collision"), "{after:#}");
         ensure!(seen(&after, &strangers).is_none_or(|seen| seen["exam"] == ""), "{after:#}");
         let after = world.check(&hers)?;
-        ensure!(seen(&after, &strangers).is_some_and(|seen| seen["identity"] == "same_hospital_number"), "{after:#}");
-        ensure!(seen(&after, &linked).is_some_and(|seen| seen["identity"] == "confirmed_by_person"), "{after:#}");
+        ensure!(
+            seen(&after, &strangers).is_some_and(|seen| seen["identity"] == "same_hospital_number"),
+            "{after:#}"
+        );
+        ensure!(
+            seen(&after, &linked).is_some_and(|seen| seen["identity"] == "confirmed_by_person"),
+            "{after:#}"
+        );
         ensure!(after["decision"]["verdict"] == "not_usable", "{after:#}");
         ensure!(after["decision"]["priors"].to_string().contains("\"withdrawn\""), "{after:#}");
         Ok(())
@@ -341,8 +353,12 @@ fn repeat_needs_a_reason(world: &World, study: &str) -> Result<()> {
     refused(&world.web.say("POST", "/api/v1/reuse/decisions", &[DOCTOR], &repeat)?, 400, "reasons")?;
     repeat["reasons"] = json!(["poor_quality"]);
     let made = world.say("/api/v1/reuse/decisions", &repeat)?;
-    ensure!(made["verdict"] == "not_usable" && made["answer_verdict"] == told["decision"]["verdict"], "{made:#}");
-    let csv = String::from_utf8(world.web.say("GET", "/api/v1/ledger/export.csv", &[HIS], &Value::Null)?.body)?;
+    ensure!(
+        made["verdict"] == "not_usable" && made["answer_verdict"] == told["decision"]["verdict"],
+        "{made:#}"
+    );
+    let csv =
+        String::from_utf8(world.web.say("GET", "/api/v1/ledger/export.csv", &[HIS], &Value::Null)?.body)?;
     ensure!(csv.contains("repeat_despite_prior") && csv.contains(&order), "{csv}");
     Ok(())
 }
@@ -375,7 +391,8 @@ fn a_repeat_at_a_hospital_without_pictures_is_noticed_and_a_doubt_is_opened() ->
     let own = world.head_ct("CT1", 2, &LAN, "OWN")?;
     world.until(&order, "her own exam", |told| seen(told, &own).is_some())?;
     // A study of nobody, linked by a person and doubted afterwards.
-    let nobody = world.head_ct("CT1", 3, &Person { number: "V1", name: "VO DANH", birth: "", sex: "F" }, "V")?;
+    let nobody =
+        world.head_ct("CT1", 3, &Person { number: "V1", name: "VO DANH", birth: "", sex: "F" }, "V")?;
     world.say("/api/v1/patients/links", &json!({ "a": nobody, "b": own, "document": "CCCD" }))?;
     let other = world.order("01001", &LAN, "DOUBT")?;
     let told = world.until(&other, "the linked study of nobody", |told| {
@@ -383,7 +400,8 @@ fn a_repeat_at_a_hospital_without_pictures_is_noticed_and_a_doubt_is_opened() ->
         listed.iter().any(|prior| prior["studies"] == json!([nobody]) && prior["confirmed"] == true)
     })?;
     let prior = told["decision"]["priors"].as_array().unwrap().iter();
-    let verdict = prior.filter(|prior| prior["studies"] == json!([nobody])).map(|prior| &prior["verdict"]).next();
+    let verdict =
+        prior.filter(|prior| prior["studies"] == json!([nobody])).map(|prior| &prior["verdict"]).next();
     let doubt = json!({
         "decision": "repeat", "order": other, "study": nobody, "verdict": verdict, "reasons": ["doubt_about_person"],
     });

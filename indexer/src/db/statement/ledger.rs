@@ -222,7 +222,11 @@ pub(in crate::db) fn of_days(
     (from, to): (&str, &str),
     (limit, offset): (u32, u32),
 ) -> Result<Vec<Stated>, DbError> {
-    session.rows(OF_DAYS, params![limit, offset, from, to, number(facility)], stated)?.into_iter().map(read).collect()
+    session
+        .rows(OF_DAYS, params![limit, offset, from, to, number(facility)], stated)?
+        .into_iter()
+        .map(read)
+        .collect()
 }
 
 /// The last entries of a stretch of days, both included, the latest first.
@@ -232,7 +236,11 @@ pub(in crate::db) fn newest_of_days(
     (from, to): (&str, &str),
     limit: u32,
 ) -> Result<Vec<Stated>, DbError> {
-    session.rows(NEWEST_OF_DAYS, params![limit, from, to, number(facility)], stated)?.into_iter().map(read).collect()
+    session
+        .rows(NEWEST_OF_DAYS, params![limit, from, to, number(facility)], stated)?
+        .into_iter()
+        .map(read)
+        .collect()
 }
 
 /// Sums of a stretch of days, both included.
