@@ -6,7 +6,6 @@ use indexer::db::{InstanceRow, Scope};
 
 use crate::archive::{cut, unread, visible};
 use crate::error::Error;
-use crate::outgoing::Cut;
 use crate::path::Named;
 
 /// What is told of what is not there, or may not be seen.
