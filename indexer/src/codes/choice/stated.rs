@@ -5,7 +5,7 @@
 
 use super::caution::Caution;
 use crate::codes::facts::Imaging;
-use crate::codes::reading::{Kind, Vocabulary};
+use crate::codes::reading::{Kind, Reading, Vocabulary};
 
 /// What is said about contrast.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,7 +31,7 @@ pub(crate) fn read(text: &str, vocabulary: &Vocabulary, imaging: Imaging, cautio
     let mut of_regions: Vec<Stated> = Vec::new();
     for clause in text.split([',', ';', '|']) {
         let reading = vocabulary.read_text(&signs_as_words(clause), imaging);
-        let Some(stated) = clause_says(&reading.words, caution) else { continue };
+        let Some(stated) = clause_says(&free_words(&reading, vocabulary), caution) else { continue };
         if reading.of_kind(vocabulary, Kind::Region).next().is_some() {
             of_regions.push(stated);
         }
@@ -63,6 +63,23 @@ fn signs_as_words(text: &str) -> String {
         signs = signs.replace(sign, word);
     }
     signs.replace(" - ", " and ").replace(['/', '&'], " and ")
+}
+
+/// The words of a clause; those of a phrase for a region are blank: the neck of `cột sống cổ` affirms nothing.
+fn free_words(reading: &Reading, vocabulary: &Vocabulary) -> Vec<String> {
+    let mut words = reading.words.clone();
+    for region in reading.of_kind(vocabulary, Kind::Region) {
+        let Some(found) = reading.found.get(region) else { continue };
+        let phrase: Vec<&str> = found.words.split(' ').collect();
+        for at in 0..(words.len() + 1).saturating_sub(phrase.len()) {
+            if phrase.len() > 1
+                && words[at..at + phrase.len()].iter().zip(&phrase).all(|(word, of)| word == of)
+            {
+                words[at..at + phrase.len()].iter_mut().for_each(String::clear);
+            }
+        }
+    }
+    words
 }
 
 /// The part that a word has in a sentence about contrast.
