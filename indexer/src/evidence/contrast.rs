@@ -53,3 +53,35 @@ fn same_device(one: &Series, other: &Series) -> bool {
         .iter()
         .all(|tag| text(&one.attributes, tag) == text(&other.attributes, tag))
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test")]
+
+    use serde_json::json;
+
+    use super::*;
+
+    fn series(agent: Option<&str>, image_type: &str, time: &str) -> Series {
+        let image = json!({
+            "00080008": { "vr": "CS", "Value": [image_type, "PRIMARY", "AXIAL"] },
+            "0008002A": { "vr": "DT", "Value": [time] },
+        });
+        let image =
+            Image { is_picture: true, attributes: image.as_object().unwrap().clone(), ..Image::default() };
+        let attributes = agent.map(|agent| json!({ "00180010": { "vr": "LO", "Value": [agent] } }));
+        let attributes = attributes.and_then(|it| it.as_object().cloned()).unwrap_or_default();
+        Series { modality: "CT".into(), attributes, images: vec![image], ..Series::default() }
+    }
+
+    #[test]
+    fn a_series_without_a_note_is_unenhanced_only_before_the_contrast_medium() {
+        let enhanced = series(Some("Omnipaque"), "ORIGINAL", "20261120080500");
+        let of = |other: &Series| of_series(other, &[&enhanced, other], 420).0;
+        assert_eq!(of(&series(None, "ORIGINAL", "20261120080000")), Some(false));
+        assert_eq!(of(&series(None, "ORIGINAL", "20261120081000")), None, "a late phase");
+        assert_eq!(of(&series(None, "DERIVED", "20261120080000")), None, "made from others");
+        assert_eq!(of(&series(Some("NONE"), "DERIVED", "20261120081000")), Some(false), "noted");
+        assert_eq!(of_series(&enhanced, &[&enhanced], 420).0, Some(true));
+    }
+}

@@ -71,3 +71,64 @@ pub(crate) fn place_series(
     }
     images
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test")]
+
+    use super::*;
+    use crate::reuse::Policy;
+    use crate::reuse::exam::ExamAxes;
+    use crate::reuse::prior::{AxisSources, Stamp};
+
+    fn exam(technique: &str) -> PriorExam {
+        PriorExam {
+            technique: Some(technique.to_owned()),
+            codes: Vec::new(),
+            source: Source::Order,
+            axes: ExamAxes::default(),
+            evidenced: AxisSources::default(),
+            stamp: Stamp::default(),
+        }
+    }
+
+    fn row(regions: &[&str], contrast: Option<bool>) -> ImageFacts {
+        let regions = regions.iter().map(|region| (*region).to_owned()).collect();
+        ImageFacts { images: 100, regions, contrast, ..ImageFacts::default() }
+    }
+
+    fn placed(images: Vec<ImageFacts>, exams: &mut [PriorExam]) -> Vec<String> {
+        let policy = Policy::shipped().unwrap();
+        let rows = place_series(images, exams, &policy.latest().coverage);
+        rows.into_iter().map(|row| row.regions.into_iter().collect::<Vec<_>>().join(",")).collect()
+    }
+
+    #[test]
+    fn a_series_is_of_the_exam_of_its_family() {
+        let mut both = [exam("18.149"), exam("18.192")];
+        let rows = placed(vec![row(&["head"], None), row(&["chest"], None), row(&[], None)], &mut both);
+        assert_eq!(rows, ["brain,head", "chest", ""]);
+        // Abdomen, of abdomen and pelvis.
+        assert_eq!(placed(vec![row(&["abdomen"], None)], &mut [exam("18.220")]), ["abdomen,pelvis"]);
+        // A head may be the brain or the face.
+        assert_eq!(placed(vec![row(&["head"], None)], &mut [exam("18.149"), exam("18.155")]), [""]);
+    }
+
+    #[test]
+    fn an_unenhanced_series_beside_an_enhanced_one_covers_what_it_names() {
+        let rows = vec![row(&["coronary_arteries"], Some(true)), row(&["chest"], Some(false))];
+        assert_eq!(placed(rows, &mut [exam("18.198")]), ["coronary_arteries", "chest"]);
+        let rows = vec![row(&["head"], Some(true)), row(&["head"], Some(false))];
+        assert_eq!(placed(rows, &mut [exam("18.153")]), ["brain,head", ""]);
+    }
+
+    #[test]
+    fn an_order_whose_region_no_series_names_is_not_enough() {
+        let mut exams = [exam("18.149")];
+        assert_eq!(placed(vec![row(&["chest"], None)], &mut exams), [""]);
+        assert_eq!(exams[0].source, Source::Derived);
+        let mut exams = [exam("18.149")];
+        assert_eq!(placed(vec![row(&["chest"], None), row(&[], None)], &mut exams), ["chest", ""]);
+        assert_eq!(exams[0].source, Source::Order);
+    }
+}
