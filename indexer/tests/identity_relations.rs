@@ -138,8 +138,7 @@ fn digits_of_a_number_prove_nothing_against_who_says_that_it_is_the_persons_own(
         let header = numbered(born("01001"), number);
         let other = numbered(born("79001"), number);
         assert_eq!(status(&header, &other), Some(IdentityStatus::Candidate), "headers alone: {number}");
-        let ordered =
-            with(born("79001"), IdentifierKind::PersonalNumber, number, IdentifierEvidence::Order);
+        let ordered = with(born("79001"), IdentifierKind::PersonalNumber, number, IdentifierEvidence::Order);
         assert_eq!(status(&header, &ordered), Some(IdentityStatus::LinkedAutomatically), "{number}");
         let mut parents = ordered.clone();
         parents.identifiers[0].whose = Whose::Parent;
@@ -214,82 +213,87 @@ fn what_people_said_stands_over_what_is_derived() {
     );
 }
 
+/// Names that stand for nobody.
+const NOBODY: &[&str] = &[
+    "VO DANH",
+    "vô danh",
+    "VÔ DANH 12",
+    "VO DANH NAM",
+    "KHONG TEN",
+    "CAP CUU",
+    "CAP CUU 01",
+    "Cấp cứu",
+    "CB NGUYEN THI AN",
+    "CB. LE THI BE",
+    "CON BA TRAN THI C",
+    "Con bà Hoa",
+    "TEST",
+    "TEST^PATIENT",
+    "NGUYEN VAN TEST",
+    "TEST01",
+    "Phantom QC",
+    "TRE SO SINH",
+    "12345",
+    "UNKNOWN",
+    "BENH NHAN VO DANH",
+    "BN VÔ DANH",
+    "VO DANH (NAM)",
+    "VO_DANH",
+    "VODANH",
+    "VO DANH1",
+    "Nam vô danh 2",
+    "BE GAI CON BA LAN",
+    "BÉ TRAI CON BÀ LAN",
+    "CB:LAN",
+    "C/B LAN",
+    "CB1 LE THI HOA",
+    "CON BÀ: LAN",
+    "SS CON BA LAN",
+    "BN CAP CUU",
+    "CAPCUU 01",
+    "BN NAM CAP CUU 3",
+    "KHÔNG CÓ TÊN",
+    "CHUA CO TEN",
+    "TEST_CT",
+    "BE GAI",
+    "BN 12",
+];
+/// Names of people.
+const SOMEBODY: &[&str] = &[
+    "VÕ DANH TÙNG",
+    "Võ Danh",
+    "VO DANH TUNG",
+    "NGUYEN THI TESTA",
+    "CBA",
+    "LE VAN CUU",
+    "NGUYEN VAN BE",
+    "AN",
+    "NAM",
+    "LE THI BE BA",
+    "NGUYEN VO DANH",
+    "TRẦN VÕ DANH",
+    "NGUYEN DANH VO",
+    "NGUYỄN VĂN CẤP",
+    "LE CAP",
+    "BE NGUYEN VAN AN",
+    "BN NGUYEN VAN AN",
+    "HO SINH",
+    "PHAM VAN CON",
+    "CAO BA LAN",
+    "TRAN SO",
+    "KHONG THI RO",
+    "BUI THI NA",
+    "NGUYEN TEN",
+    "",
+];
+
 #[test]
 fn placeholder_names_stand_for_nobody() {
     let policy = policy();
-    for name in [
-        "VO DANH",
-        "vô danh",
-        "VÔ DANH 12",
-        "VO DANH NAM",
-        "KHONG TEN",
-        "CAP CUU",
-        "CAP CUU 01",
-        "Cấp cứu",
-        "CB NGUYEN THI AN",
-        "CB. LE THI BE",
-        "CON BA TRAN THI C",
-        "Con bà Hoa",
-        "TEST",
-        "TEST^PATIENT",
-        "NGUYEN VAN TEST",
-        "TEST01",
-        "Phantom QC",
-        "TRE SO SINH",
-        "12345",
-        "UNKNOWN",
-        "BENH NHAN VO DANH",
-        "BN VÔ DANH",
-        "VO DANH (NAM)",
-        "VO_DANH",
-        "VODANH",
-        "VO DANH1",
-        "Nam vô danh 2",
-        "BE GAI CON BA LAN",
-        "BÉ TRAI CON BÀ LAN",
-        "CB:LAN",
-        "C/B LAN",
-        "CB1 LE THI HOA",
-        "CON BÀ: LAN",
-        "SS CON BA LAN",
-        "BN CAP CUU",
-        "CAPCUU 01",
-        "BN NAM CAP CUU 3",
-        "KHÔNG CÓ TÊN",
-        "CHUA CO TEN",
-        "TEST_CT",
-        "BE GAI",
-        "BN 12",
-    ] {
+    for name in NOBODY {
         assert!(is_placeholder(name, &policy), "{name}");
     }
-    for name in [
-        "VÕ DANH TÙNG",
-        "Võ Danh",
-        "VO DANH TUNG",
-        "NGUYEN THI TESTA",
-        "CBA",
-        "LE VAN CUU",
-        "NGUYEN VAN BE",
-        "AN",
-        "NAM",
-        "LE THI BE BA",
-        "NGUYEN VO DANH",
-        "TRẦN VÕ DANH",
-        "NGUYEN DANH VO",
-        "NGUYỄN VĂN CẤP",
-        "LE CAP",
-        "BE NGUYEN VAN AN",
-        "BN NGUYEN VAN AN",
-        "HO SINH",
-        "PHAM VAN CON",
-        "CAO BA LAN",
-        "TRAN SO",
-        "KHONG THI RO",
-        "BUI THI NA",
-        "NGUYEN TEN",
-        "",
-    ] {
+    for name in SOMEBODY {
         assert!(!is_placeholder(name, &policy), "{name}");
     }
     let nobody = |issuer: &str| person(issuer, "P1", "CAP CUU", "19850317", Some(Sex::Female));

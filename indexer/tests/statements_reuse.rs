@@ -165,8 +165,8 @@ fn told(all: &[Statement], order: &[usize], cuts: &[(u8, bool)]) -> String {
     let handed =
         [DeliveriesBy::Newest, DeliveriesBy::Order("order-1".into()), DeliveriesBy::FilmBilledWithoutFilm]
             .map(|by| sorted(db.deliveries(&by, 100, 0).unwrap()));
-    let sums =
-        [LedgerBy::Month, LedgerBy::Code].map(|by| db.ledger_sums(by, None, ("2000-01-01", "2100-01-01")).unwrap());
+    let sums = [LedgerBy::Month, LedgerBy::Code]
+        .map(|by| db.ledger_sums(by, None, ("2000-01-01", "2100-01-01")).unwrap());
     let ledger = sorted(db.ledger_entries(None, ("2000-01-01", "2100-01-01"), 100, 0).unwrap());
     let due: Vec<String> = db.ledger_due(100).unwrap().into_iter().map(|(order, _)| order).collect();
     let counts = (

@@ -81,17 +81,34 @@ impl World {
 
     /// A head CT of somebody under an accession number.
     fn head_ct(&self, calling: &str, seed: u64, person: &Person, accession: &str) -> Result<String> {
+        self.head_ct_of(calling, (seed, accession, ""), person)
+    }
+
+    /// The same, made on a day (YYYYMMDD).
+    fn head_ct_of(
+        &self,
+        calling: &str,
+        (seed, accession, day): (u64, &str, &str),
+        person: &Person,
+    ) -> Result<String> {
         let all = demo(Options::new(11, Scale::Small)).filter(|one| one.path.contains("/ct-so-nao/"));
         let made = |original: Instance| {
             let uids = Edit::reissued(&original, seed).uids;
             let mut made = edited(&original, &Edit { uids, ..Edit::default() }).unwrap();
-            let changes = [
+            let mut changes = vec![
                 (k::PATIENT_ID, person.number.to_owned()),
                 (k::PATIENT_NAME, person.name.to_owned()),
                 (k::PATIENT_BIRTH_DATE, person.birth.to_owned()),
                 (k::PATIENT_SEX, person.sex.to_owned()),
                 (k::ACCESSION_NUMBER, accession.to_owned()),
             ];
+            let dates = [k::STUDY_DATE, k::SERIES_DATE, k::ACQUISITION_DATE, k::CONTENT_DATE];
+            // Not later than now, whatever the hour.
+            let times = [k::STUDY_TIME, k::SERIES_TIME, k::ACQUISITION_TIME, k::CONTENT_TIME];
+            if !day.is_empty() {
+                changes.extend(dates.map(|date| (date, day.to_owned())));
+                changes.extend(times.map(|time| (time, "000001".to_owned())));
+            }
             made.data_set = replace(&made.data_set, made.syntax, &changes).unwrap();
             made
         };
@@ -204,7 +221,10 @@ fn the_page_links_the_person_of_the_order_and_a_candidate_hides_everything() -> 
         ensure!(seen["codes"].is_null() && seen["reports"].is_null() && seen["exam"] == "", "{seen:#}");
     }
     let all = told.to_string();
-    ensure!(!all.contains("BS. Đọc") && !all.contains("report_signed") && all.contains("report_hidden"), "{told:#}");
+    ensure!(
+        !all.contains("BS. Đọc") && !all.contains("report_signed") && all.contains("report_hidden"),
+        "{told:#}"
+    );
     let there = seen(&told, &second).unwrap()["patient"].as_str().unwrap();
     let fields = [("say", "same_person"), ("who", "BS. Thử"), ("text", "CCCD"), ("a", own), ("b", there)];
     let alone = world.form(&order, &[HIS], &fields)?;
@@ -236,15 +256,24 @@ fn what_was_withdrawn_stays_the_persons_whose_it_was() -> Result<()> {
         seen(told, &linked).is_some_and(|seen| seen["identity"] == "confirmed_by_person")
     })?;
     for study in [&strangers, &linked] {
-        world.say("/api/v1/withdrawals", &json!({ "study": study, "reason": "wrong_patient", "why": "sai" }))?;
+        world.say(
+            "/api/v1/withdrawals",
+            &json!({ "study": study, "reason": "wrong_patient", "why": "sai" }),
+        )?;
     }
     let expected = |world: &World| -> Result<()> {
         let after = world.check(&order)?;
         ensure!(seen(&after, &strangers).is_none_or(|seen| seen["identity"] == "collision"), "{after:#}");
         ensure!(seen(&after, &strangers).is_none_or(|seen| seen["exam"] == ""), "{after:#}");
         let after = world.check(&hers)?;
-        ensure!(seen(&after, &strangers).is_some_and(|seen| seen["identity"] == "same_hospital_number"), "{after:#}");
-        ensure!(seen(&after, &linked).is_some_and(|seen| seen["identity"] == "confirmed_by_person"), "{after:#}");
+        ensure!(
+            seen(&after, &strangers).is_some_and(|seen| seen["identity"] == "same_hospital_number"),
+            "{after:#}"
+        );
+        ensure!(
+            seen(&after, &linked).is_some_and(|seen| seen["identity"] == "confirmed_by_person"),
+            "{after:#}"
+        );
         ensure!(after["decision"]["verdict"] == "not_usable", "{after:#}");
         ensure!(after["decision"]["priors"].to_string().contains("\"withdrawn\""), "{after:#}");
         Ok(())
@@ -341,8 +370,12 @@ fn repeat_needs_a_reason(world: &World, study: &str) -> Result<()> {
     refused(&world.web.say("POST", "/api/v1/reuse/decisions", &[DOCTOR], &repeat)?, 400, "reasons")?;
     repeat["reasons"] = json!(["poor_quality"]);
     let made = world.say("/api/v1/reuse/decisions", &repeat)?;
-    ensure!(made["verdict"] == "not_usable" && made["answer_verdict"] == told["decision"]["verdict"], "{made:#}");
-    let csv = String::from_utf8(world.web.say("GET", "/api/v1/ledger/export.csv", &[HIS], &Value::Null)?.body)?;
+    ensure!(
+        made["verdict"] == "not_usable" && made["answer_verdict"] == told["decision"]["verdict"],
+        "{made:#}"
+    );
+    let csv =
+        String::from_utf8(world.web.say("GET", "/api/v1/ledger/export.csv", &[HIS], &Value::Null)?.body)?;
     ensure!(csv.contains("repeat_despite_prior") && csv.contains(&order), "{csv}");
     Ok(())
 }
@@ -372,10 +405,13 @@ fn a_repeat_at_a_hospital_without_pictures_is_noticed_and_a_doubt_is_opened() ->
     };
     entries(1)?;
     // Made at the hospital that ordered and had nothing of her before.
-    let own = world.head_ct("CT1", 2, &LAN, "OWN")?;
-    world.until(&order, "her own exam", |told| seen(told, &own).is_some())?;
+    let today = told["decision"]["today"].as_str().context("no day")?.replace('-', "");
+    let own = world.head_ct_of("CT1", (2, "OWN", &today), &LAN)?;
+    let reversed = entries(2)?;
+    ensure!(reversed[1]["reversal"] == "exam_performed" && reversed[1]["because"] == own, "{reversed:#}");
     // A study of nobody, linked by a person and doubted afterwards.
-    let nobody = world.head_ct("CT1", 3, &Person { number: "V1", name: "VO DANH", birth: "", sex: "F" }, "V")?;
+    let nobody =
+        world.head_ct("CT1", 3, &Person { number: "V1", name: "VO DANH", birth: "", sex: "F" }, "V")?;
     world.say("/api/v1/patients/links", &json!({ "a": nobody, "b": own, "document": "CCCD" }))?;
     let other = world.order("01001", &LAN, "DOUBT")?;
     let told = world.until(&other, "the linked study of nobody", |told| {
@@ -383,7 +419,8 @@ fn a_repeat_at_a_hospital_without_pictures_is_noticed_and_a_doubt_is_opened() ->
         listed.iter().any(|prior| prior["studies"] == json!([nobody]) && prior["confirmed"] == true)
     })?;
     let prior = told["decision"]["priors"].as_array().unwrap().iter();
-    let verdict = prior.filter(|prior| prior["studies"] == json!([nobody])).map(|prior| &prior["verdict"]).next();
+    let verdict =
+        prior.filter(|prior| prior["studies"] == json!([nobody])).map(|prior| &prior["verdict"]).next();
     let doubt = json!({
         "decision": "repeat", "order": other, "study": nobody, "verdict": verdict, "reasons": ["doubt_about_person"],
     });

@@ -303,9 +303,7 @@ fn check(db: &Db, statement: &Statement) -> Result<(), StateError> {
         State::ServedVersion(chosen) => check_versions(db, &statement.subject.key, chosen),
         State::PatientLink(link) => super::persons::check_link(db, link),
         State::Collision(collision) => super::persons::check_collision(db, collision),
-        State::PatientNumbers(numbers) => {
-            super::persons::check_numbers(db, &statement.subject.key, numbers)
-        }
+        State::PatientNumbers(numbers) => super::persons::check_numbers(db, &statement.subject.key, numbers),
         State::LegalHold(_) | State::StudyCode(_) | State::QualityMark(_) => {
             let study = storage_config::Uid::parse(&statement.subject.key)
                 .map_err(|error| invalid("study", error.to_string()))?;

@@ -108,13 +108,19 @@ fn tokens(name: &str) -> Vec<Word> {
     let chunks = spelled.split(|letter: char| !letter.is_alphanumeric()).filter(|chunk| !chunk.is_empty());
     let word = |chunk: &str| {
         let marked: String = chunk.chars().filter(|letter| letter.is_alphabetic()).collect();
-        Word { folded: fold(&marked), number: marked.chars().count() < 2 && marked.len() < chunk.len(), marked }
+        Word {
+            folded: fold(&marked),
+            number: marked.chars().count() < 2 && marked.len() < chunk.len(),
+            marked,
+        }
     };
     chunks.map(word).collect()
 }
 
 fn starts_with(name: &[Word], phrase: &[Word]) -> bool {
-    !phrase.is_empty() && name.len() >= phrase.len() && name.iter().zip(phrase).all(|(one, other)| one.is(other))
+    !phrase.is_empty()
+        && name.len() >= phrase.len()
+        && name.iter().zip(phrase).all(|(one, other)| one.is(other))
 }
 
 /// How many words of a name a phrase takes up at its beginning, where it stands there in words or as one word.
@@ -123,7 +129,8 @@ fn taken(name: &[Word], phrase: &[Word]) -> Option<usize> {
         return Some(phrase.len());
     }
     let joined = |of: fn(&Word) -> &String| phrase.iter().map(of).cloned().collect::<String>();
-    let whole = Word { folded: joined(|word| &word.folded), marked: joined(|word| &word.marked), number: false };
+    let whole =
+        Word { folded: joined(|word| &word.folded), marked: joined(|word| &word.marked), number: false };
     let long = whole.folded.len() >= JOINED_LETTERS && phrase.len() > 1;
     name.first().is_some_and(|first| long && first.is(&whole)).then_some(1)
 }

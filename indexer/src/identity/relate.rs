@@ -134,7 +134,9 @@ fn same_hospital_number(one: &Person, other: &Person) -> bool {
 /// Whether each has evidenced numbers and none of them is the other's: two people, whatever else agrees.
 fn differ(one: &Person, other: &Person) -> bool {
     let has = |person: &Person| person.evidenced_numbers().next().is_some();
-    has(one) && has(other) && !one.evidenced_numbers().any(|own| other.evidenced_numbers().any(|it| it == own))
+    has(one)
+        && has(other)
+        && !one.evidenced_numbers().any(|own| other.evidenced_numbers().any(|it| it == own))
 }
 
 /// A number of both. Where one says that it is that person's own, the digits of it do not make it the guardian's of the

@@ -197,11 +197,7 @@ pub(super) fn heads_for(archive: &Archive, token: Option<FacilityId>) -> Result<
     if token.is_some() { Ok(Vec::new()) } else { Ok(archive.db().ledger_heads()?) }
 }
 
-async fn entries(
-    State(portal): State<Portal>,
-    parts: Parts,
-    asked: Asked,
-) -> Result<Json<Value>, Problem> {
+async fn entries(State(portal): State<Portal>, parts: Parts, asked: Asked) -> Result<Json<Value>, Problem> {
     let token = site::of_token(&parts);
     let wanted = wanted(asked)?;
     let (days, (limit, offset)) = (wanted.days()?, wanted.bounds());
@@ -248,18 +244,13 @@ async fn heads(State(portal): State<Portal>, parts: Parts) -> Result<Json<Value>
     Ok(Json(json!(heads.await?)))
 }
 
-async fn warnings(
-    State(portal): State<Portal>,
-    parts: Parts,
-    asked: Asked,
-) -> Result<Json<Value>, Problem> {
+async fn warnings(State(portal): State<Portal>, parts: Parts, asked: Asked) -> Result<Json<Value>, Problem> {
     let token = site::of_token(&parts);
     let (limit, offset) = wanted(asked)?.bounds();
     let answer = say(&portal.archive, move |archive| {
         let db = archive.db();
         let codes = site::codes(db)?;
-        let billed =
-            own_deliveries(archive, &DeliveriesBy::FilmBilledWithoutFilm, token, (limit, offset))?;
+        let billed = own_deliveries(archive, &DeliveriesBy::FilmBilledWithoutFilm, token, (limit, offset))?;
         let billed: Vec<Value> = billed.iter().map(|stated| delivery_shown(stated, &codes)).collect();
         let flagged = db.decisions(&DecisionsBy::ReportChanged, token, limit, offset)?;
         let flagged = flagged.iter().filter_map(|stated| match &stated.statement.state {

@@ -83,11 +83,7 @@ struct Sums {
     codes: HashMap<String, String>,
 }
 
-fn read(
-    archive: &Archive,
-    token: Option<FacilityId>,
-    (from, to): (&str, &str),
-) -> Result<Sums, Problem> {
+fn read(archive: &Archive, token: Option<FacilityId>, (from, to): (&str, &str)) -> Result<Sums, Problem> {
     let db = archive.db();
     let sums = |by| db.ledger_sums(by, token, (from, to));
     let codes =

@@ -17,9 +17,11 @@ pub(super) fn panels(out: &mut Html, making: &Making<'_>, listed: &Listed) {
         let warned = listed.verdict != Verdict::Usable;
         let best = making.answer().verdict;
         let despite = matches!(best, Some(Verdict::Usable | Verdict::Review));
-        for (id, name, needs_reason) in
-            [("reuse", words.reuse, warned), ("second", words.second, warned), ("repeat", words.repeat, despite)]
-        {
+        for (id, name, needs_reason) in [
+            ("reuse", words.reuse, warned),
+            ("second", words.second, warned),
+            ("repeat", words.repeat, despite),
+        ] {
             decision(out, making, listed, (id, name, needs_reason));
         }
     }

@@ -157,12 +157,7 @@ fn clinical_state(archive: &Archive, id: &str, changed: bool, who: Says) -> Resu
 }
 
 /// Says that two patients are one person, or that they are not, by the document that was seen.
-fn link(
-    archive: &Archive,
-    order: &str,
-    typed: &Typed,
-    (linked, who): (bool, Says),
-) -> Result<(), Refused> {
+fn link(archive: &Archive, order: &str, typed: &Typed, (linked, who): (bool, Says)) -> Result<(), Refused> {
     let answer = archive.reuse_check(&Asked::Order(order.to_owned()))?;
     // The person of this order, and one whom the page showed beside it.
     if answer.order.patient.as_deref() != Some(typed.a.as_str()) {

@@ -171,7 +171,10 @@ pub(super) async fn list(
             Statement::Order(order) => concerns(token, order.facility),
             _ => false,
         };
-        rows.iter().filter(own).map(|stated| shown(archive, stated, &codes)).collect::<Result<Value, Problem>>()
+        rows.iter()
+            .filter(own)
+            .map(|stated| shown(archive, stated, &codes))
+            .collect::<Result<Value, Problem>>()
     });
     Ok(Json(rows.await?))
 }

@@ -84,8 +84,7 @@ fn pair(row: &crate::db::sql::Row<'_>) -> Result<[Vec<u8>; 2], DbError> {
 fn whole(session: &Session<'_>, pair: [Vec<u8>; 2], rules: &IdentityRules) -> Result<CollisionRow, DbError> {
     let [a, b] = pair.map(|bytes| GroupKey::from_bytes(&bytes));
     let (a, b) = a.zip(b).ok_or(DbError::Invalid("patient key"))?;
-    let persons =
-        [super::kin::anchor(session, &a, rules)?, super::kin::anchor(session, &b, rules)?];
+    let persons = [super::kin::anchor(session, &a, rules)?, super::kin::anchor(session, &b, rules)?];
     let relation = super::kin::relation(session, (&a, &b), rules)?;
     let (open, clashes) = match relation {
         Some(Relation::Collision(clashes)) => (true, clashes),

@@ -10,7 +10,9 @@ use super::kin::{Kin, Member};
 use super::record::{self, COUNTED, PersonRecord, persons, raw};
 use crate::db::error::DbError;
 use crate::db::session::Session;
-use crate::identity::{Ground, IdentityRules, Person, Relation, Said, relate, says_the_same, without_numbers};
+use crate::identity::{
+    Ground, IdentityRules, Person, Relation, Said, relate, says_the_same, without_numbers,
+};
 use crate::query::GroupKey;
 use crate::reuse::prior::IdentityStatus;
 

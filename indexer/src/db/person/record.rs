@@ -175,7 +175,8 @@ pub(super) fn whole(session: &Session<'_>, raw: Raw, rules: &IdentityRules) -> R
             identifiers: read(&Kept::of_text(&identifiers)?, &patient_id, rule, rules),
         },
         has_study: session.row(HAS_STUDY, [raw.row], |_| Ok(()))?.is_some(),
-        ordered_by_count: scope.starts_with(COUNTED) && session.row(HAS_ORDER, [raw.row], |_| Ok(()))?.is_some(),
+        ordered_by_count: scope.starts_with(COUNTED)
+            && session.row(HAS_ORDER, [raw.row], |_| Ok(()))?.is_some(),
         row: raw.row,
         numbers: vec![number],
         patient_id,

@@ -87,7 +87,8 @@ const WITHDRAWALS: &str = "SELECT t.version, t.body FROM withdrawal w JOIN subje
      JOIN statement t ON t.id = u.statement_row WHERE w.study_uid = ?1 ORDER BY w.time DESC LIMIT ?2";
 
 #[cfg(test)]
-pub(super) const HOT: &[&str] = &[OF_PATIENT, WITHDRAWN, SERIES, HOLDERS, HIDDEN_HOLDERS, IS_HELD, STATE, WITHDRAWALS];
+pub(super) const HOT: &[&str] =
+    &[OF_PATIENT, WITHDRAWN, SERIES, HOLDERS, HIDDEN_HOLDERS, IS_HELD, STATE, WITHDRAWALS];
 
 type Raw = (i64, [String; 3], u64, u32, u64);
 
@@ -148,11 +149,7 @@ fn whole(session: &Session<'_>, row: Raw, withdrawn: bool) -> Result<PriorStudy,
     })
 }
 
-pub(super) fn is_held(
-    session: &Session<'_>,
-    facility: FacilityId,
-    study: &Uid,
-) -> Result<bool, DbError> {
+pub(super) fn is_held(session: &Session<'_>, facility: FacilityId, study: &Uid) -> Result<bool, DbError> {
     Ok(session.row(IS_HELD, params![study.as_str(), facility.0], |_| Ok(()))?.is_some())
 }
 

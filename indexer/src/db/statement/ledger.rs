@@ -188,7 +188,11 @@ pub(in crate::db) fn of_days(
     (from, to): (&str, &str),
     (limit, offset): (u32, u32),
 ) -> Result<Vec<Stated>, DbError> {
-    session.rows(OF_DAYS, params![limit, offset, from, to, number(facility)], stated)?.into_iter().map(read).collect()
+    session
+        .rows(OF_DAYS, params![limit, offset, from, to, number(facility)], stated)?
+        .into_iter()
+        .map(read)
+        .collect()
 }
 
 /// Sums of a stretch of days, both included.

@@ -34,8 +34,8 @@ pub use delivery::DeliveriesBy;
 pub(super) use delivery::{deliveries, film_billed, without_film};
 pub use ledger::{LedgerBy, LedgerSum};
 pub(super) use ledger::{
-    all_due, due as ledger_due, head_of as ledger_head_of, heads as ledger_heads, looked_at,
-    film_handed_over, of_days as ledger_of_days, of_order as ledger_of_order, posted, sums as ledger_sums,
+    all_due, due as ledger_due, film_handed_over, head_of as ledger_head_of, heads as ledger_heads,
+    looked_at, of_days as ledger_of_days, of_order as ledger_of_order, posted, sums as ledger_sums,
 };
 pub use list::{RejectedArrival, Stated, SubjectRow};
 pub(super) use list::{arrived_after_rejection, by_id, legal_holds, of_kind, subject, withdrawals};

@@ -85,7 +85,8 @@ pub(super) fn apply(
     let open = !matches!(order.status, OrderStatus::Cancelled | OrderStatus::Reused);
     let before: Option<Option<i64>> = session.row(PERSON, [subject], |row| row.get(0))?;
     let alone = format!("order {}", statement.subject.key);
-    let scope = if person::counts_orders(session, facility, rules)? { scope(order, &alone) } else { String::new() };
+    let scope =
+        if person::counts_orders(session, facility, rules)? { scope(order, &alone) } else { String::new() };
     let person = person::row_of(session, &saying(order, facility, (&scope, &alone))?, &alone, rules)?;
     let params = params![
         subject,
