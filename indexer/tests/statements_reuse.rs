@@ -31,6 +31,7 @@ fn decision(subject: u8, turn: u64) -> Decision {
         reasons: vec![DecisionReason::TooOld],
         text: String::new(),
         seen: Seen {
+            best: None,
             verdict: Some(Verdict::Review),
             today: "2026-11-22".parse().unwrap(),
             order_version: turn,

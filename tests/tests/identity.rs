@@ -81,17 +81,34 @@ impl World {
 
     /// A head CT of somebody under an accession number.
     fn head_ct(&self, calling: &str, seed: u64, person: &Person, accession: &str) -> Result<String> {
+        self.head_ct_of(calling, (seed, accession, ""), person)
+    }
+
+    /// The same, made on a day (YYYYMMDD).
+    fn head_ct_of(
+        &self,
+        calling: &str,
+        (seed, accession, day): (u64, &str, &str),
+        person: &Person,
+    ) -> Result<String> {
         let all = demo(Options::new(11, Scale::Small)).filter(|one| one.path.contains("/ct-so-nao/"));
         let made = |original: Instance| {
             let uids = Edit::reissued(&original, seed).uids;
             let mut made = edited(&original, &Edit { uids, ..Edit::default() }).unwrap();
-            let changes = [
+            let mut changes = vec![
                 (k::PATIENT_ID, person.number.to_owned()),
                 (k::PATIENT_NAME, person.name.to_owned()),
                 (k::PATIENT_BIRTH_DATE, person.birth.to_owned()),
                 (k::PATIENT_SEX, person.sex.to_owned()),
                 (k::ACCESSION_NUMBER, accession.to_owned()),
             ];
+            let dates = [k::STUDY_DATE, k::SERIES_DATE, k::ACQUISITION_DATE, k::CONTENT_DATE];
+            // Not later than now, whatever the hour.
+            let times = [k::STUDY_TIME, k::SERIES_TIME, k::ACQUISITION_TIME, k::CONTENT_TIME];
+            if !day.is_empty() {
+                changes.extend(dates.map(|date| (date, day.to_owned())));
+                changes.extend(times.map(|time| (time, "000001".to_owned())));
+            }
             made.data_set = replace(&made.data_set, made.syntax, &changes).unwrap();
             made
         };
@@ -388,8 +405,10 @@ fn a_repeat_at_a_hospital_without_pictures_is_noticed_and_a_doubt_is_opened() ->
     };
     entries(1)?;
     // Made at the hospital that ordered and had nothing of her before.
-    let own = world.head_ct("CT1", 2, &LAN, "OWN")?;
-    world.until(&order, "her own exam", |told| seen(told, &own).is_some())?;
+    let today = told["decision"]["today"].as_str().context("no day")?.replace('-', "");
+    let own = world.head_ct_of("CT1", (2, "OWN", &today), &LAN)?;
+    let reversed = entries(2)?;
+    ensure!(reversed[1]["reversal"] == "exam_performed" && reversed[1]["because"] == own, "{reversed:#}");
     // A study of nobody, linked by a person and doubted afterwards.
     let nobody =
         world.head_ct("CT1", 3, &Person { number: "V1", name: "VO DANH", birth: "", sex: "F" }, "V")?;
