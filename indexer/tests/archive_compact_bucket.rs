@@ -225,7 +225,8 @@ fn interrupted(seed: u64, n: u64, met: Met) -> (u64, u64) {
     compact(&archive, &job());
     until_removed(&world);
     check(&archive, &sent, &gone);
-    assert!(archive.verify(&VerifyJob::default(), &|| false, &mut |_| {}).unwrap().is_whole());
+    let report = archive.verify(&VerifyJob::default(), &|| false, &mut |_| {}).unwrap();
+    assert!(report.is_whole(), "{report:?}");
     // Nothing hangs on the machine: its disk, its index.
     world.stop();
     world.start().unwrap();
