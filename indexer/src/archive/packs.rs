@@ -16,7 +16,7 @@ use storage_config::pack::{
 
 use super::error::{ReadError, StoreError};
 use super::{Archive, ArchiveOptions, Shared};
-use crate::db::{DbError, Job, PackId, Place};
+use crate::db::{DbError, PackId, Place};
 use crate::ledger::chain::Head;
 
 /// How far each pack of this process was indexed for good, and over which connection of the index.

@@ -88,7 +88,7 @@ pub(in crate::db) fn candidates(
             continue;
         }
         // What clashes with the person's numbers is somebody else's whoever brought it; anything else is looked at.
-        let mut grounds = match graph.relation_to(record.clone())? {
+        let mut grounds = match graph.relation_to_all(record.clone())? {
             Some(Relation::Candidate(grounds)) => grounds,
             Some(Relation::Unrelated) => Vec::new(),
             _ => continue,
