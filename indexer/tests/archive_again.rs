@@ -70,7 +70,7 @@ fn what_was_in_a_pack_that_is_gone_is_taken_in_again() {
 fn a_rule_about_a_facility_holds_as_well_for_an_index_that_is_made_again() {
     let (dir, disk) = (tempfile::tempdir().unwrap(), SimulatedDisk::new(9));
     let mut rules = (*IdentityRules::shipped()).clone();
-    let rule = FacilityRule { personal_number_in: Vec::new(), temporary_ids: vec!["CC".into()] };
+    let rule = FacilityRule { temporary_ids: vec!["CC".into()], ..FacilityRule::default() };
     rules.facilities.insert("01001".into(), rule);
     let (archive, _) = open(&disk, &dir.path().join("a.sqlite"), &rules);
     let facility = archive.facility("01001").unwrap();

@@ -185,6 +185,7 @@ fn a_facilitys_rule_makes_numbers_personal_or_temporary() {
     let rule = FacilityRule {
         personal_number_in: vec![NumberIn::PatientId, NumberIn::OtherPatientIds],
         temporary_ids: vec!["CC".into()],
+        ..FacilityRule::default()
     };
     let mut rules = (*IdentityRules::shipped()).clone();
     rules.facilities.insert("01001".into(), rule);

@@ -84,7 +84,7 @@ fn entry(fresh: &Fresh, statement: Statement) -> Entry {
 
 fn say(fresh: &Fresh, statement: Statement) {
     let entries = vec![entry(fresh, statement)];
-    fresh.db.apply(&Batch { entries, checkpoints: Vec::new() }).unwrap();
+    fresh.db.apply(&Batch { entries, ..Batch::default() }).unwrap();
 }
 
 fn link(fresh: &Fresh, n: u32, (one, other): (GroupKey, GroupKey), linked: bool, based_on: Option<u64>) {
