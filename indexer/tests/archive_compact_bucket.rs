@@ -168,7 +168,7 @@ enum Met {
 
 /// One compaction that something meets at its n-th call, and what is there after a restart.
 fn interrupted(seed: u64, n: u64, met: Met) -> (u64, u64) {
-    let cache_bytes = if n % 2 == 0 { 0 } else { 1 << 30 };
+    let cache_bytes = if n.is_multiple_of(2) { 0 } else { 1 << 30 };
     let (mut world, bucket, sent, studies) = filled(seed, Ack::Local, cache_bytes);
     world.faultless = false;
     let mut rng = Rng::new(seed ^ n);
