@@ -46,21 +46,24 @@ fn main() -> Result<(), Box<dyn Error>> {
 fn statement(number: u64) -> Result<Statement, Box<dyn Error>> {
     // The order that a statement is about: four of ten statements are new ones.
     let (ten, within) = (number / 10, number % 10);
-    let (key, based_on, state): (String, Option<u64>, Value) = match within {
-        0..4 => (format!("order-{}", ten * 4 + within), None, order(ten * 4 + within, "requested")),
-        4..6 => {
-            (format!("order-{}", ten * 4 + within - 4), Some(1), order(ten * 4 + within - 4, "in_progress"))
-        }
+    let (kind, key, based_on, state): (&str, String, Option<u64>, Value) = match within {
+        0..4 => ("order", format!("order-{}", ten * 4 + within), None, order(ten * 4 + within, "requested")),
+        4..6 => (
+            "order",
+            format!("order-{}", ten * 4 + within - 4),
+            Some(1),
+            order(ten * 4 + within - 4, "in_progress"),
+        ),
         6..9 => {
             let of = ten * 3 + within - 6;
-            (format!("number:1:R-{of}"), None, report(of))
+            ("report", format!("number:1:R-{of}"), None, report(of))
         }
         _ => {
             let study = format!("1.2.826.0.1.3680043.10.1.{ten}");
-            (study, None, json!({ "type": "quality_mark", "mark": "limited", "reader": "BS. Mẫu" }))
+            ("quality_mark", study, None, json!({ "mark": "limited", "reader": "BS. Mẫu" }))
         }
     };
-    let state: State = serde_json::from_value(state)?;
+    let state: State = serde_json::from_value(json!({ "kind": kind, "state": state }))?;
     Ok(Statement {
         id: format!("{:032x}", u128::from(number) * 0x9E37_79B9_7F4A_7C15),
         writer: 1,
@@ -78,7 +81,7 @@ fn order(number: u64, status: &str) -> Value {
     // A person has some eight orders.
     let person = number / 8;
     json!({
-        "type": "order", "facility": 1, "placer_number": format!("PL-{number}"), "accession": format!("A-{number}"),
+        "facility": 1, "placer_number": format!("PL-{number}"), "accession": format!("A-{number}"),
         "patient": {
             "patient_id": format!("P-{person}"), "name": format!("TRAN VAN {}", name(person)),
             "birth_date": format!("19{:02}{:02}{:02}", person % 90 + 10, person % 12 + 1, person % 28 + 1),
@@ -91,7 +94,7 @@ fn order(number: u64, status: &str) -> Value {
 
 fn report(number: u64) -> Value {
     json!({
-        "type": "report", "facility": 1, "number": format!("R-{number}"), "accession": format!("A-{number}"),
+        "facility": 1, "number": format!("R-{number}"), "accession": format!("A-{number}"),
         "description": "Nhu mô não hai bán cầu đồng đều, không thấy khối choán chỗ. Hệ thống não thất không giãn.",
         "conclusion": "Hiện không thấy bất thường trên phim chụp.", "status": "final", "reader": "BS. Mẫu",
         "signature": "declared",
