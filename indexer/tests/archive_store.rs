@@ -330,6 +330,9 @@ fn wait_until(mut holds: impl FnMut() -> bool) {
 
 /// What later versions of the schema added, taken away again, the latest first.
 const OLDER: &[&str] = &[
+    "DROP TABLE code_assigned; DROP INDEX study_code_unstated; ALTER TABLE study_code DROP COLUMN core; \
+     ALTER TABLE study_code DROP COLUMN unstated;",
+    "DROP TABLE intake_study; DROP TABLE intake;",
     "DROP TABLE node; DROP TABLE record_copy; DROP TABLE compaction; DROP INDEX pack_object_retired; \
      ALTER TABLE pack_object DROP COLUMN retired_ms; ALTER TABLE pack_object DROP COLUMN gone;",
     "DROP INDEX study_code_proposed; ALTER TABLE study_code DROP COLUMN proposed;",

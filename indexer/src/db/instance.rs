@@ -143,6 +143,8 @@ fn withdrawn(
     visible::look_again(session, digest, touched)?;
     let Placed { study, series, .. } = versions.new;
     version::decide_again(session, study, series, versions.sop_uid, touched)?;
+    // Where nothing of the study is served, it may be the one that tells whose the study is.
+    touched.studies.entry(study).or_default().look_at_all = true;
     Ok(Applied::New)
 }
 
@@ -232,6 +234,8 @@ fn came_earlier(
     session.execute(MOVE, params)?;
     if known.served {
         touched.disturbed(&known.placed);
+    } else {
+        touched.studies.entry(known.placed.study).or_default().look_at_all = true;
     }
     version::decide_again(session, known.placed.study, known.placed.series, &known.sop_uid, touched)
 }

@@ -7,6 +7,9 @@ use super::caution::Caution;
 use crate::codes::facts::Imaging;
 use crate::codes::reading::{Kind, Reading, Vocabulary};
 
+/// How a field of a form is denied.
+const ANSWERS_NO: [&str; 5] = ["không", "khong", "ko", "k", "no"];
+
 /// What is said about contrast.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stated {
@@ -32,6 +35,7 @@ pub(crate) fn read(text: &str, vocabulary: &Vocabulary, imaging: Imaging, cautio
     for clause in text.split([',', ';', '|']) {
         let reading = vocabulary.read_text(&signs_as_words(clause), imaging);
         let Some(stated) = clause_says(&free_words(&reading, vocabulary), caution) else { continue };
+        let stated = if stated == Stated::Open && is_answered_no(clause) { Stated::Without } else { stated };
         if reading.of_kind(vocabulary, Kind::Region).next().is_some() {
             of_regions.push(stated);
         }
@@ -54,6 +58,15 @@ pub(crate) fn joined(one: Told, other: Told) -> Told {
         (one, other) => one.or(other),
     };
     Told { stated, differs: one.differs || other.differs }
+}
+
+/// Whether a clause ends with the answer of a form, `Có cản quang: không`, and not with the word of a question.
+fn is_answered_no(clause: &str) -> bool {
+    let clause = clause.trim_end_matches([')', ' ', '.']).to_lowercase();
+    let answer = clause.rsplit_once(':').map(|(_, answer)| answer.trim());
+    clause.ends_with("(-")
+        || clause.ends_with("( -")
+        || answer.is_some_and(|answer| ANSWERS_NO.contains(&answer))
 }
 
 /// Signs that affirm or deny, as words that do.

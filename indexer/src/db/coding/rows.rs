@@ -78,7 +78,7 @@ const PROPOSE: &str = "UPDATE study_code SET proposed = ?2 WHERE study_row = ?1"
 const WAITING: &str = "SELECT (SELECT count(*) FROM study_code WHERE outcome = 2), \
      (SELECT count(*) FROM study_code WHERE proposed = 1)";
 const UNSTATED: &str = "SELECT s.study_uid, c.body FROM study_code c JOIN study s ON s.id = c.study_row \
-     WHERE c.unstated = 1 ORDER BY c.study_row LIMIT ?1";
+     WHERE c.unstated = 1 AND c.study_row >= 0 ORDER BY c.study_row LIMIT ?1";
 const CHOSEN: &str =
     "SELECT verdict, techniques, service, who, time_ms FROM code_choice WHERE study_uid = ?1";
 const RULES: &str = "SELECT code, text, modality, techniques, who FROM code_rule WHERE facility_id = ?1 \
