@@ -85,6 +85,20 @@ fn begin(web: &Http, body: &Value) -> Result<Answer> {
     web.say("POST", "/api/v1/imports", &[], body)
 }
 
+fn whose_they_are_and_who_takes_them_in_has_to_be_said(web: &Http, patient: &Value) -> Result<()> {
+    let unknown = json!({ "facility": "99999", "patient_id": "1" });
+    for (body, field) in [
+        (json!({ "patient": patient, "who": "KTV" }), "facility"),
+        (json!({ "patient": patient, "facility": "31006" }), "who"),
+        (json!({ "patient": patient, "facility": "not one", "who": "KTV" }), "facility"),
+        (json!({ "patient": unknown, "facility": "31006", "who": "KTV" }), "patient.facility"),
+    ] {
+        let refused = good(&begin(web, &body)?, 400)?;
+        ensure!(refused["field"] == field, "{body}: {refused}");
+    }
+    Ok(())
+}
+
 #[test]
 fn what_is_brought_joins_the_patient_only_by_a_persons_word() -> Result<()> {
     let folder = tempfile::tempdir()?;
@@ -96,20 +110,8 @@ fn what_is_brought_joins_the_patient_only_by_a_persons_word() -> Result<()> {
     let number_elsewhere = of(3, "26001", "LE VAN BINH", "19500101")?;
     c_store(&server, &here)?;
 
-    // Whose numbers they are and who takes them in has to be said.
     let patient = json!({ "facility": "01001", "patient_id": "26001" });
-    for (body, field) in [
-        (json!({ "patient": patient, "who": "KTV" }), "facility"),
-        (json!({ "patient": patient, "facility": "31006" }), "who"),
-        (json!({ "patient": patient, "facility": "not one", "who": "KTV" }), "facility"),
-        (
-            json!({ "patient": { "facility": "99999", "patient_id": "1" }, "facility": "31006", "who": "KTV" }),
-            "patient.facility",
-        ),
-    ] {
-        let refused = good(&begin(&web, &body)?, 400)?;
-        ensure!(refused["field"] == field, "{body}: {refused}");
-    }
+    whose_they_are_and_who_takes_them_in_has_to_be_said(&web, &patient)?;
     let wanted = json!({ "patient": patient, "facility": "31006", "source": "CD", "who": "KTV Bình" });
     let id = good(&begin(&web, &wanted)?, 201)?["id"].as_str().context("no id")?.to_owned();
     for one in [&brought, &number_elsewhere] {

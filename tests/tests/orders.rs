@@ -316,7 +316,11 @@ fn a_token_speaks_for_its_own_facility_and_within_its_roles() -> Result<()> {
     refused(&say("POST", "/api/v1/reports", STORES, &others)?, 400, Some("facility"))?;
     let told = good(&say("POST", "/api/v1/reports", STORES, &report)?, 201)?;
     ensure!(told["facility"] == "01001" && told["report"] == "accession:1:C-1", "{told}");
-    let listed = good(&say("GET", "/api/v1/orders?facility=01001", READS, &Value::Null)?, 200)?;
+    // Another facility's token is not told of the order.
+    refused(&say("GET", "/api/v1/orders?facility=01001", READS, &Value::Null)?, 400, Some("facility"))?;
+    let listed = good(&say("GET", "/api/v1/orders", READS, &Value::Null)?, 200)?;
+    ensure!(names(&listed, "accession").is_empty(), "{listed}");
+    let listed = good(&say("GET", "/api/v1/orders?facility=01001", WHO, &Value::Null)?, 200)?;
     ensure!(names(&listed, "accession") == ["C-1"], "{listed}");
 
     // An order of another facility is not changed by a token, nor taken over.

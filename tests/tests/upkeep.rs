@@ -91,6 +91,10 @@ fn verification_and_compaction_are_asked_for_and_told() -> Result<()> {
     ensure!(job["who"]["name"] == "Quản trị" && job["why"] == "nghi ngờ", "{job}");
     let shown = text(&web.get(&format!("/studies/{}", one.study))?);
     ensure!(shown.contains("nguyên vẹn"), "the study's page does not tell that it was verified");
+    // A stop seals the pack that is being written.
+    server.stop()?;
+    let server = setup.start()?;
+    web = server.web();
     let begun = good(&web.say("POST", "/api/v1/verifications", &[WHO], &json!({}))?, 202)?;
     let path = format!("/api/v1/verifications/{}", begun["id"].as_str().unwrap_or_default());
     ensure!(ended(&mut web, &path)?["report"]["packs"].as_u64() >= Some(1));

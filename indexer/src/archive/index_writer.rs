@@ -221,11 +221,9 @@ pub(crate) fn run(shared: &Arc<Shared>) {
                 Order::Run(task) => task(&shared.db),
             }
         }
-        if !commits.is_empty() {
-            if !apply(shared, commits) {
-                // What comes later relies on what was not applied, and on its place in the order.
-                shared.index.end();
-            }
+        if !commits.is_empty() && !apply(shared, commits) {
+            // What comes later relies on what was not applied, and on its place in the order.
+            shared.index.end();
         }
     }
 }

@@ -37,7 +37,7 @@ const CLEAR: &str = "UPDATE study SET winner_rank = NULL, winner_ms = NULL, winn
      name_sorted = '', birth_date = '', sex = '', study_date = '', study_time = '', accession = '', study_id = '', \
      description_folded = '', referring_folded = '' WHERE id = ?1";
 /// Of a study of which nothing is served: the one that would speak for it.
-const LEAST_HIDDEN: &str = "SELECT i.id FROM series r JOIN instance i ON i.series_row = r.id WHERE r.study_row = ?1 \
+const LEAST_HIDDEN: &str = "SELECT i.id FROM series r JOIN instance i ON i.series_row = r.id AND i.version <> 0 WHERE r.study_row = ?1 \
      ORDER BY i.rank, i.received_ms, i.digest LIMIT 1";
 const MODALITIES: &str = "SELECT DISTINCT modality FROM series WHERE study_row = ?1 AND n_instances > 0 \
      AND modality <> '' ORDER BY modality";

@@ -7,7 +7,7 @@ use std::sync::PoisonError;
 use std::time::Instant;
 
 use storage_config::ContentHash;
-use storage_config::pack::{Kind, PackName};
+use storage_config::pack::{FILE_HEADER_LENGTH, Kind, PackName};
 
 use super::job::{DamageFound, LISTED, VerifyProgress, VerifyReport};
 use super::pace::Pace;
@@ -38,6 +38,8 @@ impl Verifier<'_> {
         let others = self.shared.db.is_shared() && name.identity.writer != self.shared.identity.writer;
         match self.shared.db.pack(pack) {
             Ok(Some(row)) if row.removed => Judged::Gone,
+            // Nothing ever stood in it: a loss of power took its name, and nothing with it.
+            Ok(Some(row)) if error.is_absent() && row.checkpoint <= FILE_HEADER_LENGTH => Judged::Unread,
             Ok(Some(_)) if error.is_damage() => Judged::Lost,
             Ok(Some(_)) if error.is_absent() && !others => Judged::Lost,
             _ => {
