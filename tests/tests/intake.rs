@@ -85,6 +85,13 @@ fn begin(web: &Http, body: &Value) -> Result<Answer> {
     web.say("POST", "/api/v1/imports", &[], body)
 }
 
+/// The server over an index that is made again from the packs.
+fn made_again(server: Server, setup: &Setup) -> Result<Server> {
+    server.stop()?;
+    ensure!(setup.run(&["rebuild"])?.status.success(), "not made again");
+    setup.start()
+}
+
 fn whose_they_are_and_who_takes_them_in_has_to_be_said(web: &Http, patient: &Value) -> Result<()> {
     let unknown = json!({ "facility": "99999", "patient_id": "1" });
     for (body, field) in [
@@ -147,9 +154,7 @@ fn what_is_brought_joins_the_patient_only_by_a_persons_word() -> Result<()> {
         let side_by_side = page(&mut web, &format!("/intakes/{id}"))?;
         ensure!(side_by_side.contains("NGUYEN THI AN") && side_by_side.contains("Nguyen Thi Anh"));
         if !rebuilt {
-            server.stop()?;
-            ensure!(setup.run(&["rebuild"])?.status.success(), "not made again");
-            server = setup.start()?;
+            server = made_again(server, &setup)?;
             web = server.web();
         }
     }
@@ -160,9 +165,7 @@ fn what_is_brought_joins_the_patient_only_by_a_persons_word() -> Result<()> {
     let yes = json!({ "linked": true, "document": "CCCD", "based_on": 0 });
     good(&web.say("POST", &to, &[WHO], &yes)?, 201)?;
     ensure!(good(&web.say("POST", &to, &[WHO], &yes)?, 409)?["field"] == "based_on", "an old look was taken");
-    server.stop()?;
-    ensure!(setup.run(&["rebuild"])?.status.success(), "not made again");
-    server = setup.start()?;
+    server = made_again(server, &setup)?;
     web = server.web();
     ensure!(priors(&mut web, &here)? == sorted(&[&here, &brought]), "not joined");
     let shown = page(&mut web, &format!("/intakes/{id}"))?;
