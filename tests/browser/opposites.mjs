@@ -120,7 +120,8 @@ export const tests = [
       const own = send(archive, 'own', 30, header('linked', [['(0010,0020)', 'KHAC-2'], ['(0010,0010)', 'MAI NGOC HO']]));
       const id = await order(archive, { patient: person('linked', { patient_id: 'KHAC-2', name: 'MAI NGỌC HỒ' }) });
       await checked(archive, id, own);
-      const link = await say(archive, 'POST', '/api/v1/patients/links', { a: own, b: made.linked.study, why: 'CCCD' });
+      const pair = { a: own, b: made.linked.study, document: 'CCCD', why: 'cùng người' };
+      const link = await say(archive, 'POST', '/api/v1/patients/links', pair);
       const listed = async () => JSON.stringify(await say(archive, 'POST', '/api/v1/reuse/check', { order: id }));
       assert.match(await listed(), new RegExp(made.linked.study.replaceAll('.', '\\.')));
       await open(id, /9 ngày trước/, 'linked');
