@@ -219,8 +219,19 @@ fn memory_dir() -> TempDir {
 /// (SQLite file format, section 4: a header of 32 bytes, then frames of 24 bytes and a page).
 fn copy_index(from: &Path, to: &Path, rng: Option<&mut Rng>) {
     let wal = |path: &Path| PathBuf::from(format!("{}-wal", path.display()));
-    std::fs::copy(from, to).unwrap();
-    let Ok(mut log) = std::fs::read(wal(from)) else { return };
+    let read = |path: &Path| std::fs::read(path).unwrap_or_default();
+    // The process may be at work: a checkpoint in between would give a file and a log that never stood side by side.
+    let (file, mut log) = loop {
+        let (file, log) = (read(from), read(&wal(from)));
+        let begins_alike = read(&wal(from)).get(..32) == log.get(..32);
+        if begins_alike && read(from) == file {
+            break (file, log);
+        }
+    };
+    std::fs::write(to, file).unwrap();
+    if log.is_empty() {
+        return;
+    }
     if let (Some(rng), true) = (rng, log.len() > 32) {
         let page = u32::from_be_bytes(log[8..12].try_into().unwrap()) as usize;
         let frames = (log.len() - 32) / (24 + page);
