@@ -39,7 +39,7 @@ impl Verifier<'_> {
         match self.shared.db.pack(pack) {
             Ok(Some(row)) if row.removed => Judged::Gone,
             // Nothing ever stood in it: a loss of power took its name, and nothing with it.
-            Ok(Some(row)) if error.is_absent() && row.checkpoint <= FILE_HEADER_LENGTH => Judged::Unread,
+            Ok(Some(row)) if row.checkpoint <= FILE_HEADER_LENGTH => Judged::Unread,
             Ok(Some(_)) if error.is_damage() => Judged::Lost,
             Ok(Some(_)) if error.is_absent() && !others => Judged::Lost,
             _ => {
