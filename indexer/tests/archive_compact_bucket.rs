@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use archive_world::compacting::{Sent, check, compact, hold, job, keep_all, seed, studies_of, withdraw};
-use archive_world::{World, instances, read, store};
+use archive_world::{World, instances, read, store, until};
 use fixtures::rng::Rng;
 use indexer::archive::{CompactJob, Remote, VerifyJob};
 use indexer::statement::{Kind, Reason};
@@ -33,14 +33,6 @@ fn remote(bucket: &Arc<SimulatedObjects>, ack: Ack, cache_bytes: u64) -> Remote 
         seal_age: Duration::from_secs(3600),
         retry: Duration::from_millis(2),
         retired: Duration::ZERO,
-    }
-}
-
-fn until(what: &str, holds: impl Fn() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while !holds() {
-        assert!(Instant::now() < deadline, "it never came to: {what}");
-        std::thread::sleep(Duration::from_millis(2));
     }
 }
 

@@ -9,9 +9,9 @@ mod test_database;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use archive_world::{PACKS, World, origin, read, store};
+use archive_world::{PACKS, World, origin, read, store, until};
 use codecs::worker::{Limits, Pool, WorkerCommand};
 use fixtures::edited::{Edit, edited};
 use fixtures::many::{Address, instance};
@@ -23,14 +23,6 @@ use storage_config::disk::{Fault, Operation, SyncPoint};
 use storage_config::object::{ObjectCall, ObjectFault, Objects, SimulatedObjects};
 
 /// Waits until `holds`.
-fn until(what: &str, mut holds: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while !holds() {
-        assert!(Instant::now() < deadline, "it never came to: {what}");
-        std::thread::sleep(Duration::from_millis(2));
-    }
-}
-
 type Answer = Receiver<Result<Stored, StoreError>>;
 
 /// A store that lacks only its end.

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use archive_world::{World, instances, read, store};
+use archive_world::{World, instances, read, store, until};
 use fixtures::many::{Address, instance};
 use fixtures::rng::Rng;
 use fixtures::studies::Instance;
@@ -46,14 +46,6 @@ fn world(seed: u64, ack: Ack) -> (World, Arc<SimulatedObjects>) {
 }
 
 /// Waits until `what` is so.
-fn until(what: &str, holds: impl Fn() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while !holds() {
-        assert!(Instant::now() < deadline, "it never came to: {what}");
-        std::thread::sleep(Duration::from_millis(2));
-    }
-}
-
 /// The files of packs that hold anything; a pack that was given up before its first record is no more than a header.
 fn pack_files(world: &World) -> Vec<PathBuf> {
     let holds = |path: &PathBuf| world.disk.contents(path).unwrap().len() as u64 > FILE_HEADER_LENGTH;

@@ -8,9 +8,9 @@ mod test_database;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, mpsc};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use archive_world::{PACKS, World, instances, read, store};
+use archive_world::{PACKS, World, instances, read, store, until};
 use fixtures::many::{Address, instance};
 use indexer::archive::{Archive, KeepVerified, Remote, VerifyJob, VerifyReport};
 use indexer::db::{InstanceRow, PackId};
@@ -21,14 +21,6 @@ use storage_config::object::{Objects, SimulatedObjects};
 use storage_config::pack::FILE_HEADER_LENGTH;
 
 /// Waits until `holds`.
-fn until(what: &str, mut holds: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while !holds() {
-        assert!(Instant::now() < deadline, "it never came to: {what}");
-        std::thread::sleep(Duration::from_millis(2));
-    }
-}
-
 fn verify(archive: &Archive) -> VerifyReport {
     let job = VerifyJob { from_start: true, ..VerifyJob::default() };
     archive.verify(&job, &|| false, &mut |_| {}).unwrap()

@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
+use std::time::{Duration, Instant};
 
 use fixtures::many::{Address, instance};
 use fixtures::rng::Rng;
@@ -272,6 +273,15 @@ pub fn of_patient(number: usize, name: &str, id: &str) -> Instance {
         .put(k::SERIES_INSTANCE_UID, format!("2.25.2{number}"));
     let syntax = Syntax::EXPLICIT_LITTLE;
     Instance { syntax, data_set: set.encode(syntax), ..instance(11, Address::default(), 2) }
+}
+
+/// Waits for what another thread does.
+pub fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !holds() {
+        assert!(Instant::now() < deadline, "it never came to: {what}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
 }
 
 /// Stores a data set and waits for the answer.

@@ -6,6 +6,8 @@
     reason = "each test uses a part; helpers of tests fail the test"
 )]
 
+pub mod person;
+
 use std::path::{Path, PathBuf};
 
 use indexer::dataset::attributes::{Attributes, Instance, Normalised, OtherId, Patient, Series, Study};
