@@ -3,6 +3,7 @@
 //! The clients share no code with the server, so that a mistake is not made twice. Nothing here panics: what goes wrong
 //! is an error with its story.
 
+pub mod cluster;
 pub mod database;
 pub mod dimse;
 pub mod http;

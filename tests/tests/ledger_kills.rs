@@ -4,10 +4,6 @@
 //! `LEDGER_KILLS` says how often (6 where it is not set), `TEST_SEED` repeats a run's choices.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "a test")]
 
-#[path = "../../indexer/tests/test_database/server.rs"]
-#[allow(dead_code, reason = "another suite uses the rest")]
-mod postgres;
-
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -194,7 +190,7 @@ fn one_entry_for_each_order_whenever_the_server_is_killed() -> Result<()> {
 #[test]
 fn one_entry_for_each_order_on_postgres_too() -> Result<()> {
     let folder = tempfile::tempdir()?;
-    let database = postgres::Server::start();
+    let database = fixtures::postgres::Server::start()?;
     let setup = Setup::new(folder.path()).with("PACS_STUDY__QUIET_SECONDS", "1").with_file(SITE)?;
-    killed(&setup.with("PACS_DATABASE__URL", &database.database()))
+    killed(&setup.with("PACS_DATABASE__URL", &database.database()?))
 }

@@ -1,111 +1,22 @@
-//! Two real servers over one database and one bucket are one archive: what one acknowledged or was told the other one
-//! serves at once, whether its neighbour runs, was killed or lost its disk.
+//! Two real servers over one database are one archive: what one acknowledged or was told the other one serves at once, be
+//! its packs in a bucket or on the disk of its neighbour.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "tests")]
 
-#[path = "../../indexer/tests/test_database/server.rs"]
-#[allow(dead_code, reason = "another suite uses the rest")]
-mod postgres;
-
-use std::net::SocketAddr;
-use std::sync::{Barrier, Mutex, OnceLock};
+use std::sync::Barrier;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use fixtures::bucket::{ACCESS_KEY_ID, BUCKET, SECRET_ACCESS_KEY, Service};
-use fixtures::hostile::Pieces;
-use fixtures::many::{Address, instance};
 use fixtures::studies::Instance;
 use serde_json::json;
-use tests::dimse::{Association, contexts_for};
-use tests::http::Http;
+use tests::cluster::{Cluster, c_store, reached, read_all, rows, stow, study};
 use tests::server::{Server, Setup};
-use tests::{seed, variable, wait_for};
+use tests::{seed, wait_for};
 
 const LONG: Duration = Duration::from_secs(60);
 
-/// A database and a bucket that servers share.
-struct Shared {
-    folder: tempfile::TempDir,
-    bucket: Service,
-    url: String,
-}
-
-impl Shared {
-    fn new() -> Result<Shared> {
-        static POSTGRES: OnceLock<postgres::Server> = OnceLock::new();
-        let url = POSTGRES.get_or_init(postgres::Server::start).database();
-        Ok(Shared { folder: tempfile::tempdir()?, bucket: Service::start()?, url })
-    }
-
-    /// A server with a data folder of its own whose packs stay open for `idle` seconds.
-    fn node(&self, writer: u32, idle: u32) -> Result<Setup> {
-        let folder = self.folder.path().join(format!("node-{writer}"));
-        std::fs::create_dir_all(&folder)?;
-        Ok(Setup::new(&folder)
-            .with("PACS_DATABASE__URL", &self.url)
-            .with("PACS_STORE__URL", &format!("s3://{BUCKET}/archive"))
-            .with("PACS_STORE__ACK", "remote")
-            .with("PACS_STORE__WRITER", &writer.to_string())
-            .with("PACS_STORE__S3__ENDPOINT", &self.bucket.endpoint())
-            .with("PACS_STORE__S3__REGION", "garage")
-            .with("PACS_STORE__S3__ACCESS_KEY_ID", ACCESS_KEY_ID)
-            .with("PACS_STORE__S3__SECRET_ACCESS_KEY", SECRET_ACCESS_KEY)
-            .with("PACS_STORE__S3__ALLOW_HTTP", "true")
-            .with("PACS_STORE__CACHE_BYTES", "0")
-            .with("PACS_STORE__SEAL_IDLE_SECONDS", &idle.to_string()))
-    }
-}
-
-fn study(seed: u64, study: u64, images: u64) -> Vec<Instance> {
-    (0..images).map(|number| instance(seed, Address { study, series: number % 2, number }, 20_000)).collect()
-}
-
-/// Sends by C-STORE until all is sent or nobody answers; what was acknowledged.
-fn c_store(address: SocketAddr, all: &[Instance]) -> Vec<Instance> {
-    let contexts = contexts_for(all);
-    let mut taken = Vec::new();
-    let Ok(mut association) = Association::open(address, "MODALITY", "PACS", &contexts) else { return taken };
-    for one in all {
-        match association.store(&contexts, one) {
-            Ok(response) if response.status == 0 => taken.push(one.clone()),
-            _ => return taken,
-        }
-    }
-    taken
-}
-
-/// The same by STOW-RS, a few at a time.
-fn stow(address: SocketAddr, all: &[Instance]) -> Vec<Instance> {
-    let mut taken = Vec::new();
-    for some in all.chunks(4) {
-        let files: Vec<Pieces> = some.iter().map(|one| Pieces::default().then(one.file(), 1)).collect();
-        match Http::new(address).stow(&files) {
-            Ok(answer) if answer.status == 200 => taken.extend_from_slice(some),
-            _ => return taken,
-        }
-    }
-    taken
-}
-
-/// Reads all of it at a server, bit for bit.
-fn read_all(server: &Server, all: &[Instance]) -> Result<()> {
-    let mut web = server.web();
-    for one in all {
-        let found = web.instance(one).with_context(|| format!("{} was acknowledged", one.sop_instance))?;
-        ensure!(found == one.data_set, "{} was altered", one.sop_instance);
-    }
-    Ok(())
-}
-
-/// Rows of a list of QIDO-RS.
-fn rows(server: &Server, path: &str) -> Result<usize> {
-    let answer = server.web().get_accepting(path, "application/dicom+json")?;
-    if answer.status == 204 { Ok(0) } else { Ok(answer.json()?.as_array().context("no list")?.len()) }
-}
-
 #[test]
 fn the_same_study_at_both_at_once_is_there_once_and_at_both() -> Result<()> {
-    let (seed, shared) = (seed(), Shared::new()?);
+    let (seed, shared) = (seed(), Cluster::new()?);
     // Open for as long as the test runs: each reads what the other one has in groups alone.
     let nodes = [shared.node(1, 3600)?.start()?, shared.node(2, 3600)?.start()?];
     let (sent, together) = (study(seed, 0, 16), Barrier::new(4));
@@ -159,7 +70,7 @@ fn the_same_study_at_both_at_once_is_there_once_and_at_both() -> Result<()> {
 
 #[test]
 fn groups_that_were_read_may_become_one_object() -> Result<()> {
-    let (seed, shared) = (seed(), Shared::new()?);
+    let (seed, shared) = (seed(), Cluster::new()?);
     let (one, other) = (shared.node(1, 2)?.start()?, shared.node(2, 3600)?.start()?);
     let sent = study(seed, 0, 6);
     ensure!(stow(one.http, &sent).len() == sent.len());
@@ -175,7 +86,7 @@ fn groups_that_were_read_may_become_one_object() -> Result<()> {
 
 #[test]
 fn what_is_said_at_one_is_so_at_the_other() -> Result<()> {
-    let (seed, shared) = (seed(), Shared::new()?);
+    let (seed, shared) = (seed(), Cluster::new()?);
     let (one, other) = (shared.node(1, 3600)?.start()?, shared.node(2, 3600)?.start()?);
     let (gone, stays) = (study(seed, 0, 4), study(seed, 1, 4));
     ensure!(stow(other.http, &gone).len() == 4 && stow(one.http, &stays).len() == 4);
@@ -193,100 +104,6 @@ fn what_is_said_at_one_is_so_at_the_other() -> Result<()> {
     other.stop()
 }
 
-/// Kills a server while it stores; all that it and its neighbour acknowledged.
-fn kill_under_load(seed: u64, one: Server, other: &Server) -> Result<Vec<Instance>> {
-    let acknowledged = Mutex::new(Vec::new());
-    let (web, dimse) = (one.http, *one.dimse.first().context("no address")?);
-    std::thread::scope(|scope| -> Result<()> {
-        for n in 0..3 {
-            let (acknowledged, beside) = (&acknowledged, other.http);
-            scope.spawn(move || {
-                for round in 0.. {
-                    let some = study(seed, 10 * round + n, 6);
-                    let taken = match n {
-                        0 => c_store(dimse, &some),
-                        1 => stow(web, &some),
-                        // The neighbour stores too, and ends with the kill.
-                        _ => stow(beside, &some),
-                    };
-                    let whole = taken.len() == some.len();
-                    acknowledged.lock().unwrap().extend(taken);
-                    if !whole || (n == 2 && round == 5) {
-                        return;
-                    }
-                }
-            });
-        }
-        wait_for("some load", LONG, || Ok((acknowledged.lock().unwrap().len() >= 80).then_some(())))?;
-        one.kill()
-    })?;
-    Ok(acknowledged.into_inner().unwrap())
-}
-
-/// `NODE_KILLS` says how often a server is killed or loses its disk (once where it is not set).
-fn again_and_again(mut once: impl FnMut(u64, Shared) -> Result<()>) -> Result<()> {
-    let seed = seed();
-    (0..variable("NODE_KILLS", 1)).try_for_each(|n| once(seed.wrapping_add(n), Shared::new()?))
-}
-
-#[test]
-fn what_a_killed_server_acknowledged_is_at_the_other_at_once() -> Result<()> {
-    again_and_again(killed)
-}
-
-fn killed(seed: u64, shared: Shared) -> Result<()> {
-    let first = shared.node(1, 3600)?;
-    let other = shared.node(2, 3600)?.start()?;
-    let acknowledged = kill_under_load(seed, first.start()?, &other)?;
-    println!("{} acknowledged", acknowledged.len());
-    read_all(&other, &acknowledged)?;
-    let one = first.start()?;
-    read_all(&one, &acknowledged)?;
-    // It goes on storing, and the other one goes on reading it.
-    let more = study(seed, 1_000_000, 4);
-    ensure!(stow(one.http, &more).len() == more.len());
-    read_all(&other, &acknowledged)?;
-    read_all(&other, &more)?;
-    one.stop()?;
-    other.stop()
-}
-
-#[test]
-fn a_disk_that_is_lost_for_good_takes_nothing_with_it() -> Result<()> {
-    again_and_again(robbed)
-}
-
-fn robbed(seed: u64, shared: Shared) -> Result<()> {
-    let first = shared.node(1, 3600)?;
-    let other = shared.node(2, 3600)?.start()?;
-    let acknowledged = kill_under_load(seed, first.start()?, &other)?;
-    std::fs::remove_dir_all(first.data_dir())?;
-    read_all(&other, &acknowledged)?;
-    let third = shared.node(3, 3600)?.start()?;
-    read_all(&third, &acknowledged)?;
-    // The server of the lost disk starts with an empty folder.
-    let again = first.start()?;
-    for node in [&again, &other, &third] {
-        read_all(node, &acknowledged)?;
-    }
-    for node in [again, third, other] {
-        node.stop()?;
-    }
-    Ok(())
-}
-
-/// A server that acknowledges what is on its own disk and tells the others where it is reached.
-fn reached(shared: &Shared, writer: u32) -> Result<Setup> {
-    let port = std::net::TcpListener::bind(("127.0.0.1", 0))?.local_addr()?;
-    Ok(shared
-        .node(writer, 3600)?
-        .with("PACS_STORE__ACK", "local")
-        .with("PACS_HTTP__LISTEN", &port.to_string())
-        .with("PACS_NODE__URL", &format!("http://{port}"))
-        .with("PACS_NODE__ALLOW_HTTP", "true")
-        .with("PACS_NODE__SECRET", "a made-up secret of 32 characters".replace(' ', "-").as_str()))
-}
-
 /// The status of asking for an instance, and whether it says when to ask again.
 fn asked(server: &Server, one: &Instance) -> Result<(u16, bool)> {
     let Instance { study, series, sop_instance, .. } = one;
@@ -298,8 +115,8 @@ fn asked(server: &Server, one: &Instance) -> Result<(u16, bool)> {
 
 #[test]
 fn what_is_not_uploaded_yet_is_read_through_its_server() -> Result<()> {
-    let (seed, shared) = (seed(), Shared::new()?);
-    let (first, second) = (reached(&shared, 1)?, reached(&shared, 2)?);
+    let (seed, shared) = (seed(), Cluster::new()?);
+    let (first, second) = (reached(shared.node(1, 3600)?)?, reached(shared.node(2, 3600)?)?);
     let (one, other) = (first.start()?, second.start()?);
     let sent = study(seed, 0, 6);
     ensure!(stow(one.http, &sent[..3]).len() == 3);
@@ -344,7 +161,7 @@ fn what_is_not_uploaded_yet_is_read_through_its_server() -> Result<()> {
 
 #[test]
 fn a_pack_is_compacted_at_one_server_while_the_other_reads_and_stores() -> Result<()> {
-    let (seed, shared) = (seed(), Shared::new()?);
+    let (seed, shared) = (seed(), Cluster::new()?);
     let with = |writer| -> Result<Setup> {
         Ok(shared
             .node(writer, 1)?
@@ -407,5 +224,39 @@ fn a_pack_is_compacted_at_one_server_while_the_other_reads_and_stores() -> Resul
     }
     one.stop()?;
     read_all(&other, &stays)?;
+    other.stop()
+}
+
+#[test]
+fn packs_that_stay_on_two_disks_are_one_archive() -> Result<()> {
+    let (seed, shared) = (seed(), Cluster::new()?);
+    let (first, second) = (reached(shared.beside(1, 3600)?)?, reached(shared.beside(2, 3600)?)?);
+    let (one, other) = (first.start()?, second.start()?);
+    let (here, there) = (study(seed, 0, 6), study(seed, 1, 6));
+    ensure!(stow(one.http, &here).len() == 6 && stow(other.http, &there).len() == 6);
+    for node in [&one, &other] {
+        read_all(node, here.iter().chain(&there))?;
+        ensure!(rows(node, "/dicom-web/studies")? == 2);
+    }
+    // What is said at one is in a pack of its disk alone, and so at both.
+    let body = json!({ "study": there[0].study, "reason": "quality", "why": "unsharp" });
+    let answer = one.web().say("POST", "/api/v1/withdrawals", &[("X-Claimed-User", "BS. An")], &body)?;
+    ensure!(answer.status == 201, "{}", answer.status);
+    ensure!(rows(&other, "/dicom-web/studies")? == 1);
+    // A server makes rows of its own packs alone: it must not empty an index that knows those of others.
+    one.stop()?;
+    other.stop()?;
+    let refused = first.run(&["rebuild"])?;
+    let told = String::from_utf8_lossy(&refused.stderr).into_owned();
+    ensure!(!refused.status.success() && told.contains("not on this disk"), "{told}");
+    let other = second.start()?;
+    ensure!(rows(&other, "/dicom-web/studies")? == 1);
+    ensure!(asked(&other, &here[5])? == (503, true), "its server is away, it is not gone");
+    let one = first.start()?;
+    wait_for("it to be read again", LONG, || {
+        Ok(here.iter().all(|some| asked(&other, some).is_ok_and(|a| a.0 == 200)).then_some(()))
+    })?;
+    read_all(&other, &here)?;
+    one.stop()?;
     other.stop()
 }
