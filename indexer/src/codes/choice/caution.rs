@@ -36,10 +36,15 @@ pub struct Caution {
     pub(crate) reasons: Vec<Vec<&'static str>>,
     /// Folded words that begin a reason where they begin a bracket.
     pub(crate) illnesses: Vec<Vec<&'static str>>,
+    /// Folded phrases that tell what a patient complains of, and words that make a complaint of any part.
+    pub(crate) complaints: Vec<Vec<&'static str>>,
+    felt: BTreeSet<&'static str>,
     /// Concepts, the modalities and the words by which a text alone does not say them.
     pub(crate) unsure: Vec<(Vec<&'static str>, Concept, Vec<&'static str>)>,
     surnames: BTreeSet<&'static str>,
     middle_names: BTreeSet<&'static str>,
+    /// Three words that read like a name and are none.
+    no_persons: BTreeSet<&'static str>,
     /// Words of sentences about contrast, each with its part in them.
     pub(crate) said: BTreeMap<&'static str, BTreeSet<&'static str>>,
     /// Body parts that say no more than a whole limb.
@@ -91,12 +96,15 @@ impl Caution {
             }
             "reason" => self.reasons.extend(words()),
             "illness" => self.illnesses.extend(words()),
+            "complaint" => self.complaints.extend(words()),
+            "felt" => self.felt.extend(phrases()),
             "said" => self.said.entry(of).or_default().extend(phrases()),
             "unsure" => {
                 vocabulary.info(of)?;
                 self.unsure.push((imagings.split_whitespace().collect(), of, phrases().collect()));
             }
             "name" if of == "surname" => self.surnames.extend(phrases()),
+            "name" if of == "no_person" => self.no_persons.extend(phrases()),
             "name" => self.middle_names.extend(phrases()),
             "body" => self.whole_limbs.extend(phrases()),
             _ => return None,
@@ -125,7 +133,8 @@ impl Caution {
         let mut at = 0;
         while at < words.len() {
             let is_name = self.surnames.contains(folded[at].trim_start_matches('('))
-                && folded.get(at + 1).is_some_and(|word| self.middle_names.contains(word.as_str()));
+                && folded.get(at + 1).is_some_and(|word| self.middle_names.contains(word.as_str()))
+                && !folded.get(at..at + 3).is_some_and(|three| self.no_persons.contains(three.join(" ").as_str()));
             if is_name {
                 // A mark behind the name stays, it may part examinations.
                 let end = words.get(at + 2).and_then(|word| word.chars().last());
@@ -140,6 +149,11 @@ impl Caution {
             }
         }
         kept.join(" ")
+    }
+
+    /// Whether `word` makes a complaint of the part of a text that it stands in.
+    pub(crate) fn is_felt(&self, word: &str) -> bool {
+        self.felt.contains(word)
     }
 
     /// Whether `word` has that part in a sentence about contrast.

@@ -47,6 +47,53 @@ pub(super) fn without(text: &str, vocabulary: &Vocabulary, imaging: Imaging, cau
     whole
 }
 
+/// The text without the parts that tell a complaint, where another part names the examination: `tê tay (T) - MRI cột
+/// sống cổ`. A complaint that nothing parts from the examination ends at the word for the kind of imaging.
+pub(super) fn without_complaints(
+    text: &str,
+    vocabulary: &Vocabulary,
+    imaging: Imaging,
+    caution: &Caution,
+) -> String {
+    let names_region = |part: &str| {
+        vocabulary.read_text(part, imaging).of_kind(vocabulary, Kind::Region).next().is_some()
+    };
+    let (complaints, others): (Vec<&str>, Vec<&str>) =
+        parts(text).into_iter().partition(|part| is_complaint(part, vocabulary, imaging, caution));
+    if !complaints.is_empty() {
+        let others = others.join(", ");
+        return if names_region(&others) { others } else { text.to_owned() };
+    }
+    if begins(&folded_words(text), &caution.complaints) {
+        let words: Vec<&str> = text.split_whitespace().collect();
+        let is_kind = |word: &&str| names_kind(word, vocabulary, imaging);
+        let exam = words.iter().position(is_kind).map(|at| words[at..].join(" "));
+        return exam.filter(|exam| names_region(exam)).unwrap_or_else(|| text.to_owned());
+    }
+    text.to_owned()
+}
+
+/// Whether a part of a text tells a complaint, and names no kind of imaging.
+fn is_complaint(part: &str, vocabulary: &Vocabulary, imaging: Imaging, caution: &Caution) -> bool {
+    let words = folded_words(part);
+    let told = begins(&words, &caution.complaints) || words.iter().any(|word| caution.is_felt(word));
+    told && !names_kind(part, vocabulary, imaging)
+}
+
+fn names_kind(text: &str, vocabulary: &Vocabulary, imaging: Imaging) -> bool {
+    vocabulary.read_text(text, imaging).of_kind(vocabulary, Kind::Modality).next().is_some()
+}
+
+/// The parts of a text between marks, hyphens and slashes only where blanks stand around them.
+fn parts(text: &str) -> Vec<&str> {
+    text.split([',', ';', ':', '|', '+'])
+        .flat_map(|part| part.split(" - "))
+        .flat_map(|part| part.split(" / "))
+        .map(str::trim)
+        .filter(|part| !part.is_empty())
+        .collect()
+}
+
 /// The text without what stands in brackets, where anything does.
 fn outside_brackets(text: &str) -> Option<String> {
     let mut depth = 0_usize;
@@ -75,7 +122,10 @@ fn has_remark(text: &str) -> bool {
 fn before_reason(text: &str, caution: &Caution) -> Option<String> {
     let words: Vec<&str> = text.split_whitespace().collect();
     let folded = folded_words(text);
-    (0..words.len()).find(|at| begins(&folded[*at..], &caution.reasons)).map(|at| words[..at].join(" "))
+    let begins_here = |at: &usize| {
+        begins(&folded[*at..], &caution.reasons) || begins(&folded[*at..], &caution.complaints)
+    };
+    (0..words.len()).find(begins_here).map(|at| words[..at].join(" "))
 }
 
 /// Whether a bracket begins with a reason or an illness.

@@ -20,7 +20,7 @@ use super::outcome::{Candidate, Level, Line, Mapping, Outcome, Rules};
 use super::reading::{Concept, Kind};
 
 /// Ways that make an examination an intervention with techniques of its own.
-const INTERVENTIONS: [&str; 9] = [
+const INTERVENTIONS: [&str; 10] = [
     "biopsy",
     "aspiration",
     "drainage",
@@ -30,6 +30,7 @@ const INTERVENTIONS: [&str; 9] = [
     "balloon",
     "thrombectomy",
     "cement",
+    "valve_implant",
 ];
 
 /// Regions with several examinations: where one of them stands beside another region, one examination is not known.
@@ -140,6 +141,11 @@ impl Case<'_> {
             regions.level = regions.level.min(Level::Text);
         }
         let mut chosen = self.chosen(&regions, &tags);
+        if regions.level == Level::BodyPart && chosen.whole {
+            // What text says was done outweighs a body part, which is often left over.
+            let done = self.chosen(&Regions::default(), &tags);
+            chosen = if done.whole { done } else { chosen };
+        }
         let needs_no_region = self.chosen(&Regions::default(), &tags).names == chosen.names;
         if !chosen.names.is_empty() && (regions.found.is_empty() || chosen.whole && needs_no_region) {
             // Ways of examining that need no region come from texts only.
@@ -283,7 +289,8 @@ impl Case<'_> {
         if !left.is_empty() {
             doubts.push(Line { about: "region", what: format!("no technique for {}", list(&left)) });
         }
-        if regions.level == Level::BodyPart {
+        // Whom a health check is for is no part of the examination.
+        if regions.level == Level::BodyPart && !self.evidence.text().has("health_check") {
             let text = self.evidence.text();
             let unknown: Vec<String> = text.unknown.iter().chain(&text.stray).take(8).cloned().collect();
             if !unknown.is_empty() {

@@ -9,6 +9,10 @@ use super::spelling;
 use super::vocabulary::{Concept, Kind, Meaning, Phrase, Vocabulary};
 use crate::codes::facts::Imaging;
 
+/// Words that deny what follows, and verbs that may stand between.
+const DENIERS: [&str; 6] = ["KHONG", "KO", "KHG", "NO", "WITHOUT", "SANS"];
+const DENIED_VERBS: [&str; 5] = ["CO", "DUNG", "LAM", "KEM", "CAN"];
+
 /// A concept that was found, with the words that stand for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found {
@@ -98,8 +102,13 @@ impl Vocabulary {
         }
         let words = std::mem::take(&mut reading.words);
         let mut covered = vec![false; words.len()];
-        for (at, phrase) in self.cover(&words, &marks, imaging) {
+        let found = self.cover(&words, &marks, imaging);
+        let denied = self.denied(&words, &marks, &found, imaging);
+        for (at, phrase) in found {
             covered[at..at + phrase.words.len()].fill(true);
+            if denied.contains(&at) {
+                continue;
+            }
             let text = words[at..at + phrase.words.len()].join(" ");
             reading.covered += text.len();
             for meaning in meanings(phrase, &marks[at], imaging) {
@@ -123,6 +132,40 @@ impl Vocabulary {
         reading.words = words;
         self.drop_weak(&mut reading);
         reading
+    }
+
+    /// Places of phrases for a way of examining or a kind of imaging that the word before denies (`không dùng sonde`,
+    /// `no CTA`), and of that word, which says nothing else then.
+    fn denied(
+        &self,
+        words: &[String],
+        marks: &[String],
+        found: &[(usize, &Phrase)],
+        imaging: Imaging,
+    ) -> BTreeSet<usize> {
+        let within = |at: usize| {
+            found.iter().any(|(from, phrase)| phrase.words.len() > 1 && (*from..*from + phrase.words.len()).contains(&at))
+        };
+        let is = |list: &[&str], at: usize| !within(at) && list.contains(&words[at].as_str());
+        let mut denied = BTreeSet::new();
+        for (at, phrase) in found.iter().filter(|(at, _)| *at > 0) {
+            let may = |kind: Kind, with_verb: bool| match kind {
+                Kind::Modality => true,
+                Kind::Exam => with_verb || phrase.words.len() > 1,
+                _ => false,
+            };
+            let with_verb = *at > 1 && is(&DENIED_VERBS, at - 1);
+            let by = if with_verb { at - 2 } else { at - 1 };
+            let concepts = || meanings(phrase, &marks[*at], imaging).flat_map(|meaning| &meaning.concepts);
+            let only = |concept: &Concept| {
+                may(self.kind(concept), with_verb) || matches!(self.kind(concept), Kind::Contrast)
+            };
+            let any = concepts().any(|concept| may(self.kind(concept), with_verb));
+            if is(&DENIERS, by) && any && concepts().all(only) {
+                denied.extend([by, *at]);
+            }
+        }
+        denied
     }
 
     fn drop_weak(&self, reading: &mut Reading) {
