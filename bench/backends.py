@@ -15,6 +15,8 @@ from instances import Slices, Tiny, uid
 
 ASSOCIATIONS, STOW_BATCH, LIMIT = 4, 20, 120
 FRAMES, QUERIES = 100, 25
+# Instances of a study and of a series: CT, and X-rays of which each is a study and a patient of its own.
+CT, X_RAY = (300, 100), (1, 1)
 FRAME = 'multipart/related; type="application/octet-stream"; transfer-syntax=*'
 
 
@@ -105,6 +107,26 @@ def tiny(bench, archive):
     return figures
 
 
+def shaped(key, per_study, per_series):
+    """Rows made again from studies of one shape; the pictures are tiny, since making rows does not read them."""
+    def measure(bench, archive):
+        archive.fresh()
+        count = bench.settings["shaped"]
+        running = bench.fresh(archive)
+        try:
+            made = Tiny(0, count, per_study, per_series)
+            sent = clients.run(running, bench.senders(running, "tiny-%d" % per_study, made, ASSOCIATIONS), LIMIT)
+            if archive.remote:
+                _until_uploaded(running)
+            running.stop()
+            seconds, cpu = rebuild(archive, running.folder)
+        finally:
+            bench.clear(running)
+        return {"rebuild_%s_inst_s" % key: count / seconds, "rebuild_%s_cpu_inst_s" % key: count / cpu,
+                "store_%s_inst_s" % key: sent["inst_s"], "errors": sent["errors"] + count - sent["stored"]}
+    return measure
+
+
 def replay(bench, archive, packs, count, postgres):
     """Packs of nothing but statements, made rows: seconds by the clock and of processors."""
     archive.fresh()
@@ -192,7 +214,8 @@ def _queries(running, count):
     return took
 
 
-CASES = [("slices", slices), ("posts", posts), ("tiny", tiny)]
+CASES = [("slices", slices), ("posts", posts), ("tiny", tiny), ("ct", shaped("ct", *CT)),
+         ("x-ray", shaped("x_ray", *X_RAY))]
 ROWS = [
     ("store_mb_s", "C-STORE, 4 associations, CT slices, MB/s", 0), ("store_cpu_s_gb", "the same, CPU s/GB", 2),
     ("stow_mb_s", "STOW-RS, 4 connections, CT slices, MB/s", 0),
@@ -201,10 +224,15 @@ ROWS = [
     ("frame_cold_ms", "a frame, cold, median ms", 2), ("frame_cold_mb_s", "frames, cold, MB/s", 0),
     ("frame_warm_ms", "a frame, warm, median ms", 2), ("frame_warm_mb_s", "frames, warm, MB/s", 0),
     ("rebuild_inst_s", "rebuild, instances/s", 0), ("rebuild_cpu_inst_s", "rebuild, instances per CPU second", 0),
+    ("store_ct_inst_s", "C-STORE, CT studies of 300, instances/s", 0), ("rebuild_ct_inst_s", "rebuild of these, instances/s", 0),
+    ("rebuild_ct_cpu_inst_s", "the same, instances per CPU second", 0),
+    ("store_x_ray_inst_s", "C-STORE, a study and patient each, instances/s", 0),
+    ("rebuild_x_ray_inst_s", "rebuild of these, instances/s", 0),
+    ("rebuild_x_ray_cpu_inst_s", "the same, instances per CPU second", 0),
     ("noise", "noise, cores", 2), ("errors", "errors", 0),
 ]
 REPLAY_ROWS = [("replay_s", "replay, s", 0), ("replay_cpu_s", "CPU s of this server", 0),
                ("replay_server_cpu_s", "CPU s of PostgreSQL", 0), ("noise", "noise, cores", 2), ("errors", "errors", 0)]
 # What this server is to reach: archive, figure, at least (1) or at most (-1), bound.
-AIMS = [("SQLite, disk", "rebuild_inst_s", 1, 2000), ("PostgreSQL, disk", "rebuild_inst_s", 1, 2000),
-        ("SQLite, disk", "replay_s", -1, 60)]
+AIMS = [(name, key, 1, 2000) for key in ("rebuild_inst_s", "rebuild_ct_inst_s", "rebuild_x_ray_inst_s")
+        for name in ("SQLite, disk", "PostgreSQL, disk")] + [("SQLite, disk", "replay_s", -1, 60)]

@@ -22,7 +22,8 @@ def settings():
     short = bool(os.environ.get("BENCH_SHORT"))
     return {
         "rounds": number("BENCH_ROUNDS", 1 if short else 3), "slices": number("BENCH_SLICES", 60 if short else 200),
-        "tiny": number("BENCH_TINY", 2_000 if short else 20_000), "quiet_seconds": number("BENCH_QUIET", 2),
+        "tiny": number("BENCH_TINY", 2_000 if short else 20_000),
+        "shaped": number("BENCH_SHAPED", 3_000 if short else 30_000), "quiet_seconds": number("BENCH_QUIET", 2),
         "statements": number("BENCH_STATEMENTS", 20_000 if short else 1_000_000),
     }
 

@@ -84,12 +84,13 @@ class Slices:
 
 
 class Tiny:
-    """Instances `first` to `first + count` of an endless row: 64 bytes of pixels, 20 to a study and a patient."""
+    """Instances `first` to `first + count` of an endless row: 64 bytes of pixels, so many to a study and a patient, and to a
+    series."""
 
     MARKS = {"sop": "S" * 35, "series": "E" * 35, "study": "D" * 35, "patient": "T" * 10, "number": "N" * 4}
 
-    def __init__(self, first, count):
-        self.first, self.count = first, count
+    def __init__(self, first, count, per_study=PER_STUDY, per_series=PER_SERIES):
+        self.first, self.count, self.per_study, self.per_series = first, count, per_study, per_series
         marks = self.MARKS
         template = data_set(marks["sop"], marks["series"], marks["study"], marks["patient"], marks["number"],
                             bytes(range(64)), 4, 8)
@@ -113,7 +114,7 @@ class Tiny:
     def __iter__(self):
         for n in range(self.first, self.first + self.count):
             sop = uid(6, n)
-            values = {"sop": sop.encode(), "series": uid(5, n // PER_SERIES).encode(),
-                      "study": uid(4, n // PER_STUDY).encode(), "patient": b"T%09d" % (n // PER_STUDY),
-                      "number": b"%04d" % (n % PER_SERIES + 1)}
+            study, series = n // self.per_study, n // self.per_series
+            values = {"sop": sop.encode(), "series": uid(5, series).encode(), "study": uid(4, study).encode(),
+                      "patient": b"T%09d" % study, "number": b"%04d" % (n % self.per_series + 1)}
             yield sop, b"".join(values[p] if isinstance(p, str) else p for p in self.pieces)

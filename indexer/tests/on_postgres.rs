@@ -31,6 +31,8 @@ mod db_query;
 mod patient_groups;
 #[path = "persons.rs"]
 mod persons;
+#[path = "postgres/round_trips.rs"]
+mod round_trips;
 #[path = "postgres/servers.rs"]
 mod servers;
 #[path = "statements_decided.rs"]

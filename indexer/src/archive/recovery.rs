@@ -4,10 +4,12 @@
 //! Acknowledged bytes are never truncated here. A pack that was found open is made durable as it is, indexed as far
 //! as its records verify, and never written again.
 
+mod behind;
 mod made;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::PoisonError;
+use std::sync::mpsc::SyncSender;
 
 use storage_config::ContentHash;
 use storage_config::disk::SyncPoint;
@@ -19,14 +21,15 @@ use storage_config::pack::{
 use super::Shared;
 use super::append::place;
 use super::error::OpenError;
-use super::setting_aside::apply_or_list;
 use super::sources::{self, At, Sources};
 use crate::db::{Batch, DbError, Entry, Job, PackId, PackRow, Place};
 pub(crate) use made::entry_of;
 use made::{Failure, Made};
 
-/// Entries of one transaction.
-const BATCH: usize = 1024;
+/// Entries of one transaction, and bytes of the records that they come from without bulk values: many small ones together
+/// touch the same pages of an index once.
+const BATCH: usize = 8192;
+const BATCH_BYTES: u64 = 4 << 20;
 /// Hashes of bulk values of a pack that are remembered, so that the index need not be asked for them.
 const SEEN_MAX: usize = 1 << 16;
 
@@ -77,7 +80,7 @@ fn index_open(
     rows: &HashMap<PackName, PackRow>,
     sources: &Sources,
 ) -> Result<Recovered, OpenError> {
-    let (mut recovered, mut orphans) = (Recovered::default(), Orphans::new());
+    let mut found = Findings::default();
     let uploaded = sources::uploaded(shared, rows)?;
     // Of a shared index they may be on the disk of another server.
     let gone = |(name, row): &(&PackName, &PackRow)| {
@@ -88,7 +91,7 @@ fn index_open(
         tracing::error!(pack = %name, "a pack of the index is not on the disk");
         shared.names.lose(row.id, *name);
         shared.db.pack_is_lost(row.id);
-        recovered.missing += 1;
+        found.recovered.missing += 1;
     }
     let known = |name| rows.get(name).is_some_and(|row: &PackRow| row.sealed || uploaded.contains(&row.id));
     // What another node has not sealed yet it indexes itself.
@@ -99,7 +102,7 @@ fn index_open(
     if open.is_empty() {
         // A start that ended too early may have left some.
         shared.db.decide_statements()?;
-        return Ok(recovered);
+        return Ok(found.recovered);
     }
     // Names first: a row must never point into a file that a loss of power takes away.
     shared.options.disk.sync_dir(&shared.options.packs_dir, SyncPoint::RecoveryDirectory)?;
@@ -110,18 +113,18 @@ fn index_open(
     for pass in [Pass::Bulk, Pass::All] {
         for (name, at) in &open {
             let stretch = (checkpoint(name), u64::MAX);
-            replay(shared, &at.open(shared, name)?, stretch, pass, (&mut recovered, &mut orphans))?;
+            replay(shared, &at.open(shared, name)?, stretch, pass, &mut found)?;
         }
     }
     shared.db.decide_statements()?;
-    forgive(shared, &orphans, &mut recovered)?;
+    forgive(shared, &mut found)?;
     for (name, at) in open {
         match at {
             At::File => seal(shared, name, checkpoint(name))?,
             at => at.note(shared, name)?,
         }
     }
-    Ok(recovered)
+    Ok(found.recovered)
 }
 
 /// Whether this node wrote a pack, now or in an earlier process.
@@ -131,7 +134,7 @@ fn is_own(shared: &Shared, name: &PackName) -> bool {
 
 /// Makes all rows again from the packs; the index is emptied before.
 pub(crate) fn rebuild(shared: &Shared, progress: &mut dyn FnMut(u64, u64)) -> Result<Recovered, OpenError> {
-    let (mut recovered, mut orphans) = (Recovered::default(), Orphans::new());
+    let mut found = Findings::default();
     // No pack is uploaded and no file removed while their rows are made again.
     let uploads = shared.uploads.clone();
     let _turn = uploads.as_ref().map(|uploads| uploads.turn.lock().unwrap_or_else(PoisonError::into_inner));
@@ -148,29 +151,36 @@ pub(crate) fn rebuild(shared: &Shared, progress: &mut dyn FnMut(u64, u64)) -> Re
     let total = sources.packs.len() as u64;
     for (n, (name, at)) in sources.packs.iter().enumerate() {
         progress(n as u64, 2 * total);
-        replay(shared, &at.open(shared, name)?, (0, u64::MAX), Pass::Bulk, (&mut recovered, &mut orphans))?;
+        replay(shared, &at.open(shared, name)?, (0, u64::MAX), Pass::Bulk, &mut found)?;
     }
     for (n, (name, at)) in sources.packs.iter().enumerate() {
         progress(total + n as u64, 2 * total);
-        replay(shared, &at.open(shared, name)?, (0, u64::MAX), Pass::All, (&mut recovered, &mut orphans))?;
+        replay(shared, &at.open(shared, name)?, (0, u64::MAX), Pass::All, &mut found)?;
         at.note(shared, name)?;
     }
     shared.db.decide_statements()?;
-    forgive(shared, &orphans, &mut recovered)?;
+    forgive(shared, &mut found)?;
     sources.tell(shared)?;
     progress(2 * total, 2 * total);
-    Ok(recovered)
+    Ok(found.recovered)
 }
 
-/// Instances that lack bulk values, and the places of their records.
-type Orphans = Vec<(Place, ContentHash)>;
+/// What reading packs brings to light.
+#[derive(Default)]
+struct Findings {
+    recovered: Recovered,
+    /// Instances that lack bulk values, and the places of their records.
+    orphans: Vec<(Place, ContentHash)>,
+    /// Up to where the bulk values of a pack are rows.
+    bulk_upto: HashMap<PackId, u64>,
+}
 
 /// Takes from the list of losses what a statement says was removed.
-fn forgive(shared: &Shared, orphans: &Orphans, recovered: &mut Recovered) -> Result<(), OpenError> {
-    for (place, digest) in orphans {
+fn forgive(shared: &Shared, found: &mut Findings) -> Result<(), OpenError> {
+    for (place, digest) in &found.orphans {
         if shared.db.is_removed(digest)? {
             shared.db.forgive_unindexable(*place)?;
-            recovered.unindexable = recovered.unindexable.saturating_sub(1);
+            found.recovered.unindexable = found.recovered.unindexable.saturating_sub(1);
         }
     }
     Ok(())
@@ -248,15 +258,13 @@ pub(crate) fn catch_up(shared: &Shared) -> Result<(), DbError> {
             behind.push((pack, name, (row.checkpoint, mark)));
         }
     }
-    let (mut recovered, mut orphans) = (Recovered::default(), Orphans::new());
+    let mut found = Findings::default();
     for pass in [Pass::Bulk, Pass::All] {
         for (pack, name, stretch) in &behind {
             let reader = shared.open_pack(*pack, name).map_err(|error| DbError::Away(error.to_string()))?;
-            replay(shared, &reader, *stretch, pass, (&mut recovered, &mut orphans)).map_err(|error| {
-                match error {
-                    OpenError::Index(error) => error,
-                    error => DbError::Away(error.to_string()),
-                }
+            replay(shared, &reader, *stretch, pass, &mut found).map_err(|error| match error {
+                OpenError::Index(error) => error,
+                error => DbError::Away(error.to_string()),
             })?;
         }
     }
@@ -273,45 +281,29 @@ fn replay(
     reader: &PackReader,
     (checkpoint, upto): (u64, u64),
     pass: Pass,
-    (recovered, orphans): (&mut Recovered, &mut Orphans),
+    found: &mut Findings,
 ) -> Result<(), OpenError> {
     let name = reader.name();
-    recovered.packs += u64::from(pass == Pass::All);
+    found.recovered.packs += u64::from(pass == Pass::All);
     let pack = shared.db.pack_id(&name.to_string())?;
     shared.names.add(pack, *name);
-    let mut end = checkpoint.max(FILE_HEADER_LENGTH);
-    let (batch, seen) = (Batch::default(), HashSet::new());
-    let mut replay = Replay { shared, reader, pack, pass, batch, seen, recovered, orphans };
-    if let Some(index) = listed(reader)? {
-        end = replay.take_listed(&index, end)?;
-        return Ok(replay.flush(end)?);
-    }
-    for scanned in scan(reader, end, verification(reader)?) {
-        match scanned {
-            // What is behind may not be synced yet.
-            Ok(Scanned::Record(record)) if record.end() > upto => break,
-            Ok(Scanned::Gap { to, .. }) if to > upto => break,
-            Ok(Scanned::Record(record)) => {
-                end = record.end();
-                replay.take(&record, end)?;
-            }
-            Ok(Scanned::Gap { from, to }) => {
-                replay.gap(from, to);
-                end = to;
-            }
-            Ok(Scanned::Sealed { .. } | Scanned::End { .. }) => {}
-            // What the disk could not read proves nothing: neither the mark nor the seal may pass it.
-            Err(error) if matches!(error.kind(), PackErrorKind::Io | PackErrorKind::Away) => {
-                return Err(error.into());
-            }
-            Err(error) => {
-                tracing::error!(pack = %name, %error, "a record of a pack cannot be read");
-                replay.gap(end, end);
-            }
-        }
-    }
-    replay.flush(end)?;
-    if pass == Pass::All {
+    let from = checkpoint.max(FILE_HEADER_LENGTH);
+    let index = listed(reader)?;
+    let (end, refused) = behind::apply(shared, |batches| {
+        let (batch, seen) = (Batch::default(), HashSet::new());
+        let mut replay =
+            Replay { shared, reader, pack, pass, batch, bytes: 0, seen, batches, found: &mut *found };
+        let end = match &index {
+            Some(index) => replay.take_listed(index, from)?,
+            None => replay.take_scanned(from, upto)?,
+        };
+        replay.flush(end)?;
+        Ok(end)
+    })?;
+    found.recovered.unindexable += refused;
+    if pass == Pass::Bulk {
+        found.bulk_upto.insert(pack, end);
+    } else if index.is_none() {
         shared.marks.advance([(pack, end)]);
     }
     Ok(())
@@ -323,13 +315,46 @@ struct Replay<'a> {
     pack: PackId,
     pass: Pass,
     batch: Batch,
+    /// Of the records behind the batch.
+    bytes: u64,
     /// Bulk values that stand before in this pack: the index has them, and most instances name no other ones.
     seen: HashSet<ContentHash>,
-    recovered: &'a mut Recovered,
-    orphans: &'a mut Orphans,
+    /// Takes what is to be applied.
+    batches: &'a SyncSender<Batch>,
+    found: &'a mut Findings,
 }
 
 impl Replay<'_> {
+    /// Takes the records of a stretch; where the last one ends.
+    fn take_scanned(&mut self, from: u64, upto: u64) -> Result<u64, OpenError> {
+        let mut end = from;
+        for scanned in scan(self.reader, from, verification(self.reader)?) {
+            match scanned {
+                // What is behind may not be synced yet.
+                Ok(Scanned::Record(record)) if record.end() > upto => break,
+                Ok(Scanned::Gap { to, .. }) if to > upto => break,
+                Ok(Scanned::Record(record)) => {
+                    end = record.end();
+                    self.take(&record, end)?;
+                }
+                Ok(Scanned::Gap { from, to }) => {
+                    self.gap(from, to);
+                    end = to;
+                }
+                Ok(Scanned::Sealed { .. } | Scanned::End { .. }) => {}
+                // What the disk could not read proves nothing: neither the mark nor the seal may pass it.
+                Err(error) if matches!(error.kind(), PackErrorKind::Io | PackErrorKind::Away) => {
+                    return Err(error.into());
+                }
+                Err(error) => {
+                    tracing::error!(pack = %self.reader.name(), %error, "a record of a pack cannot be read");
+                    self.gap(end, end);
+                }
+            }
+        }
+        Ok(end)
+    }
+
     /// Takes what the seal lists from `from` on; where the last record ends.
     fn take_listed(&mut self, index: &SealIndex, from: u64) -> Result<u64, OpenError> {
         let mut end = from;
@@ -342,9 +367,11 @@ impl Replay<'_> {
                 (Kind::Bulk, _) => {
                     let (offset, length) = (entry.offset, entry.raw_length);
                     let place = Place { pack: self.pack, offset, length };
-                    self.recovered.records += u64::from(self.pass == Pass::All);
+                    self.found.recovered.records += u64::from(self.pass == Pass::All);
                     self.see(entry.raw_sha256);
-                    self.add(Entry::Bulk { hash: entry.raw_sha256, place }, end)?;
+                    if !self.has_bulk(end) {
+                        self.add(Entry::Bulk { hash: entry.raw_sha256, place }, end)?;
+                    }
                 }
                 (_, Pass::Bulk) | (Kind::Seal, _) => {}
                 _ => match self.reader.record(entry.offset) {
@@ -384,9 +411,19 @@ impl Replay<'_> {
         self.seen.insert(bulk);
     }
 
+    /// Whether a bulk value that ends there became a row in the reading before.
+    fn has_bulk(&self, end: u64) -> bool {
+        self.pass == Pass::All && self.found.bulk_upto.get(&self.pack).is_some_and(|upto| end <= *upto)
+    }
+
     fn add(&mut self, entry: Entry, end: u64) -> Result<(), DbError> {
         self.batch.entries.push(entry);
-        if self.batch.entries.len() >= BATCH { self.flush(end) } else { Ok(()) }
+        self.flush_full(end)
+    }
+
+    fn flush_full(&mut self, end: u64) -> Result<(), DbError> {
+        let is_full = self.batch.entries.len() >= BATCH || self.bytes >= BATCH_BYTES;
+        if is_full { self.flush(end) } else { Ok(()) }
     }
 
     fn take(&mut self, record: &Record, end: u64) -> Result<(), DbError> {
@@ -396,25 +433,30 @@ impl Replay<'_> {
         let at = place(self.pack, &record.extent());
         if record.kind == Kind::Bulk {
             self.see(record.raw_sha256);
+            if self.has_bulk(end) {
+                self.found.recovered.records += 1;
+                return Ok(());
+            }
         }
         let made = Made { shared: self.shared, reader: self.reader, place: at, seen: Some(&self.seen) };
         match made.entry(record) {
             Ok(None) => {}
             Ok(Some(entry)) => {
-                self.recovered.records += u64::from(self.pass == Pass::All);
+                self.found.recovered.records += u64::from(self.pass == Pass::All);
+                self.bytes += if record.kind == Kind::Bulk { 0 } else { record.raw_length };
                 self.batch.entries.push(entry);
             }
             Err(Failure(reason, orphan)) => {
                 let at = place(self.pack, &record.extent());
-                self.orphans.extend(orphan.map(|digest| (at, digest)));
+                self.found.orphans.extend(orphan.map(|digest| (at, digest)));
                 self.list(record, reason);
             }
         }
-        if self.batch.entries.len() >= BATCH { self.flush(end) } else { Ok(()) }
+        self.flush_full(end)
     }
 
     fn list(&mut self, record: &Record, reason: String) {
-        self.recovered.unindexable += 1;
+        self.found.recovered.unindexable += 1;
         tracing::warn!(offset = record.offset, reason, "a record cannot become rows and is listed");
         self.batch.entries.push(Entry::Unindexable { pack: self.pack, offset: record.offset, reason });
     }
@@ -423,17 +465,18 @@ impl Replay<'_> {
         if self.pass == Pass::Bulk {
             return;
         }
-        self.recovered.gaps += 1;
+        self.found.recovered.gaps += 1;
         let reason = format!("damaged from byte {from} to {to}");
         self.batch.entries.push(Entry::Unindexable { pack: self.pack, offset: from, reason });
     }
 
     fn flush(&mut self, upto: u64) -> Result<(), DbError> {
         let mut batch = std::mem::take(&mut self.batch);
+        self.bytes = 0;
         if self.pass == Pass::All {
             batch.checkpoints.push((self.pack, upto));
         }
-        self.recovered.unindexable += apply_or_list(self.shared, None, &[&batch])?;
-        Ok(())
+        // Whoever takes them ends at an error alone, which is what is told then.
+        self.batches.send(batch).map_err(|_| DbError::Lost)
     }
 }

@@ -8,6 +8,7 @@ use super::entry::{Applied, Batch, Entry, ReliesOn};
 use super::error::DbError;
 use super::holding::{self, Came};
 use super::instance;
+use super::machine;
 use super::pack;
 use super::removal;
 use super::series;
@@ -94,11 +95,13 @@ pub(super) fn apply(
             });
         }
     }
-    while let Some(subject) = touched.subjects.pop_first() {
-        statement::settle(session, subject, &mut touched)?;
-    }
+    // What was asked ahead was asked for the records.
+    session.forget_ahead();
+    let subjects: Vec<i64> = std::mem::take(&mut touched.subjects).into_iter().collect();
+    statement::settle(session, &subjects, &mut touched)?;
     statement::apply_again(session, &mut touched)?;
     settle(session, &mut touched)?;
+    machine::note(session, &touched.clocks)?;
     for (pack, to) in batches.iter().flat_map(|batch| &batch.checkpoints) {
         let added = touched.added.remove(pack).unwrap_or_default();
         pack::advance(session, *pack, *to, &added)?;
@@ -124,21 +127,27 @@ fn gone(session: &Session<'_>, batch: &Batch) -> Result<HashSet<usize>, DbError>
     Ok(gone)
 }
 
-/// Looks up at once what is asked of each new instance and bulk value of the batches. An instance for which a holding
-/// comes in the same batches is left out: the holding may have to wait for it.
+/// Looks up at once what is asked of each record of the batches, where each look-up costs a way to a server.
 fn look_ahead(session: &Session<'_>, batches: &[&Batch]) -> Result<(), DbError> {
-    let (mut instances, mut copies, mut held) = (Vec::new(), Vec::new(), HashSet::new());
+    if !session.is_far() {
+        return Ok(());
+    }
+    let (mut instances, mut copies, mut statements) = (Vec::new(), Vec::new(), Vec::new());
+    let mut held = HashSet::new();
     for entry in batches.iter().flat_map(|batch| &batch.entries) {
         match entry {
             Entry::Instance(entry) => instances.push(&**entry),
             Entry::Bulk { hash, place } => copies.push((hash, *place)),
             Entry::Holding { digest, .. } => drop(held.insert(digest)),
-            Entry::Statement { .. } | Entry::Unindexable { .. } => {}
+            Entry::Statement { statement, .. } => statements.push(&**statement),
+            Entry::Unindexable { .. } => {}
         }
     }
-    instances.retain(|entry| !held.contains(&entry.digest));
-    bulk::look_ahead(session, &copies)?;
-    if instances.is_empty() { Ok(()) } else { instance::look_ahead(session, &instances) }
+    let mut look_ups = vec![bulk::copies_ahead(&copies)?, statement::subjects_ahead(&statements)];
+    if !instances.is_empty() {
+        look_ups.extend(instance::look_ahead(session, &instances, &held));
+    }
+    session.look_ahead(&look_ups)
 }
 
 fn apply_one(
@@ -162,33 +171,29 @@ fn apply_one(
     Ok(Applied::Noted)
 }
 
-/// Decides statements that were left for later, of at most `limit` subjects; how many those were.
+/// Decides statements that were left for later, of at most `limit` subjects behind `after`; the last of those.
 pub(super) fn decide_statements(
     session: &Session<'_>,
-    limit: u32,
+    (after, limit): (i64, u32),
     options: &DbOptions,
-) -> Result<usize, DbError> {
-    let subjects = statement::undecided(session, limit)?;
+) -> Result<Option<i64>, DbError> {
+    let subjects = statement::undecided(session, after, limit)?;
     let mut touched = Touched::by(options);
-    for subject in &subjects {
-        statement::settle(session, *subject, &mut touched)?;
-    }
+    statement::settle(session, &subjects, &mut touched)?;
     statement::apply_again(session, &mut touched)?;
     settle(session, &mut touched)?;
-    Ok(subjects.len())
+    Ok(subjects.last().copied())
 }
 
 /// Brings what was touched up to date, in the order of rows, so that two writers would wait and not deadlock.
 fn settle(session: &Session<'_>, touched: &mut Touched) -> Result<(), DbError> {
+    series::look_ahead(session, touched)?;
     for (id, touch) in &touched.series {
-        if series::settle(session, *id, touch)? {
+        if series::settle(session, *id, touch, touched.new_series.contains(id))? {
             touched.studies.entry(touch.study).or_default().new_modality = true;
         }
     }
-    for (id, touch) in &touched.studies {
-        study::settle(session, *id, touch, &touched.rules)?;
-    }
-    Ok(())
+    study::settle(session, touched)
 }
 
 /// Empties all derived tables.

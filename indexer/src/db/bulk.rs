@@ -3,6 +3,7 @@
 use crate::db::sql::{ToValue, Value, params};
 use storage_config::ContentHash;
 
+use super::ahead::LookUp;
 use super::entry::{PackId, Place};
 use super::error::DbError;
 use super::session::{Session, signed, unsigned};
@@ -82,20 +83,25 @@ pub(super) fn add(
     Ok(())
 }
 
-/// Looks up many copies at once before they are added.
-pub(super) fn look_ahead(session: &Session<'_>, copies: &[(&ContentHash, Place)]) -> Result<(), DbError> {
+/// Which of many copies are new.
+pub(super) fn copies_ahead(copies: &[(&ContentHash, Place)]) -> Result<LookUp<'static>, DbError> {
     let mut keys = Vec::with_capacity(copies.len());
     for (hash, place) in copies {
         let at = signed(place.offset, "record position")?;
-        keys.push(vec![hash.0.to_value(), Value::Integer(place.pack.0), Value::Integer(at)]);
+        keys.push(vec![hash.0.to_value().into_owned(), Value::Integer(place.pack.0), Value::Integer(at)]);
     }
-    session.look_ahead(LOOK_UP, &keys)
+    Ok(LookUp::once(LOOK_UP, keys))
 }
 
 pub(super) fn mark_damaged(session: &Session<'_>, hash: &ContentHash, place: Place) -> Result<(), DbError> {
     let at = signed(place.offset, "record position")?;
     session.execute(DAMAGED, params![&hash.0[..], place.pack.0, at])?;
     verified::again(session, place.pack)
+}
+
+/// Where copies of many bulk values are.
+pub(super) fn locations_ahead(hashes: &[ContentHash]) -> LookUp<'_> {
+    LookUp::once(LOCATIONS, hashes.iter().map(|hash| vec![hash.0.to_value()]).collect())
 }
 
 pub(super) fn locations(session: &Session<'_>, hash: &ContentHash) -> Result<Vec<BulkLocation>, DbError> {

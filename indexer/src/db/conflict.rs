@@ -5,6 +5,7 @@
 use crate::db::sql::params;
 use storage_config::{ContentHash, Uid};
 
+use super::ahead::LookUp;
 use super::entry::{ConflictKind, PackId, Place};
 use super::error::DbError;
 use super::session::{Session, signed, unsigned};
@@ -235,6 +236,11 @@ pub(super) fn note_unshared(
         session.execute(CLEAR_SHARED, params![study, series, sop_uid])?;
     }
     Ok(())
+}
+
+/// What is said of many studies.
+pub(super) fn variants_ahead(studies: &[i64]) -> LookUp<'static> {
+    LookUp::of_rows(VARIANTS, studies)
 }
 
 /// Looks whether a new saying about a study clashes with an older one. Sayings are few, instances many: only a study

@@ -71,40 +71,69 @@ pub(super) fn schema(sql: &str) -> String {
     statement(&out)
 }
 
-/// An `INSERT` of one row as one of many, whose columns come as arrays of `types`; none where its values are more than
-/// parameters in a list.
-pub(super) fn many(insert: &str, types: &[&str]) -> Option<String> {
-    let (head, rest) = insert.split_once(" VALUES (")?;
-    let (list, tail) = rest.split_once(')')?;
-    let mut columns = Vec::with_capacity(types.len());
-    for item in list.split(',') {
-        let number: usize = item.trim().strip_prefix('$')?.parse().ok()?;
-        columns.push(format!("u.c{number}"));
+/// An `INSERT` or `UPDATE` of one row as one of many, whose parameters come as arrays of `types`; none where the values of
+/// an `INSERT` are neither parameters in a list nor a `SELECT DISTINCT`. Each row of a table is met by one of the many at
+/// most.
+pub(super) fn many(sql: &str, types: &[&str]) -> Option<String> {
+    if sql.starts_with("UPDATE ") {
+        let (set, condition) = sql.split_at(outermost_where(sql)?);
+        let (set, condition) = (columns(set, types.len()), columns(condition, types.len()));
+        return Some(format!("{set}FROM {} {condition}", unnested(types)));
     }
-    let name = |n: usize| format!("c{}", n + 1);
-    let arrays: Vec<String> = types.iter().enumerate().map(|(n, of)| format!("${}::{of}[]", n + 1)).collect();
-    let names: Vec<String> = (0..types.len()).map(name).collect();
-    Some(format!(
-        "{head} SELECT {} FROM unnest({}) AS u({}){tail}",
-        columns.join(", "),
-        arrays.join(", "),
-        names.join(", ")
-    ))
+    if let Some((head, select)) = sql.split_once(" SELECT DISTINCT ") {
+        let (select, tail) = select.split_once(" ON CONFLICT ")?;
+        let (select, rows) = (columns(select, types.len()), unnested(types));
+        return Some(format!(
+            "{head} SELECT DISTINCT q.* FROM {rows} CROSS JOIN LATERAL (SELECT DISTINCT {select}) AS q ON CONFLICT {tail}"
+        ));
+    }
+    let (head, rest) = sql.split_once(" VALUES (")?;
+    let (list, tail) = rest.split_once(')')?;
+    let items: Option<Vec<String>> = list
+        .split(',')
+        .map(|item| item.trim().strip_prefix('$')?.parse::<usize>().ok().map(|number| format!("u.c{number}")))
+        .collect();
+    Some(format!("{head} SELECT {} FROM {}{tail}", items?.join(", "), unnested(types)))
 }
 
-/// Which of many parameters a look-up finds nothing for; `types` are those of its parameters.
-pub(super) fn absent(look_up: &str, types: &[&str]) -> String {
-    let mut inner = look_up.to_owned();
-    for n in (1..=types.len()).rev() {
-        inner = inner.replace(&format!("${n}"), &format!("u.c{n}"));
-    }
-    let arrays: Vec<String> = types.iter().enumerate().map(|(n, of)| format!("${}::{of}[]", n + 1)).collect();
-    let names: Vec<String> = (1..=types.len()).map(|n| format!("c{n}")).collect();
+/// A look-up for many keys at once; `types` are those of its parameters. The last value of a row is the number of its key,
+/// from 1; the rows of one key come in the order of the look-up.
+pub(super) fn look_ahead(look_up: &str, types: &[&str]) -> String {
+    // What has a limit is never joined in another way than key by key.
+    let alone = if look_up.contains(" LIMIT ") { "" } else { " OFFSET 0" };
+    let (given, named) = arrays(types);
+    let inner = columns(look_up, types.len());
     format!(
-        "SELECT u.n FROM unnest({}) WITH ORDINALITY AS u({}, n) WHERE NOT EXISTS ({inner})",
-        arrays.join(", "),
-        names.join(", ")
+        "SELECT q.*, u.n FROM unnest({given}) WITH ORDINALITY AS u({named}, n) CROSS JOIN LATERAL ({inner}{alone}) AS q"
     )
+}
+
+/// A text whose parameters are columns of `u`.
+fn columns(sql: &str, count: usize) -> String {
+    // The last first: `$1` begins `$12`.
+    (1..=count).rev().fold(sql.to_owned(), |sql, n| sql.replace(&format!("${n}"), &format!("u.c{n}")))
+}
+
+fn unnested(types: &[&str]) -> String {
+    let (given, named) = arrays(types);
+    format!("unnest({given}) AS u({named})")
+}
+
+/// Arrays of `types` as parameters, and what their columns are called.
+fn arrays(types: &[&str]) -> (String, String) {
+    let given: Vec<String> = types.iter().enumerate().map(|(n, of)| format!("${}::{of}[]", n + 1)).collect();
+    let named: Vec<String> = (1..=types.len()).map(|n| format!("c{n}")).collect();
+    (given.join(", "), named.join(", "))
+}
+
+/// Where the condition of a statement begins that is not one within parentheses.
+fn outermost_where(sql: &str) -> Option<usize> {
+    let mut depth = 0;
+    let outside = |(at, letter): (usize, char)| {
+        depth += i32::from(letter == '(') - i32::from(letter == ')');
+        (depth == 0 && sql[at..].starts_with("WHERE ")).then_some(at)
+    };
+    sql.char_indices().filter_map(outside).last()
 }
 
 /// An `INSERT` of one row with an `id` that is given as one more parameter.
@@ -183,12 +212,45 @@ mod tests {
         );
         assert_eq!(many("INSERT INTO t (a) VALUES ($1 + 1)", &["int8"]), None);
         assert_eq!(
+            many(
+                "UPDATE t SET n = (SELECT m FROM s WHERE s.id = $2), x = $1 WHERE id = $2",
+                &["text", "int8"]
+            )
+            .as_deref(),
+            Some(
+                "UPDATE t SET n = (SELECT m FROM s WHERE s.id = u.c2), x = u.c1 \
+                 FROM unnest($1::text[], $2::int8[]) AS u(c1, c2) WHERE id = u.c2"
+            )
+        );
+        assert_eq!(many("UPDATE t SET n = $1", &["int8"]), None);
+        assert_eq!(
+            many(
+                "INSERT INTO t (a) SELECT DISTINCT a FROM s WHERE b = $1 ON CONFLICT (a) DO NOTHING",
+                &["int8"]
+            )
+            .as_deref(),
+            Some(
+                "INSERT INTO t (a) SELECT DISTINCT q.* FROM unnest($1::int8[]) AS u(c1) \
+                 CROSS JOIN LATERAL (SELECT DISTINCT a FROM s WHERE b = u.c1) AS q ON CONFLICT (a) DO NOTHING"
+            )
+        );
+        assert_eq!(
             with_id("INSERT INTO t (a, b) VALUES ($1, $2)", 2),
             "INSERT INTO t (id, a, b) VALUES ($3, $1, $2)"
         );
-        assert_eq!(
-            absent("SELECT 1 FROM t WHERE a = $1", &["bytea"]),
-            "SELECT u.n FROM unnest($1::bytea[]) WITH ORDINALITY AS u(c1, n) WHERE NOT EXISTS (SELECT 1 FROM t WHERE a = u.c1)"
-        );
+    }
+
+    #[test]
+    fn one_look_up_becomes_many() {
+        for (limit, alone) in [("", " OFFSET 0"), (" LIMIT $2", "")] {
+            assert_eq!(
+                look_ahead(&format!("SELECT b FROM t WHERE a = $1{limit}"), &["bytea", "int8"]),
+                format!(
+                    "SELECT q.*, u.n FROM unnest($1::bytea[], $2::int8[]) WITH ORDINALITY AS u(c1, c2, n) \
+                     CROSS JOIN LATERAL (SELECT b FROM t WHERE a = u.c1{}{alone}) AS q",
+                    limit.replace("$2", "u.c2")
+                )
+            );
+        }
     }
 }

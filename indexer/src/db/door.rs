@@ -39,6 +39,16 @@ impl Db {
         }
     }
 
+    /// Answers of a server that were waited for since it was opened: what a batch of rows costs besides the server's work. 0
+    /// for a file.
+    #[must_use]
+    pub fn round_trips(&self) -> u64 {
+        match self {
+            Db::Sqlite(_) => 0,
+            Db::Postgres(db) => db.round_trips(),
+        }
+    }
+
     /// Counts the connections over which was written; a lost one is opened again. After it changed, what was committed
     /// before must be looked up: a database that was restored or failed over may have lost it.
     ///

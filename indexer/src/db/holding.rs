@@ -3,6 +3,7 @@
 use crate::db::sql::{Value, params};
 use storage_config::ContentHash;
 
+use super::ahead::LookUp;
 use super::entry::{Applied, FacilityId, PackId};
 use super::error::DbError;
 use super::session::{Session, unsigned};
@@ -102,9 +103,9 @@ pub(super) fn first(session: &Session<'_>, instance: i64, came: Came<'_>) -> Res
     session.add(INSERT, params)
 }
 
-/// Looks up at once whether holdings wait for any of many instances.
-pub(super) fn look_ahead(session: &Session<'_>, digests: &[Vec<Value<'_>>]) -> Result<(), DbError> {
-    session.look_ahead(DEFERRED, digests)
+/// Whether holdings wait for any of many instances.
+pub(super) fn deferred_ahead(digests: Vec<Vec<Value<'_>>>) -> LookUp<'_> {
+    LookUp::once(DEFERRED, digests)
 }
 
 /// Applies a holding record. Where its instance is not indexed yet, the holding waits for it.

@@ -1,8 +1,11 @@
 //! Instances: one row for each digest, whoever sent it how often.
 
-use crate::db::sql::{Row, ToValue, params};
-use storage_config::{ContentHash, Hasher};
+use crate::db::sql::{Row, ToValue, Value, params};
+use std::collections::HashSet;
 
+use storage_config::{ContentHash, Hasher, Uid};
+
+use super::ahead::LookUp;
 use super::entry::{Applied, InstanceEntry, PackId, Place};
 use super::error::DbError;
 use super::holding::{self, Came};
@@ -58,15 +61,28 @@ struct KnownRow {
     to_be_replaced: bool,
 }
 
-/// Looks up at once what is asked of each of many instances before they are applied, and gets ready for their rows.
-pub(super) fn look_ahead(session: &Session<'_>, entries: &[&InstanceEntry]) -> Result<(), DbError> {
-    let digests: Vec<_> = entries.iter().map(|entry| vec![entry.digest.0.to_value()]).collect();
-    session.look_ahead(KNOWN, &digests)?;
-    holding::look_ahead(session, &digests)?;
-    statement::look_ahead(session, &digests)?;
-    let uids: Vec<_> = entries.iter().map(|e| vec![e.attributes.sop_instance.as_str().to_value()]).collect();
-    version::look_ahead(session, &uids)?;
-    session.expect_rows("instance", entries.len())
+/// What is asked of each of many instances before they are applied. Those of `held` come with a holding that may have to
+/// wait for its instance: what it changes is not asked ahead.
+pub(super) fn look_ahead(
+    session: &Session<'_>,
+    entries: &[&InstanceEntry],
+    held: &HashSet<&ContentHash>,
+) -> Vec<LookUp<'static>> {
+    session.expect_rows("instance", entries.len());
+    let alone = || entries.iter().filter(|entry| !held.contains(&entry.digest));
+    let digests: Vec<Vec<Value<'static>>> =
+        alone().map(|entry| vec![entry.digest.0.to_value().into_owned()]).collect();
+    let uids = |of: fn(&InstanceEntry) -> &Uid| {
+        alone().map(|entry| vec![of(entry).as_str().to_value().into_owned()]).collect::<Vec<_>>()
+    };
+    vec![
+        // Another version may change which of them is served before a record comes again.
+        LookUp::absence(KNOWN, digests.clone()),
+        holding::deferred_ahead(digests.clone()),
+        statement::covered_ahead(digests),
+        version::first_ahead(uids(|entry| &entry.attributes.sop_instance)),
+        study::rows_ahead(uids(|entry| &entry.attributes.study_uid)),
+    ]
 }
 
 /// Applies an instance record.
@@ -100,7 +116,7 @@ pub(super) fn apply(
     let versions = insert(session, entry, touched)?;
     holding::first(session, versions.new.instance, came)?;
     let adopted = holding::adopt(session, versions.new.instance, &entry.digest)?;
-    machine::check(session, entry, utc_offset_minutes)?;
+    machine::check(entry, utc_offset_minutes, &mut touched.clocks);
     let added = touched.added(entry.place.pack);
     added.instances += 1;
     added.holdings += 1 + adopted;

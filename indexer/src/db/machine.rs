@@ -1,6 +1,8 @@
 //! Machines whose clock seems wrong: the performed time of an arriving instance against its receive time. A warning
 //! only; nothing is corrected. Of an instance that several records bring, the one that is applied first counts.
 
+use std::collections::BTreeMap;
+
 use crate::db::sql::params;
 
 use super::entry::InstanceEntry;
@@ -33,34 +35,60 @@ pub struct MachineClock {
 }
 
 const NOTE: &str = "INSERT INTO machine_clock (station, serial, source, first_ms, last_ms, n_instances, \
-     least_off_s, most_off_s) VALUES (?1, ?2, ?3, ?4, ?4, 1, ?5, ?5) ON CONFLICT (station, serial, source) \
+     least_off_s, most_off_s) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (station, serial, source) \
      DO UPDATE SET first_ms = CASE WHEN excluded.first_ms < machine_clock.first_ms THEN excluded.first_ms ELSE machine_clock.first_ms END, \
-     last_ms = CASE WHEN excluded.last_ms > machine_clock.last_ms THEN excluded.last_ms ELSE machine_clock.last_ms END, n_instances = machine_clock.n_instances + 1, \
+     last_ms = CASE WHEN excluded.last_ms > machine_clock.last_ms THEN excluded.last_ms ELSE machine_clock.last_ms END, \
+     n_instances = machine_clock.n_instances + excluded.n_instances, \
      least_off_s = CASE WHEN excluded.least_off_s < machine_clock.least_off_s THEN excluded.least_off_s ELSE machine_clock.least_off_s END, \
      most_off_s = CASE WHEN excluded.most_off_s > machine_clock.most_off_s THEN excluded.most_off_s ELSE machine_clock.most_off_s END";
 const LIST: &str = "SELECT station, serial, source, first_ms, last_ms, n_instances, least_off_s, most_off_s \
      FROM machine_clock ORDER BY last_ms DESC, station, serial, source LIMIT ?1";
 
-/// Notes the machine of a new instance if its clock seems wrong. Imports are of old images and tell nothing.
-pub(super) fn check(
-    session: &Session<'_>,
-    entry: &InstanceEntry,
-    utc_offset_minutes: i32,
-) -> Result<(), DbError> {
+/// By station, serial number and source: what the instances of one batch say of machines whose clock seems wrong.
+pub(super) type Clocks = BTreeMap<(String, String, String), Off>;
+
+/// When such instances were received, how many they are, and by how many seconds they are off: from and to.
+#[derive(Debug)]
+pub(super) struct Off {
+    received_ms: (i64, i64),
+    instances: i64,
+    off_s: (i64, i64),
+}
+
+/// Takes note of the machine of a new instance if its clock seems wrong. Imports are of old images and tell nothing.
+pub(super) fn check(entry: &InstanceEntry, utc_offset_minutes: i32, clocks: &mut Clocks) {
     if entry.source.starts_with("import") {
-        return Ok(());
+        return;
     }
-    let Some(performed) = entry.attributes.performed() else { return Ok(()) };
-    let Some(performed_s) = seconds(&performed.local) else { return Ok(()) };
+    let Some(performed) = entry.attributes.performed() else { return };
+    let Some(performed_s) = seconds(&performed.local) else { return };
     let utc_offset_minutes = performed.offset_minutes.map_or(utc_offset_minutes, i32::from);
     let off = performed_s - i64::from(utc_offset_minutes) * 60 - entry.received_ms / 1000;
     if (-BEHIND_S..=AHEAD_S).contains(&off) {
-        return Ok(());
+        return;
     }
     let series = &entry.attributes.series;
     let text = |text: Option<&String>| bounded(text.map_or("", |text| text.trim()));
-    let (station, serial) = (text(series.station.as_ref()), text(series.device_serial.as_ref()));
-    session.execute(NOTE, params![station, serial, bounded(&entry.source), entry.received_ms, off]).map(drop)
+    let machine =
+        (text(series.station.as_ref()), text(series.device_serial.as_ref()), bounded(&entry.source));
+    let received = entry.received_ms;
+    let known = clocks.entry(machine).or_insert(Off {
+        received_ms: (received, received),
+        instances: 0,
+        off_s: (off, off),
+    });
+    known.received_ms = (known.received_ms.0.min(received), known.received_ms.1.max(received));
+    known.off_s = (known.off_s.0.min(off), known.off_s.1.max(off));
+    known.instances += 1;
+}
+
+/// Notes the machines of a batch.
+pub(super) fn note(session: &Session<'_>, clocks: &Clocks) -> Result<(), DbError> {
+    for ((station, serial, source), of) in clocks {
+        let ((first, last), (least, most)) = (of.received_ms, of.off_s);
+        session.add(NOTE, params![station, serial, source, first, last, of.instances, least, most])?;
+    }
+    Ok(())
 }
 
 pub(super) fn list(session: &Session<'_>, limit: u32) -> Result<Vec<MachineClock>, DbError> {

@@ -4,6 +4,7 @@
 //! one was applied, so that a pack's tail can be replayed after a crash and a lost index rebuilt. Knows rows and
 //! records, not the bytes of packs, nor who asks.
 
+mod ahead;
 mod apply;
 mod bulk;
 mod coding;
@@ -39,6 +40,7 @@ mod row;
 mod series;
 mod session;
 mod show;
+mod showing;
 mod sql;
 mod sqlite;
 mod statement;

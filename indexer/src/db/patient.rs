@@ -1,7 +1,8 @@
 //! Patients: (issuer, PatientID). PatientID alone never joins two people.
 
-use crate::db::sql::params;
+use crate::db::sql::{ToValue, params};
 
+use super::ahead::LookUp;
 use super::error::DbError;
 use super::session::Session;
 use crate::query::GroupKey;
@@ -50,21 +51,36 @@ const DROP_EMPTY: &str =
 #[cfg(test)]
 pub(super) const HOT: &[&str] = &[FIND, DROP_EMPTY];
 
+/// Which of many patients are there.
+pub(super) fn rows_ahead<'k>(keys: impl Iterator<Item = &'k PatientKey>) -> LookUp<'k> {
+    let values = |key: &'k PatientKey| {
+        vec![key.patient_id.to_value(), key.issuer.to_value(), key.facility.to_value(), key.scope.to_value()]
+    };
+    LookUp::while_found(FIND, keys.map(values).collect())
+}
+
+/// By what a patient is found.
+fn by(key: &PatientKey) -> [&dyn ToValue; 4] {
+    [&key.patient_id, &key.issuer, &key.facility, &key.scope]
+}
+
 pub(super) fn row_of(session: &Session<'_>, key: &PatientKey) -> Result<i64, DbError> {
-    let params = params![key.patient_id, key.issuer, key.facility, key.scope];
-    match session.row(FIND, params, |row| row.get(0))? {
-        Some(id) => Ok(id),
-        None => {
-            let named = key.named();
-            let params = params![key.patient_id, key.issuer, key.facility, key.scope, &named.as_bytes()[..]];
-            session.insert(INSERT, params)
-        }
+    if let Some(id) = session.row(FIND, by(key), |row| row.get(0))? {
+        return Ok(id);
     }
+    let named = key.named();
+    let params = params![key.patient_id, key.issuer, key.facility, key.scope, &named.as_bytes()[..]];
+    let id = session.insert_one_of_many("patient", INSERT, params)?;
+    session.found(FIND, by(key), id);
+    Ok(id)
 }
 
 /// Forgets a patient that a study left, if it was the last one.
 pub(super) fn drop_empty(session: &Session<'_>, patient: i64) -> Result<(), DbError> {
-    session.execute(DROP_EMPTY, [patient]).map(drop)
+    if session.execute(DROP_EMPTY, [patient])? > 0 {
+        session.forget_ahead();
+    }
+    Ok(())
 }
 
 /// Patients of one group at most, those without studies counted too.

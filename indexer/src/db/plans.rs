@@ -5,7 +5,7 @@ use super::session::Session;
 use super::sqlite::{DbOptions, SqliteDb};
 use super::{
     bulk, coding, conflict, content, evidence, find, holding, instance, object, pack, patient, person, prior,
-    removal, retrieve, series, show, statement,
+    removal, retrieve, series, show, showing, statement,
 };
 use super::{study, verified, version, visible, word};
 use crate::query::{Level, Query};
@@ -54,6 +54,7 @@ fn statements_of_storing_and_retrieving_use_indexes() {
             retrieve::HOT,
             series::HOT,
             show::HOT,
+            showing::HOT,
             study::HOT,
             version::HOT,
             verified::HOT,

@@ -1,8 +1,9 @@
 //! Instances for reading: by digest, by scope for WADO-RS, all versions of one, and what deduplication asks.
 
-use crate::db::sql::{Row, params};
+use crate::db::sql::{Params, Row, params};
 use storage_config::{ContentHash, Uid};
 
+use super::ahead::LookUp;
 use super::bulk;
 use super::entry::{ConflictKind, FacilityId, PackId, Place};
 use super::error::DbError;
@@ -220,6 +221,7 @@ pub(super) fn known(
     hashes: &[ContentHash],
 ) -> Result<Known, DbError> {
     let asked = params![&digest.0[..], facility.0];
+    session.look_ahead(&[LookUp::once(HELD, vec![asked.values()]), bulk::locations_ahead(hashes)])?;
     let held = session.row(HELD, asked, |row| {
         let pack = PackId(row.get(0)?);
         let place = Place { pack, offset: unsigned(row, 1)?, length: unsigned(row, 2)? };

@@ -60,9 +60,18 @@ pub(super) fn row_of(
     if let Some(id) = touched.series_rows.get(&key) {
         return Ok(*id);
     }
-    let id = match session.row(FIND, params![study, uid.as_str()], |row| row.get(0))? {
+    // A study that this batch made has no series but those that are known here.
+    let found = match touched.new_studies.contains_key(&study) {
+        true => None,
+        false => session.row(FIND, params![study, uid.as_str()], |row| row.get(0))?,
+    };
+    let id = match found {
         Some(id) => id,
-        None => session.insert(INSERT, params![study, uid.as_str()])?,
+        None => {
+            let id = session.insert_one_of_many("series", INSERT, params![study, uid.as_str()])?;
+            touched.new_series.insert(id);
+            id
+        }
     };
     touched.series_rows.insert(key, id);
     Ok(id)
@@ -79,7 +88,11 @@ pub(super) fn variant(
     if let Some(id) = touched.series_variants.get(&(series, digest.0)) {
         return Ok(*id);
     }
-    let id = match session.row(FIND_VARIANT, params![series, &digest.0[..]], |row| row.get(0))? {
+    let found = match touched.new_series.contains(&series) {
+        true => None,
+        false => session.row(FIND_VARIANT, params![series, &digest.0[..]], |row| row.get(0))?,
+    };
+    let id = match found {
         Some(id) => id,
         None => {
             let params = params![
@@ -92,16 +105,27 @@ pub(super) fn variant(
                 values.description_folded,
                 values.json,
             ];
-            session.insert(INSERT_VARIANT, params)?
+            session.insert_one_of_many("series_variant", INSERT_VARIANT, params)?
         }
     };
     touched.series_variants.insert((series, digest.0), id);
     Ok(id)
 }
 
+/// Looks up at once what bringing series up to date asks of each.
+pub(super) fn look_ahead(session: &Session<'_>, touched: &Touched) -> Result<(), DbError> {
+    let known = touched.series.iter().filter(|(id, _)| !touched.new_series.contains(id));
+    session.look_ahead(&study::to_show_ahead((WINNER, LEAST), known))
+}
+
 /// Brings a series up to date: attributes, count, generation. Whether its modality may have changed.
-pub(super) fn settle(session: &Session<'_>, series: i64, touch: &Touch) -> Result<bool, DbError> {
-    let shown = study::to_show(session, (WINNER, LEAST), series, touch)?;
+pub(super) fn settle(
+    session: &Session<'_>,
+    series: i64,
+    touch: &Touch,
+    is_new: bool,
+) -> Result<bool, DbError> {
+    let shown = study::to_show(session, (WINNER, LEAST), series, touch, is_new)?;
     if let Shown::By(candidate) = &shown {
         let precedence = &candidate.precedence;
         let params = params![
@@ -112,12 +136,12 @@ pub(super) fn settle(session: &Session<'_>, series: i64, touch: &Touch) -> Resul
             candidate.instance,
             candidate.variant,
         ];
-        session.execute(SHOW, params)?;
+        session.add(SHOW, params)?;
     }
     if matches!(shown, Shown::Nothing) {
-        session.execute(CLEAR, params![series, NO_NUMBER])?;
+        session.add(CLEAR, params![series, NO_NUMBER])?;
     }
-    session.execute(COUNT, params![series, touch.changed_ms])?;
+    session.add(COUNT, params![series, touch.changed_ms])?;
     Ok(!matches!(shown, Shown::Same))
 }
 

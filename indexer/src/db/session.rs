@@ -2,9 +2,10 @@
 //!
 //! The nouns (`study.rs`, `instance.rs`, ...) speak to the database through this and nothing else.
 
+use super::ahead::LookUp;
 use super::error::DbError;
 use super::faults::{DbCall, DbFaults};
-use super::postgres;
+use super::postgres::{self, Found};
 use super::sql::{Params, Row, ToValue, Value};
 
 /// A connection inside a transaction.
@@ -64,7 +65,7 @@ impl<'c> Session<'c> {
             }
             Link::Postgres(connection) => {
                 let rows = connection.query(sql, &params.values())?;
-                rows.first().map(|row| read(&Row::Postgres(row))).transpose()
+                rows.first().map(|row| read(&found(row))).transpose()
             }
         })
     }
@@ -88,7 +89,7 @@ impl<'c> Session<'c> {
             }
             Link::Postgres(connection) => {
                 let rows = connection.query(sql, &params.values())?;
-                rows.iter().map(|row| read(&Row::Postgres(row))).collect()
+                rows.iter().map(|row| read(&found(row))).collect()
             }
         })
     }
@@ -118,7 +119,9 @@ impl<'c> Session<'c> {
         }
     }
 
-    /// Runs an `INSERT` whose outcome nobody asks for; it may reach the database together with the next statement.
+    /// Runs a statement whose outcome nobody asks for; it may reach the database together with the next one, and with others
+    /// of its text as one. Until then those of another text may overtake it, and of an `UPDATE`, or of an `INSERT` that
+    /// updates what is there, each row must be met by one at most.
     pub(super) fn add(&self, sql: &str, params: impl Params) -> Result<(), DbError> {
         match self.link {
             Link::Sqlite(_) => self.execute(sql, params).map(drop),
@@ -136,28 +139,62 @@ impl<'c> Session<'c> {
         sql: &str,
         params: &[&dyn ToValue],
     ) -> Result<bool, DbError> {
+        if let Link::Postgres(connection) = self.link
+            && let Some(rows) = connection.known().answer(look_up, &key.values())
+        {
+            return if rows.is_empty() { self.add(sql, params).map(|()| true) } else { Ok(false) };
+        }
+        Ok(self.execute(sql, params)? > 0)
+    }
+
+    /// Whether a look-up costs a way to a server, so that it is worth to gather what will be looked up.
+    pub(super) fn is_far(&self) -> bool {
+        matches!(self.link, Link::Postgres(_))
+    }
+
+    /// Makes look-ups for many keys at once where each costs a way to a server; nothing otherwise. What is looked up must
+    /// not change before its look-up, nor afterwards where its answer holds longer, unless [`Session::found`] or
+    /// [`Session::forget_ahead`] says so.
+    pub(super) fn look_ahead(&self, look_ups: &[LookUp<'_>]) -> Result<(), DbError> {
         match self.link {
-            Link::Postgres(connection) if connection.was_absent(look_up, &key.values()) => {
-                self.add(sql, params).map(|()| true)
-            }
-            _ => Ok(self.execute(sql, params)? > 0),
+            Link::Sqlite(_) => Ok(()),
+            Link::Postgres(connection) => self.call(|| connection.look_ahead(look_ups)),
         }
     }
 
-    /// Looks up many keys at once where a look-up costs a way to a server: those that are not there are known for one
-    /// look-up each. What is looked up must not be put there but after its look-up.
-    pub(super) fn look_ahead(&self, sql: &'static str, keys: &[Vec<Value<'_>>]) -> Result<(), DbError> {
+    /// Whether a look-up is known to find nothing; where no look-ahead was made, nothing is known.
+    pub(super) fn is_absent(&self, look_up: &str, key: impl Params) -> bool {
         match self.link {
-            Link::Sqlite(_) => Ok(()),
-            Link::Postgres(connection) => self.call(|| connection.look_ahead(sql, keys)),
+            Link::Sqlite(_) => false,
+            Link::Postgres(connection) => connection.known().is_absent(look_up, &key.values()),
+        }
+    }
+
+    /// Says that a look-up, which asks for an id alone, finds this one from now on.
+    pub(super) fn found(&self, look_up: &'static str, key: impl Params, id: i64) {
+        if let Link::Postgres(connection) = self.link {
+            connection.is_there(look_up, &key.values(), id);
+        }
+    }
+
+    /// Says that a look-up may find something else than it was known to find.
+    pub(super) fn is_changed(&self, look_up: &str, key: impl Params) {
+        if let Link::Postgres(connection) = self.link {
+            connection.known().forget(look_up, &key.values());
+        }
+    }
+
+    /// Says that any look-up may find something else than it was known to find.
+    pub(super) fn forget_ahead(&self) {
+        if let Link::Postgres(connection) = self.link {
+            connection.known().clear();
         }
     }
 
     /// Says that so many rows of `table` will be inserted as one of many.
-    pub(super) fn expect_rows(&self, table: &'static str, count: usize) -> Result<(), DbError> {
-        match self.link {
-            Link::Sqlite(_) => Ok(()),
-            Link::Postgres(connection) => self.call(|| connection.draw_ids(table, count)),
+    pub(super) fn expect_rows(&self, table: &'static str, count: usize) {
+        if let Link::Postgres(connection) = self.link {
+            connection.expect_rows(table, count);
         }
     }
 
@@ -174,6 +211,13 @@ impl<'c> Session<'c> {
             Some(faults) => faults.call(DbCall::Execute, carry_out),
             None => carry_out(),
         }
+    }
+}
+
+fn found(row: &Found) -> Row<'_> {
+    match row {
+        Found::Row(row) => Row::Postgres(row),
+        Found::Id(id) => Row::Id(*id),
     }
 }
 

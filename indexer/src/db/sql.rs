@@ -257,6 +257,8 @@ pub(super) enum Row<'r> {
     Sqlite(&'r rusqlite::Row<'r>),
     /// Of PostgreSQL.
     Postgres(&'r tokio_postgres::Row),
+    /// The id of a row that is known without asking, and nothing else of it.
+    Id(i64),
 }
 
 impl Row<'_> {
@@ -273,6 +275,7 @@ impl Row<'_> {
         match self {
             Row::Sqlite(row) => row.as_ref().column_count(),
             Row::Postgres(row) => row.len(),
+            Row::Id(_) => 1,
         }
     }
 
@@ -293,6 +296,8 @@ impl Row<'_> {
                 ValueRef::Blob(bytes) => Cell::Blob(bytes),
             }),
             Row::Postgres(row) => super::postgres::cell(row, column),
+            Row::Id(id) if column == 0 => Ok(Cell::Integer(*id)),
+            Row::Id(_) => Err(DbError::Invalid("column")),
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::query::GroupKey;
 use crate::statement::{HybridTime, Kind, LegalHold, State};
 
 /// Subjects that one transaction decides at most.
-const SUBJECTS: u32 = 1000;
+const SUBJECTS: u32 = 4000;
 /// Studies that meet one order, and orders that meet one study, at most.
 const MEETING: u32 = 100;
 
@@ -21,8 +21,15 @@ impl Db {
     /// When the database fails; what was decided before stays.
     pub fn decide_statements(&self) -> Result<(), DbError> {
         let options = self.options();
-        while self.write(|session| apply::decide_statements(session, SUBJECTS, options))? > 0 {}
-        Ok(())
+        // From one end to the other: the rows of those that are decided are passed over once, not by each transaction.
+        let mut after = 0;
+        loop {
+            match self.write(|session| apply::decide_statements(session, (after, SUBJECTS), options))? {
+                Some(last) => after = last,
+                None if after == 0 => return Ok(()),
+                None => after = 0,
+            }
+        }
     }
 
     /// The statement with an id; of several, by nodes that did not know of each other, the first.

@@ -1,17 +1,15 @@
 //! Studies: what their instances say, which of them is shown, and what is counted.
 
-use crate::db::sql::params;
+use crate::db::sql::{Value, params};
 use storage_config::Uid;
 
+use super::ahead::LookUp;
 use super::conflict;
 use super::error::DbError;
-use super::patient::{self, PatientKey};
-use super::person::{self, Saying};
 use super::row::StudyValues;
 use super::session::Session;
+use super::showing;
 use super::touched::{Candidate, Precedence, Touch, Touched};
-use super::word;
-use crate::identity::IdentityRules;
 
 const FIND: &str = "SELECT id FROM study WHERE study_uid = ?1";
 const INSERT: &str = "INSERT INTO study (study_uid) VALUES (?1)";
@@ -24,21 +22,6 @@ const WINNER: &str = "SELECT winner_rank, winner_ms, winner_digest FROM study WH
 const LEAST: &str = "SELECT i.rank, i.received_ms, i.digest, i.id, i.study_variant_id FROM series r \
      JOIN instance i ON i.series_row = r.id AND i.version = 0 WHERE r.study_row = ?1 \
      ORDER BY i.rank, i.received_ms, i.digest LIMIT 1";
-const SHOWN: &str = "SELECT name_folded, patient_row, study_uid, person_row FROM study WHERE id = ?1";
-const TO_SHOW: &str = "SELECT v.name_folded, v.patient_id, v.issuer, i.facility_id, i.patient_scope, \
-     v.name, v.birth_date, v.sex, v.identifiers FROM instance i JOIN study_variant v ON v.id = i.study_variant_id WHERE i.id = ?1";
-const SHOW: &str = "UPDATE study SET winner_rank = ?2, winner_ms = ?3, winner_digest = ?4, winner_id = ?5, \
-     variant_id = ?6, patient_row = ?7, person_row = ?8, (newest, patient_id, issuer, name_folded, name_sorted, birth_date, sex, \
-     study_date, study_time, accession, study_id, description_folded, referring_folded) = \
-     (SELECT newest, patient_id, issuer, name_folded, name_sorted, birth_date, sex, study_date, study_time, \
-     accession, study_id, description_folded, referring_folded FROM study_variant WHERE id = ?6) WHERE id = ?1";
-const CLEAR: &str = "UPDATE study SET winner_rank = NULL, winner_ms = NULL, winner_digest = NULL, winner_id = NULL, \
-     variant_id = NULL, patient_row = NULL, person_row = ?2, newest = '', patient_id = '', issuer = '', name_folded = '', \
-     name_sorted = '', birth_date = '', sex = '', study_date = '', study_time = '', accession = '', study_id = '', \
-     description_folded = '', referring_folded = '' WHERE id = ?1";
-/// Of a study of which nothing is served: the one that would speak for it.
-const LEAST_HIDDEN: &str = "SELECT i.id FROM series r JOIN instance i ON i.series_row = r.id AND i.version <> 0 WHERE r.study_row = ?1 \
-     ORDER BY i.rank, i.received_ms, i.digest LIMIT 1";
 const MODALITIES: &str = "SELECT DISTINCT modality FROM series WHERE study_row = ?1 AND n_instances > 0 \
      AND modality <> '' ORDER BY modality";
 const SET_MODALITIES: &str = "UPDATE study SET modalities = ?2 WHERE id = ?1";
@@ -48,21 +31,8 @@ const COUNT: &str = "UPDATE study SET (n_series, n_instances) = (SELECT count(*)
 const CLASH: &str = "SELECT variants_clash FROM study WHERE id = ?1";
 
 #[cfg(test)]
-pub(super) const HOT: &[&str] = &[
-    FIND,
-    FIND_VARIANT,
-    WINNER,
-    LEAST,
-    LEAST_HIDDEN,
-    SHOWN,
-    TO_SHOW,
-    SHOW,
-    CLEAR,
-    MODALITIES,
-    SET_MODALITIES,
-    COUNT,
-    CLASH,
-];
+pub(super) const HOT: &[&str] =
+    &[FIND, FIND_VARIANT, WINNER, LEAST, MODALITIES, SET_MODALITIES, COUNT, CLASH];
 
 /// The row of a study, if there is one.
 pub(super) fn find(session: &Session<'_>, uid: &str) -> Result<Option<i64>, DbError> {
@@ -74,6 +44,11 @@ pub(super) fn is_known(session: &Session<'_>, uid: &Uid) -> Result<bool, DbError
     Ok(session.row(FIND, [uid.as_str()], |_| Ok(()))?.is_some())
 }
 
+/// Which of many studies are there.
+pub(super) fn rows_ahead(uids: Vec<Vec<Value<'_>>>) -> LookUp<'_> {
+    LookUp::while_found(FIND, uids)
+}
+
 /// The row of a study, made when it is new.
 pub(super) fn row_of(session: &Session<'_>, uid: &Uid, touched: &mut Touched) -> Result<i64, DbError> {
     if let Some(id) = touched.study_rows.get(uid) {
@@ -81,7 +56,11 @@ pub(super) fn row_of(session: &Session<'_>, uid: &Uid, touched: &mut Touched) ->
     }
     let id = match session.row(FIND, [uid.as_str()], |row| row.get(0))? {
         Some(id) => id,
-        None => session.insert(INSERT, [uid.as_str()])?,
+        None => {
+            let id = session.insert_one_of_many("study", INSERT, [uid.as_str()])?;
+            touched.new_studies.insert(id, uid.clone());
+            id
+        }
     };
     touched.study_rows.insert(uid.clone(), id);
     Ok(id)
@@ -98,10 +77,15 @@ pub(super) fn variant(
     if let Some(id) = touched.study_variants.get(&(study, digest.0)) {
         return Ok(*id);
     }
-    let id = match session.row(FIND_VARIANT, params![study, &digest.0[..]], |row| row.get(0))? {
+    // Of a study that this batch made all sayings are known here.
+    let found = match touched.new_studies.contains_key(&study) {
+        true => None,
+        false => session.row(FIND_VARIANT, params![study, &digest.0[..]], |row| row.get(0))?,
+    };
+    let id = match found {
         Some(id) => id,
         None => {
-            touched.studies.entry(study).or_default().new_variant = true;
+            touched.studies.entry(study).or_default().new_variants += 1;
             let v = values;
             let params = params![
                 study,
@@ -123,26 +107,50 @@ pub(super) fn variant(
                 v.name,
                 v.identifiers,
             ];
-            session.insert(INSERT_VARIANT, params)?
+            session.insert_one_of_many("study_variant", INSERT_VARIANT, params)?
         }
     };
     touched.study_variants.insert((study, digest.0), id);
     Ok(id)
 }
 
-/// Brings a study up to date after its series were.
-pub(super) fn settle(
-    session: &Session<'_>,
-    study: i64,
-    touch: &Touch,
-    rules: &IdentityRules,
-) -> Result<(), DbError> {
-    match to_show(session, (WINNER, LEAST), study, touch)? {
-        Shown::Same => {}
-        Shown::Nothing => clear(session, study, rules)?,
-        Shown::By(candidate) => show(session, study, &candidate, rules)?,
+/// Brings studies up to date after their series were.
+pub(super) fn settle(session: &Session<'_>, touched: &Touched) -> Result<(), DbError> {
+    let known = touched.studies.iter().filter(|(id, _)| !touched.new_studies.contains_key(id));
+    session.look_ahead(&to_show_ahead((WINNER, LEAST), known))?;
+    let mut shown = Vec::with_capacity(touched.studies.len());
+    for (id, touch) in &touched.studies {
+        let is_new = touched.new_studies.contains_key(id);
+        shown.push((*id, to_show(session, (WINNER, LEAST), *id, touch, is_new)?));
     }
-    if touch.new_variant {
+    showing::show(session, &shown, touched)?;
+    look_ahead(session, touched)?;
+    touched.studies.iter().try_for_each(|(id, touch)| {
+        // What only one saying says of a study clashes with no other.
+        let alone = touch.new_variants < 2 && touched.new_studies.contains_key(id);
+        count(session, *id, touch, alone)
+    })
+}
+
+/// Looks up at once what is asked of each study that was touched.
+fn look_ahead(session: &Session<'_>, touched: &Touched) -> Result<(), DbError> {
+    let of = |wanted: &dyn Fn(i64, &Touch) -> bool| -> Vec<i64> {
+        touched.studies.iter().filter(|(id, touch)| wanted(**id, touch)).map(|(id, _)| *id).collect()
+    };
+    let clashing = of(&|id, touch| touch.new_variants > 1 || !touched.new_studies.contains_key(&id));
+    let compared: Vec<i64> =
+        clashing.iter().copied().filter(|id| touched.studies[id].new_variants > 0).collect();
+    session.look_ahead(&[
+        LookUp::of_rows(MODALITIES, &of(&|_, touch| touch.new_modality)),
+        conflict::variants_ahead(&compared),
+        // A comparison may find the first clash.
+        LookUp::of_rows(CLASH, &clashing.into_iter().filter(|id| !compared.contains(id)).collect::<Vec<_>>()),
+    ])
+}
+
+/// Compares what is said of a study, and counts what is served of it.
+fn count(session: &Session<'_>, study: i64, touch: &Touch, alone: bool) -> Result<(), DbError> {
+    if touch.new_variants > 0 && !alone {
         conflict::compare_variants(session, study)?;
     }
     if touch.best.is_none() && !touch.look_at_all {
@@ -150,9 +158,12 @@ pub(super) fn settle(
     }
     if touch.new_modality {
         let modalities: Vec<String> = session.rows(MODALITIES, [study], |row| row.get(0))?;
-        session.execute(SET_MODALITIES, params![study, listed(&modalities)])?;
+        session.add(SET_MODALITIES, params![study, listed(&modalities)])?;
     }
-    session.execute(COUNT, params![study, touch.changed_ms])?;
+    session.add(COUNT, params![study, touch.changed_ms])?;
+    if alone {
+        return Ok(());
+    }
     let clash: Option<bool> = session.row(CLASH, [study], |row| row.get(0))?;
     if clash == Some(true) { conflict::compare_patients(session, study, touch.look_at_all) } else { Ok(()) }
 }
@@ -172,13 +183,25 @@ pub(super) enum Shown {
     Nothing,
 }
 
+/// What [`to_show`] asks of many studies, or series.
+pub(super) fn to_show_ahead<'t>(
+    (winner, least): (&'static str, &'static str),
+    touched: impl Iterator<Item = (&'t i64, &'t Touch)>,
+) -> [LookUp<'static>; 2] {
+    let (all, some): (Vec<_>, Vec<_>) = touched.partition(|(_, touch)| touch.look_at_all);
+    let ids = |of: Vec<(&i64, &Touch)>| of.into_iter().map(|(id, _)| *id).collect::<Vec<i64>>();
+    let some = some.into_iter().filter(|(_, touch)| touch.best.is_some()).collect();
+    [LookUp::of_rows(winner, &ids(some)), LookUp::of_rows(least, &ids(all))]
+}
+
 /// The instance whose attributes are to be shown from now on, if that changes. The statements are those of a study or
-/// of a series.
+/// of a series; one that is new shows none yet.
 pub(super) fn to_show(
     session: &Session<'_>,
     (winner, least): (&str, &str),
     id: i64,
     touch: &Touch,
+    is_new: bool,
 ) -> Result<Shown, DbError> {
     if touch.look_at_all {
         let least = session.row(least, [id], |row| {
@@ -188,6 +211,9 @@ pub(super) fn to_show(
         return Ok(least.map_or(Shown::Nothing, Shown::By));
     }
     let Some(best) = touch.best else { return Ok(Shown::Same) };
+    if is_new {
+        return Ok(Shown::By(best));
+    }
     let shown = session.row(winner, [id], |row| {
         let rank: Option<i64> = row.get(0)?;
         Ok(match rank {
@@ -197,71 +223,4 @@ pub(super) fn to_show(
     })?;
     let wins = shown.flatten().is_none_or(|shown| best.precedence < shown);
     Ok(if wins { Shown::By(best) } else { Shown::Same })
-}
-
-/// What a study shows of its patient: folded name, row of the patient, UID, row of the person.
-type Before = (String, Option<i64>, String, Option<i64>);
-
-fn before(session: &Session<'_>, study: i64) -> Result<Option<Before>, DbError> {
-    session.row(SHOWN, [study], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))
-}
-
-/// Empties what a study shows: all of it is withdrawn. Of whom it was stays known, so that it is never taken for somebody
-/// else's who has the same number.
-fn clear(session: &Session<'_>, study: i64, rules: &IdentityRules) -> Result<(), DbError> {
-    let Some((name, patient, uid, old)) = before(session, study)? else { return Ok(()) };
-    let least = session.row(LEAST_HIDDEN, [study], |row| row.get(0))?;
-    let person = match least {
-        Some(instance) => Some(person::row_of(session, &said_by(session, instance, &uid)?.1, &uid, rules)?),
-        None => None,
-    };
-    session.execute(CLEAR, params![study, person])?;
-    word::replace(session, study, &name, "")?;
-    old.filter(|_| old != person).map_or(Ok(()), |old| person::drop_unused(session, old))?;
-    patient.map_or(Ok(()), |patient| patient::drop_empty(session, patient))
-}
-
-/// Folded name and what an instance says of the person of its study.
-fn said_by(session: &Session<'_>, instance: i64, study_uid: &str) -> Result<(String, Saying), DbError> {
-    let said = session.row(TO_SHOW, [instance], |row| {
-        let (patient_id, issuer): (String, String) = (row.get(1)?, row.get(2)?);
-        let (facility, scope): (u32, String) = (row.get(3)?, row.get(4)?);
-        let patient = PatientKey::new(&patient_id, &issuer, facility, &scope, study_uid);
-        let (name, birth_date, sex, identifiers) = (row.get(5)?, row.get(6)?, row.get(7)?, row.get(8)?);
-        Ok((row.get::<_, String>(0)?, Saying { patient, name, birth_date, sex, identifiers }))
-    })?;
-    said.ok_or(DbError::Invalid("instance"))
-}
-
-fn show(
-    session: &Session<'_>,
-    study: i64,
-    candidate: &Candidate,
-    rules: &IdentityRules,
-) -> Result<(), DbError> {
-    let (old_name, old_patient, uid, old_person) =
-        before(session, study)?.ok_or(DbError::Invalid("study"))?;
-    let (name, saying) = said_by(session, candidate.instance, &uid)?;
-    let patient = patient::row_of(session, &saying.patient)?;
-    let person = person::row_of(session, &saying, &uid, rules)?;
-    let precedence = &candidate.precedence;
-    let params = params![
-        study,
-        precedence.rank,
-        precedence.received_ms,
-        &precedence.digest[..],
-        candidate.instance,
-        candidate.variant,
-        patient,
-        person,
-    ];
-    session.execute(SHOW, params)?;
-    word::replace(session, study, &old_name, &name)?;
-    if let Some(old) = old_person.filter(|old| *old != person) {
-        person::drop_unused(session, old)?;
-    }
-    match old_patient {
-        Some(old) if old != patient => patient::drop_empty(session, old),
-        _ => Ok(()),
-    }
 }

@@ -1,11 +1,12 @@
 //! What a batch touched, so that each series and study is brought up to date once, at the end of the batch.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use storage_config::Uid;
 
 use super::entry::PackId;
+use super::machine::Clocks;
 use super::pack::LostPacks;
 use super::sqlite::DbOptions;
 use crate::identity::IdentityRules;
@@ -36,8 +37,8 @@ pub(super) struct Touch {
     pub best: Option<Candidate>,
     /// An instance that was served is no longer, or is no longer what it was: look at all.
     pub look_at_all: bool,
-    /// Of a study: somebody said of it what nobody said before.
-    pub new_variant: bool,
+    /// Of a study: how many sayings about it nobody said before.
+    pub new_variants: u32,
     /// Of a study: the modality of a series came up or changed.
     pub new_modality: bool,
     /// Of a series: its study.
@@ -87,6 +88,11 @@ pub(super) struct Touched {
     pub series_rows: HashMap<(i64, Uid), i64>,
     pub study_variants: HashMap<(i64, [u8; 32]), i64>,
     pub series_variants: HashMap<(i64, [u8; 32]), i64>,
+    /// Studies that this batch made, with their UIDs, and its series: nothing is known of them but what it brings.
+    pub new_studies: HashMap<i64, Uid>,
+    pub new_series: HashSet<i64>,
+    /// Machines whose clock seems wrong.
+    pub clocks: Clocks,
     /// Whether any copy of a bulk value is known to be damaged, once that was looked up.
     pub any_damaged: Option<bool>,
 }
@@ -106,6 +112,9 @@ impl Touched {
             series_rows: HashMap::new(),
             study_variants: HashMap::new(),
             series_variants: HashMap::new(),
+            new_studies: HashMap::new(),
+            new_series: HashSet::new(),
+            clocks: Clocks::default(),
             any_damaged: None,
         }
     }

@@ -6,6 +6,7 @@
 
 use crate::db::sql::{Row, Value, params};
 
+use super::ahead::LookUp;
 use super::conflict;
 use super::entry::Applied;
 use super::error::DbError;
@@ -42,9 +43,9 @@ const SERVE: &str = "UPDATE instance SET version = 0 WHERE id = ?1";
 #[cfg(test)]
 pub(super) const HOT: &[&str] = &[FIRST, ELSEWHERE, SERVED, BEST, IS_CHOSEN, STEP_DOWN, SERVE];
 
-/// Looks up at once which of many SOP Instance UIDs are new.
-pub(super) fn look_ahead(session: &Session<'_>, uids: &[Vec<Value<'_>>]) -> Result<(), DbError> {
-    session.look_ahead(FIRST, uids)
+/// Which of many SOP Instance UIDs are new.
+pub(super) fn first_ahead(uids: Vec<Vec<Value<'_>>>) -> LookUp<'_> {
+    LookUp::once(FIRST, uids)
 }
 
 /// What is known of a SOP Instance UID.

@@ -1,7 +1,10 @@
 //! Words of patients' names: which studies' patients are called so.
 
-use crate::db::sql::params;
+use std::collections::BTreeSet;
 
+use crate::db::sql::{ToValue, params};
+
+use super::ahead::LookUp;
 use super::error::DbError;
 use super::row::WORDS_MAX;
 use super::session::Session;
@@ -16,22 +19,34 @@ const UNLINK: &str = "DELETE FROM study_word WHERE word_id = ?1 AND study_row = 
 #[cfg(test)]
 pub(super) const HOT: &[&str] = &[FIND, UNLINK];
 
+/// Which of the words of many names are there.
+pub(super) fn rows_ahead<'n>(names: impl Iterator<Item = &'n str>) -> LookUp<'n> {
+    let all = names.flat_map(|name| words(name).take(WORDS_MAX));
+    LookUp::while_found(FIND, all.map(|word| vec![word.to_value()]).collect())
+}
+
 /// Replaces the words of a study's patient name.
 pub(super) fn replace(session: &Session<'_>, study: i64, old: &str, new: &str) -> Result<(), DbError> {
     if old == new {
         return Ok(());
     }
-    for word in words(old).take(WORDS_MAX) {
+    let (old, new): (BTreeSet<&str>, BTreeSet<&str>) =
+        (words(old).take(WORDS_MAX).collect(), words(new).take(WORDS_MAX).collect());
+    for word in old.difference(&new) {
         if let Some(id) = find(session, word)? {
-            session.execute(UNLINK, params![id, study])?;
+            session.add(UNLINK, params![id, study])?;
         }
     }
-    for word in words(new).take(WORDS_MAX) {
+    for word in new.difference(&old) {
         let id = match find(session, word)? {
             Some(id) => id,
-            None => session.insert(INSERT, [word])?,
+            None => {
+                let id = session.insert_one_of_many("word", INSERT, [*word])?;
+                session.found(FIND, [*word], id);
+                id
+            }
         };
-        session.execute(LINK, params![id, study])?;
+        session.add(LINK, params![id, study])?;
     }
     Ok(())
 }

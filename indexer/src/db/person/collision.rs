@@ -3,7 +3,7 @@
 
 use crate::db::sql::params;
 
-use super::graph::Graph;
+use super::graph::{self, Graph};
 use super::record::{self, PersonRecord};
 use crate::db::error::DbError;
 use crate::db::session::Session;
@@ -41,15 +41,35 @@ pub struct CollisionRow {
     pub open: bool,
 }
 
-/// Notes with whom a new saying clashes.
-pub(super) fn note(session: &Session<'_>, id: i64, rules: &IdentityRules) -> Result<(), DbError> {
+/// Looks up at once what [`note_new`] asks of many sayings.
+pub(super) fn look_ahead(session: &Session<'_>, new: &[PersonRecord]) -> Result<(), DbError> {
+    let mut look_ups = vec![record::stated_ahead(new)];
+    look_ups.extend(graph::near_ahead(new));
+    session.look_ahead(&look_ups)
+}
+
+/// Notes with whom a saying clashes that just became a row.
+pub(super) fn note_new(
+    session: &Session<'_>,
+    mut record: PersonRecord,
+    rules: &IdentityRules,
+) -> Result<(), DbError> {
+    record::add_stated(session, &mut record)?;
+    clashes(session, record.key, Graph::of_new(session, rules, record)?)
+}
+
+/// Notes with whom a saying clashes.
+fn note(session: &Session<'_>, id: i64, rules: &IdentityRules) -> Result<(), DbError> {
     let Some(record) = record::by_id(session, id, rules)? else { return Ok(()) };
     // What stands alone clashes with nobody by what it says.
     if !record.apart.is_empty() {
         return Ok(());
     }
-    let key = record.key;
-    for other in Graph::of(session, rules, record)?.clashing()? {
+    clashes(session, record.key, Graph::without_words(session, rules, record)?)
+}
+
+fn clashes(session: &Session<'_>, key: GroupKey, graph: Graph<'_>) -> Result<(), DbError> {
+    for other in graph.clashing()? {
         let (a, b) = (key.min(other), key.max(other));
         session.execute(NOTE, params![&a.as_bytes()[..], &b.as_bytes()[..]])?;
     }
@@ -120,7 +140,6 @@ pub(in crate::db) fn of_person(
 impl Graph<'_> {
     /// The sayings that clash with the first by what they say, whatever people said of them.
     fn clashing(mut self) -> Result<Vec<GroupKey>, DbError> {
-        self.forget_words();
         let mut keys = Vec::new();
         for at in self.near_first()? {
             if self.stands_together(at) && matches!(self.relation(0, at, false), Relation::Collision(_)) {

@@ -4,10 +4,11 @@
 //! that may stand to each other, and what people said of them. Nothing here is kept: what is said or stored next
 //! counts at once.
 
-use crate::db::sql::{Row, params};
+use crate::db::sql::{Row, ToValue, Value, params};
 
 use super::kin::{Kin, Member};
 use super::record::{self, COUNTED, PersonRecord, persons, raw};
+use crate::db::ahead::LookUp;
 use crate::db::error::DbError;
 use crate::db::session::Session;
 use crate::identity::{
@@ -82,8 +83,11 @@ pub(super) struct Graph<'s> {
     session: &'s Session<'s>,
     rules: &'s IdentityRules,
     records: Vec<PersonRecord>,
-    words: Vec<Word>,
+    /// What people said; none where it goes by what sayings say alone.
+    words: Option<Vec<Word>>,
     near: Vec<Option<Vec<Near>>>,
+    /// The row of a saying that no order names yet.
+    new: Option<i64>,
 }
 
 type Reached = Vec<Option<(IdentityStatus, Vec<Ground>)>>;
@@ -111,9 +115,38 @@ impl<'s> Graph<'s> {
         rules: &'s IdentityRules,
         anchor: PersonRecord,
     ) -> Result<Graph<'s>, DbError> {
-        let mut graph = Graph { session, rules, records: Vec::new(), words: Vec::new(), near: Vec::new() };
+        Graph::begun(Graph { words: Some(Vec::new()), ..Graph::empty(session, rules) }, anchor)
+    }
+
+    /// Goes by what sayings say alone.
+    pub(super) fn without_words(
+        session: &'s Session<'s>,
+        rules: &'s IdentityRules,
+        anchor: PersonRecord,
+    ) -> Result<Graph<'s>, DbError> {
+        Graph::begun(Graph::empty(session, rules), anchor)
+    }
+
+    /// The same around a saying that just became a row.
+    pub(super) fn of_new(
+        session: &'s Session<'s>,
+        rules: &'s IdentityRules,
+        anchor: PersonRecord,
+    ) -> Result<Graph<'s>, DbError> {
+        Graph::begun(Graph { new: Some(anchor.row), ..Graph::empty(session, rules) }, anchor)
+    }
+
+    fn empty(session: &'s Session<'s>, rules: &'s IdentityRules) -> Graph<'s> {
+        Graph { session, rules, records: Vec::new(), words: None, near: Vec::new(), new: None }
+    }
+
+    fn begun(mut graph: Graph<'s>, anchor: PersonRecord) -> Result<Graph<'s>, DbError> {
         graph.add(anchor)?;
         Ok(graph)
+    }
+
+    fn words(&self) -> &[Word] {
+        self.words.as_deref().unwrap_or_default()
     }
 
     /// Takes a saying in, with what people said of it; its place.
@@ -124,11 +157,13 @@ impl<'s> Graph<'s> {
         if self.records.len() >= RECORDS_MAX {
             return Ok(None);
         }
-        for key in names(&record) {
-            for word in self.session.rows(SAID, [&key.as_bytes()[..]], word)? {
-                let word = word.ok_or(DbError::Invalid("patient key"))?;
-                if !self.words.contains(&word) {
-                    self.words.push(word);
+        if let Some(words) = &mut self.words {
+            for key in names(&record) {
+                for word in self.session.rows(SAID, [&key.as_bytes()[..]], word)? {
+                    let word = word.ok_or(DbError::Invalid("patient key"))?;
+                    if !words.contains(&word) {
+                        words.push(word);
+                    }
                 }
             }
         }
@@ -144,7 +179,7 @@ impl<'s> Graph<'s> {
 
     fn said(&self, one: &PersonRecord, other: &PersonRecord) -> Said {
         let (one, other) = (names(one), names(other));
-        let words: Vec<&Word> = self.words.iter().filter(|word| word.is_about(&one, &other)).collect();
+        let words: Vec<&Word> = self.words().iter().filter(|word| word.is_about(&one, &other)).collect();
         if words.iter().any(|word| word.said == 3) {
             return Said::CollisionOpen;
         }
@@ -159,13 +194,13 @@ impl<'s> Graph<'s> {
     fn is_confirmed(&self, one: usize, other: usize) -> bool {
         let (one, other) = (&self.records[one], &self.records[other]);
         let exact = |word: &Word| word.is_about(&[one.key], &[other.key]) && matches!(word.said, 1 | 4);
-        self.said(one, other) == Said::Confirmed && self.words.iter().any(exact)
+        self.said(one, other) == Said::Confirmed && self.words().iter().any(exact)
     }
 
     /// What became of the doubt for which a study stands alone: open, or found to be of somebody else.
     fn doubt(&self, record: &PersonRecord) -> Option<i64> {
         let of_it =
-            self.words.iter().filter(|word| word.doubts && (word.a == record.key || word.b == record.key));
+            self.words().iter().filter(|word| word.doubts && (word.a == record.key || word.b == record.key));
         of_it.map(|word| word.said).min().filter(|_| !record.apart.is_empty())
     }
 
@@ -224,7 +259,7 @@ impl<'s> Graph<'s> {
             }
         }
         let own = names(&record);
-        let said: Vec<GroupKey> = self.words.iter().filter_map(|word| word.other(&own)).collect();
+        let said: Vec<GroupKey> = self.words().iter().filter_map(|word| word.other(&own)).collect();
         for key in said {
             rows.extend(self.called(key.as_bytes())?);
         }
@@ -235,9 +270,12 @@ impl<'s> Graph<'s> {
         if let Some(accession) = record.scope.strip_prefix(COUNTED) {
             by_order.extend(self.session.rows(ORDER_OF, params![accession, record.facility.0, most], raw)?);
         }
-        let orders = self.session.rows(ORDERS, params![record.row, ORDERS_MAX], |row| {
-            Ok((row.get::<_, String>(0)?, row.get::<_, u32>(1)?))
-        })?;
+        let orders = match self.new == Some(record.row) {
+            true => Vec::new(),
+            false => self.session.rows(ORDERS, params![record.row, ORDERS_MAX], |row| {
+                Ok((row.get::<_, String>(0)?, row.get::<_, u32>(1)?))
+            })?,
+        };
         for (accession, facility) in orders {
             let scope = format!("order:{accession}");
             by_order.extend(self.session.rows(UNDER_ORDER, params![scope, facility, most], raw)?);
@@ -322,16 +360,9 @@ impl<'s> Graph<'s> {
         Ok(Some(relation).filter(|_| !parted))
     }
 
-    /// Goes by what sayings say alone.
-    pub(super) fn forget_words(&mut self) {
-        self.words.clear();
-    }
-
     /// The places of what may be of one person with the first saying.
     pub(super) fn near_first(&mut self) -> Result<Vec<usize>, DbError> {
-        let near = self.near(0)?.into_iter().map(|near| near.at).collect();
-        self.forget_words();
-        Ok(near)
+        Ok(self.near(0)?.into_iter().map(|near| near.at).collect())
     }
 
     pub(super) fn stands_together(&self, at: usize) -> bool {
@@ -374,9 +405,30 @@ impl<'s> Graph<'s> {
         let mut own = names(&self.records[0]);
         let same = |member: &&Member| member.status == IdentityStatus::SameHospitalNumber;
         own.extend(members.iter().filter(same).flat_map(|member| names(&member.record)));
-        let parted = self.words.iter().filter(|word| matches!(word.said, 2 | 5));
+        let parted = self.words().iter().filter(|word| matches!(word.said, 2 | 5));
         parted.filter_map(|word| word.other(&own)).collect()
     }
+}
+
+/// What looking for whoever is near asks of many sayings.
+pub(super) fn near_ahead(records: &[PersonRecord]) -> [LookUp<'_>; 3] {
+    let most = || Value::Integer(RECORDS_MAX as i64);
+    let numbers = records.iter().flat_map(|record| &record.numbers);
+    let values: Vec<_> = records
+        .iter()
+        .flat_map(|record| evidenced(&record.person))
+        .map(|value| vec![Value::Text(value.into()), most()])
+        .collect();
+    [
+        LookUp::once(TOGETHER, numbers.map(|number| vec![number.as_bytes().to_value(), most()]).collect()),
+        LookUp::once(WITH_VALUE, values.clone()),
+        LookUp::once(STATED_VALUE, values),
+    ]
+}
+
+/// Says that a saying has a number by now.
+pub(super) fn has_value(session: &Session<'_>, value: &str) {
+    session.is_changed(WITH_VALUE, params![value, RECORDS_MAX as i64]);
 }
 
 /// Personal numbers by which others are looked for.

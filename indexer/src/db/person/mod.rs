@@ -9,7 +9,7 @@ mod graph;
 mod kin;
 mod record;
 
-use crate::db::sql::params;
+use crate::db::sql::{ToValue, params};
 use serde::{Deserialize, Serialize};
 use storage_config::Uid;
 
@@ -22,6 +22,7 @@ pub(super) use kin::{anchor, around, group, keys_of, kin, relation};
 pub use record::PersonRecord;
 pub(super) use record::{counts_orders, is_known, of_order, stranger};
 
+use super::ahead::LookUp;
 use super::error::DbError;
 use super::patient::PatientKey;
 use super::row::{bounded, sorted_words};
@@ -108,6 +109,42 @@ impl Saying {
     }
 }
 
+/// Looks up at once what is asked of many sayings, each with the study or order that says it, before they become rows.
+pub(super) fn look_ahead(
+    session: &Session<'_>,
+    sayings: &[(&Saying, &str)],
+    rules: &IdentityRules,
+) -> Result<(), DbError> {
+    if !session.is_far() || sayings.is_empty() {
+        return Ok(());
+    }
+    let mut facilities = Vec::with_capacity(sayings.len());
+    session.look_ahead(&[
+        record::facilities_ahead(sayings.iter().map(|(saying, _)| saying.patient.issuer.as_str())),
+        LookUp::once(IS_DOUBTED, sayings.iter().map(|(_, alone)| vec![alone.to_value()]).collect()),
+    ])?;
+    for (saying, _) in sayings {
+        let PatientKey { issuer, facility, .. } = &saying.patient;
+        facilities.push(record::facility_of(session, issuer, *facility)?);
+    }
+    // Hardly anybody is doubted; whoever is, is looked up alone.
+    let mut keyed = Vec::with_capacity(sayings.len());
+    for (saying, alone) in sayings {
+        let apart = if is_placeholder(&saying.name, &rules.policy) { *alone } else { "" };
+        keyed.push((*saying, apart, saying.key(apart)));
+    }
+    let keys = keyed.iter().map(|(.., key)| vec![key.as_bytes().to_value().into_owned()]);
+    session.look_ahead(&[record::codes_ahead(&facilities), LookUp::while_found(FIND, keys.collect())])?;
+    let mut new = Vec::new();
+    for (saying, apart, key) in keyed {
+        // What stands alone clashes with nobody.
+        if apart.is_empty() && session.is_absent(FIND, [&key.as_bytes()[..]]) {
+            new.push(record::of_new(session, saying, (&key, apart), 0, rules)?);
+        }
+    }
+    collision::look_ahead(session, &new)
+}
+
 /// The row of a saying, made when it is new. `alone` names the study or order that says it; where name or number stand
 /// for nobody it is a person of its own.
 pub(super) fn row_of(
@@ -137,11 +174,16 @@ pub(super) fn row_of(
         saying.sex,
         saying.identifiers,
     ];
-    let id = session.insert(INSERT, params)?;
-    for number in numbers(saying)? {
-        session.execute(INSERT_NUMBER, params![number, id])?;
+    let id = session.insert_one_of_many("person", INSERT, params)?;
+    session.found(FIND, [&key.as_bytes()[..]], id);
+    if apart.is_empty() {
+        let record = record::of_new(session, saying, (&key, apart), id, rules)?;
+        collision::note_new(session, record, rules)?;
     }
-    collision::note(session, id, rules)?;
+    for number in numbers(saying)? {
+        session.add(INSERT_NUMBER, params![number, id])?;
+        graph::has_value(session, &number);
+    }
     Ok(id)
 }
 
@@ -187,7 +229,9 @@ pub(super) fn drop_unused(session: &Session<'_>, id: i64) -> Result<(), DbError>
         collision::forget(session, &key)?;
     }
     session.execute(DROP_NUMBERS, [id])?;
-    session.execute(DROP, [id]).map(drop)
+    session.execute(DROP, [id])?;
+    session.forget_ahead();
+    Ok(())
 }
 
 /// Whether a study is of somebody of these rows.

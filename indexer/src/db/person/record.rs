@@ -1,11 +1,13 @@
 //! Sayings with all that is known of their identifiers: what header or order says, what people stated, what a
 //! facility's rule makes of it.
 
-use crate::db::sql::{Row, params};
+use crate::db::sql::{Row, ToValue, Value, params};
 
-use super::{CODES, Kept, plain};
+use super::{CODES, Kept, Saying, plain};
+use crate::db::ahead::LookUp;
 use crate::db::entry::FacilityId;
 use crate::db::error::DbError;
+use crate::db::patient::PatientKey;
 use crate::db::session::Session;
 use crate::identity::{
     Birth, FacilityRule, Identifier, IdentifierEvidence, IdentifierKind, IdentityRules, NumberIn,
@@ -137,6 +139,24 @@ pub(super) fn facility_of(session: &Session<'_>, issuer: &str, facility: u32) ->
     Ok(session.row(OF_CODE, [issuer], |row| row.get(0))?.unwrap_or(0))
 }
 
+/// Whose numbers the issuers of many sayings are.
+pub(super) fn facilities_ahead<'i>(issuers: impl Iterator<Item = &'i str>) -> LookUp<'i> {
+    let named = issuers.filter(|issuer| !issuer.is_empty());
+    LookUp::always(OF_CODE, named.map(|issuer| vec![issuer.to_value()]).collect())
+}
+
+/// The codes of facilities.
+pub(super) fn codes_ahead(facilities: &[u32]) -> LookUp<'static> {
+    let named = facilities.iter().filter(|facility| **facility != 0);
+    LookUp::always(CODES, named.map(|facility| vec![Value::Integer(i64::from(*facility))]).collect())
+}
+
+/// What people stated of many sayings and numbers.
+pub(super) fn stated_ahead(records: &[PersonRecord]) -> LookUp<'_> {
+    let keys = records.iter().flat_map(|record| std::iter::once(&record.key).chain(&record.numbers));
+    LookUp::once(STATED, keys.map(|key| vec![key.as_bytes().to_value()]).collect())
+}
+
 fn codes_of(session: &Session<'_>, facility: u32) -> Result<Vec<String>, DbError> {
     if facility == 0 { Ok(Vec::new()) } else { session.rows(CODES, [facility], |row| row.get(0)) }
 }
@@ -155,6 +175,39 @@ pub(super) fn rule_of<'r>(
 
 /// A saying with all that is known of it.
 pub(super) fn whole(session: &Session<'_>, raw: Raw, rules: &IdentityRules) -> Result<PersonRecord, DbError> {
+    let mut record = bare(session, raw, rules)?;
+    record.has_study = session.row(HAS_STUDY, [record.row], |_| Ok(()))?.is_some();
+    record.ordered_by_count =
+        record.scope.starts_with(COUNTED) && session.row(HAS_ORDER, [record.row], |_| Ok(()))?.is_some();
+    add_stated(session, &mut record)?;
+    Ok(record)
+}
+
+/// A saying that becomes a row just now, without what people stated of it: no study and no order names the row yet.
+pub(super) fn of_new(
+    session: &Session<'_>,
+    saying: &Saying,
+    (key, apart): (&GroupKey, &str),
+    row: i64,
+    rules: &IdentityRules,
+) -> Result<PersonRecord, DbError> {
+    let PatientKey { patient_id, issuer, facility, scope } = &saying.patient;
+    let texts = [
+        patient_id,
+        issuer,
+        scope,
+        apart,
+        &saying.name,
+        &saying.birth_date,
+        &saying.sex,
+        &saying.identifiers,
+    ];
+    let keys = [key.as_bytes().to_vec(), saying.patient.named().as_bytes().to_vec()];
+    bare(session, Raw { row, keys, facility: *facility, texts: texts.map(str::to_owned) }, rules)
+}
+
+/// A saying as its row has it.
+fn bare(session: &Session<'_>, raw: Raw, rules: &IdentityRules) -> Result<PersonRecord, DbError> {
     let [key, number] = raw.keys.map(|bytes| GroupKey::from_bytes(&bytes));
     let (key, number) = key.zip(number).ok_or(DbError::Invalid("person key"))?;
     let [patient_id, issuer, scope, apart, name, birth_date, sex, identifiers] = raw.texts;
@@ -180,9 +233,8 @@ pub(super) fn whole(session: &Session<'_>, raw: Raw, rules: &IdentityRules) -> R
             sex: sex_of(&sex),
             identifiers: read(&Kept::of_text(&identifiers)?, &patient_id, rule, rules),
         },
-        has_study: session.row(HAS_STUDY, [raw.row], |_| Ok(()))?.is_some(),
-        ordered_by_count: scope.starts_with(COUNTED)
-            && session.row(HAS_ORDER, [raw.row], |_| Ok(()))?.is_some(),
+        has_study: false,
+        ordered_by_count: false,
         row: raw.row,
         numbers: vec![number],
         patient_id,
@@ -192,7 +244,6 @@ pub(super) fn whole(session: &Session<'_>, raw: Raw, rules: &IdentityRules) -> R
         apart,
     };
     add_numbers(session, &mut record)?;
-    add_stated(session, &mut record)?;
     Ok(record)
 }
 
@@ -224,7 +275,7 @@ fn add_numbers(session: &Session<'_>, record: &mut PersonRecord) -> Result<(), D
 }
 
 /// Adds what people stated of the saying or its number.
-fn add_stated(session: &Session<'_>, record: &mut PersonRecord) -> Result<(), DbError> {
+pub(super) fn add_stated(session: &Session<'_>, record: &mut PersonRecord) -> Result<(), DbError> {
     for key in std::iter::once(record.key).chain(record.numbers.clone()) {
         for body in session.rows(STATED, [&key.as_bytes()[..]], |row| row.get::<_, String>(0))? {
             let stated: OrderedIdentifier =

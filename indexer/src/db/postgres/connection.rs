@@ -5,16 +5,20 @@
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use futures_util::future::try_join_all;
 use tokio::task::JoinHandle;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Row, Statement};
 
 use super::failed;
+use super::known::{Found, Known, Rows, key};
 use super::values::type_of;
-use super::wait::wait;
+use super::wait::{in_order, wait};
+use crate::db::ahead::{Holds, LookUp};
 use crate::db::dialect;
 use crate::db::error::DbError;
 use crate::db::readers::Reusable;
@@ -24,8 +28,28 @@ use crate::db::sql::Value;
 const STATEMENTS: usize = 400;
 /// Rows of one statement at most.
 const ROWS: usize = 1024;
+/// Ids that are drawn at once, at first and at most.
+const FIRST_IDS: usize = 8;
+const MOST_IDS: usize = 512;
 
 type Values = Vec<Value<'static>>;
+
+/// A request whose answer is waited for with others.
+type Request<'r, T> = Pin<Box<dyn Future<Output = Result<T, tokio_postgres::Error>> + 'r>>;
+
+/// Rows of one statement that are sent together.
+struct Waiting {
+    sql: String,
+    /// Whether the id is the last of the values.
+    with_id: bool,
+    rows: Vec<Values>,
+}
+
+/// Ids that were drawn and not used yet, and how many are drawn next.
+struct Ids {
+    drawn: VecDeque<i64>,
+    next: usize,
+}
 
 /// A connection.
 pub(in crate::db) struct Connection {
@@ -36,17 +60,24 @@ pub(in crate::db) struct Connection {
     prepared: RefCell<HashMap<String, Statement>>,
     in_transaction: Cell<bool>,
     broken: Cell<bool>,
-    /// Rows to insert, by statement, in the order in which the statements came first.
-    waiting: RefCell<Vec<(String, Vec<Values>)>>,
-    /// Parameters for which look-ups are known to find nothing; each is good for one use.
-    absent: RefCell<HashMap<&'static str, HashSet<Vec<u8>>>>,
-    /// Ids that were drawn and not used yet, by table; for this transaction.
-    ids: RefCell<HashMap<&'static str, VecDeque<i64>>>,
+    /// Rows to write, by statement, in the order in which the statements came first.
+    waiting: RefCell<Vec<Waiting>>,
+    /// What look-ups are known to answer, in this transaction.
+    known: Known,
+    /// By table; for this transaction.
+    ids: RefCell<HashMap<&'static str, Ids>>,
+    /// Answers that were waited for, counted over all connections of a database.
+    round_trips: Arc<AtomicU64>,
 }
 
 impl Connection {
     /// Over an open connection; `limit` is how long an answer may take.
-    pub(super) fn new(client: Client, driver: JoinHandle<()>, limit: Duration) -> Connection {
+    pub(super) fn new(
+        client: Client,
+        driver: JoinHandle<()>,
+        limit: Duration,
+        round_trips: Arc<AtomicU64>,
+    ) -> Connection {
         Connection {
             client,
             driver,
@@ -55,8 +86,9 @@ impl Connection {
             in_transaction: Cell::new(false),
             broken: Cell::new(false),
             waiting: RefCell::default(),
-            absent: RefCell::default(),
+            known: Known::default(),
             ids: RefCell::default(),
+            round_trips,
         }
     }
 
@@ -100,9 +132,10 @@ impl Connection {
         self.is_reusable()
     }
 
-    fn forget(&self) {
+    /// Drops what belongs to a transaction.
+    pub(super) fn forget(&self) {
         self.waiting.borrow_mut().clear();
-        self.absent.borrow_mut().clear();
+        self.known.clear();
         self.ids.borrow_mut().clear();
     }
 
@@ -114,18 +147,24 @@ impl Connection {
     }
 
     /// Runs a statement; its rows.
-    pub(in crate::db) fn query(&self, sql: &str, values: &[Value<'_>]) -> Result<Vec<Row>, DbError> {
-        if self.was_absent(sql, values) {
-            return Ok(Vec::new());
+    pub(in crate::db) fn query(&self, sql: &str, values: &[Value<'_>]) -> Result<Rows, DbError> {
+        if let Some(rows) = self.known.answer(sql, values) {
+            return Ok(rows);
         }
         self.flush()?;
+        self.ask(sql, values).map(|rows| Arc::new(rows.into_iter().map(Found::Row).collect()))
+    }
+
+    /// Runs a statement; its rows as the server sent them.
+    pub(super) fn ask(&self, sql: &str, values: &[Value<'_>]) -> Result<Vec<Row>, DbError> {
         let statement = self.prepare(sql, values)?;
         self.wait(self.client.query(&statement, &references(values)))
     }
 
     /// Inserts a row and tells its id.
     pub(in crate::db) fn insert(&self, sql: &str, values: &[Value<'_>]) -> Result<i64, DbError> {
-        let rows = self.query(&format!("{sql} RETURNING id"), values)?;
+        self.flush()?;
+        let rows = self.ask(&format!("{sql} RETURNING id"), values)?;
         rows.first().and_then(|row| row.try_get(0).ok()).ok_or(DbError::Invalid("id"))
     }
 
@@ -136,100 +175,131 @@ impl Connection {
         sql: &str,
         values: &[Value<'_>],
     ) -> Result<i64, DbError> {
-        let drawn = self.ids.borrow_mut().get_mut(table).and_then(VecDeque::pop_front);
-        let Some(id) = drawn else { return self.insert(sql, values) };
+        let id = self.next_id(table)?;
         let mut values: Values = values.iter().cloned().map(Value::into_owned).collect();
-        let sql = dialect::with_id(&dialect::statement(sql), values.len());
         values.push(Value::Integer(id));
-        self.collect(sql, values);
+        self.collect(sql, true, values);
         Ok(id)
     }
 
-    /// Inserts a row before the next statement.
+    /// Runs a statement before the next one.
     pub(in crate::db) fn later(&self, sql: &str, values: &[Value<'_>]) {
-        let values = values.iter().cloned().map(Value::into_owned).collect();
-        self.collect(dialect::statement(sql), values);
+        self.collect(sql, false, values.iter().cloned().map(Value::into_owned).collect());
     }
 
-    fn collect(&self, sql: String, values: Values) {
+    fn collect(&self, sql: &str, with_id: bool, values: Values) {
         let mut waiting = self.waiting.borrow_mut();
-        match waiting.iter_mut().find(|(known, _)| *known == sql) {
-            Some((_, rows)) => rows.push(values),
-            None => waiting.push((sql, vec![values])),
+        match waiting.iter_mut().find(|known| known.with_id == with_id && known.sql == sql) {
+            Some(known) => known.rows.push(values),
+            None => waiting.push(Waiting { sql: sql.to_owned(), with_id, rows: vec![values] }),
         }
     }
 
-    /// Draws ids for `count` rows of a table.
-    pub(in crate::db) fn draw_ids(&self, table: &'static str, count: usize) -> Result<(), DbError> {
+    /// Says that `count` rows of a table will be inserted.
+    pub(in crate::db) fn expect_rows(&self, table: &'static str, count: usize) {
+        let mut ids = self.ids.borrow_mut();
+        let ids = ids.entry(table).or_insert_with(|| Ids { drawn: VecDeque::new(), next: FIRST_IDS });
+        ids.next = count.max(1);
+    }
+
+    /// The id of a row that will be inserted. Ids are drawn by the dozen; those that are left over are nobody's.
+    fn next_id(&self, table: &'static str) -> Result<i64, DbError> {
+        let mut all = self.ids.borrow_mut();
+        let ids = all.entry(table).or_insert_with(|| Ids { drawn: VecDeque::new(), next: FIRST_IDS });
+        if let Some(id) = ids.drawn.pop_front() {
+            return Ok(id);
+        }
         let sql = "SELECT nextval(pg_get_serial_sequence(?1, 'id')) FROM generate_series(1, ?2)";
-        let count = i64::try_from(count).map_err(|_| DbError::Range("rows"))?;
-        let rows = self.query(sql, &[Value::Text(table.into()), Value::Integer(count)])?;
-        let ids = rows.iter().filter_map(|row| row.try_get(0).ok()).collect();
-        self.ids.borrow_mut().insert(table, ids);
-        Ok(())
+        let count = i64::try_from(ids.next).map_err(|_| DbError::Range("rows"))?;
+        let rows = self.ask(sql, &[Value::Text(table.into()), Value::Integer(count)])?;
+        ids.drawn = rows.iter().filter_map(|row| row.try_get(0).ok()).collect();
+        ids.next = (ids.next * 2).clamp(FIRST_IDS, MOST_IDS);
+        ids.drawn.pop_front().ok_or(DbError::Invalid("id"))
     }
 
-    /// Asks at once for which of many parameters a look-up finds nothing; the look-up itself then knows it, once each.
-    pub(in crate::db) fn look_ahead(&self, sql: &'static str, all: &[Vec<Value<'_>>]) -> Result<(), DbError> {
-        let Some(first) = all.first() else { return Ok(()) };
+    /// Makes look-ups for many keys at once; each then knows its answer as long as it holds.
+    pub(in crate::db) fn look_ahead(&self, look_ups: &[LookUp<'_>]) -> Result<(), DbError> {
         self.flush()?;
-        let plain = self.prepare(sql, first)?;
-        let text = dialect::absent(&dialect::statement(sql), &names(plain.params()));
-        let rows: Vec<&[Value<'_>]> = all.iter().map(Vec::as_slice).collect();
-        let columns = columns(&rows);
-        let statement = self.prepared_as(&text, &arrays(plain.params()))?;
-        let found = self.wait(self.client.query(&statement, &references(&columns)))?;
-        let mut absent = self.absent.borrow_mut();
-        let absent = absent.entry(sql).or_default();
-        for row in found {
-            let number: i64 = row.try_get(0).map_err(|_| DbError::Invalid("number"))?;
-            let at = usize::try_from(number - 1).map_err(|_| DbError::Invalid("number"))?;
-            absent.extend(all.get(at).map(|values| key(values)));
+        let mut asked = Vec::with_capacity(look_ups.len());
+        for look_up in look_ups {
+            let mut seen = HashSet::with_capacity(look_up.keys.len());
+            let keyed = look_up.keys.iter().map(|values| (key(values), values.as_slice()));
+            let (keys, rows): (Vec<Vec<u8>>, Vec<&[Value<'_>]>) =
+                keyed.filter(|(key, _)| seen.insert(key.clone())).unzip();
+            let Some(first) = rows.first() else { continue };
+            let plain = self.prepare(look_up.sql, first)?;
+            let text = dialect::look_ahead(&dialect::statement(look_up.sql), &names(plain.params()));
+            let statement = self.prepared_as(&text, &arrays(plain.params()))?;
+            asked.push((look_up.sql, look_up.holds, keys, statement, columns(&rows)));
+        }
+        if asked.is_empty() {
+            return Ok(());
+        }
+        let requests = asked.iter().map(|(.., statement, columns)| {
+            let request = async move { self.client.query(statement, &references(columns)).await };
+            Box::pin(request) as Request<'_, Vec<Row>>
+        });
+        let answers = self.wait(in_order(requests.collect()))?;
+        for ((sql, holds, keys, ..), rows) in asked.into_iter().zip(answers) {
+            let mut found: Vec<Vec<Found>> = keys.iter().map(|_| Vec::new()).collect();
+            for row in rows {
+                let at = row.len().checked_sub(1).and_then(|last| row.try_get::<_, i64>(last).ok());
+                let at = at.and_then(|number| usize::try_from(number - 1).ok());
+                let of_key = at.and_then(|at| found.get_mut(at)).ok_or(DbError::Invalid("number"))?;
+                of_key.push(Found::Row(row));
+            }
+            keys.into_iter().zip(found).for_each(|(key, rows)| self.known.put(sql, key, rows, holds));
         }
         Ok(())
     }
 
-    /// Whether a look-up is known to find nothing. It is known for one use, since what follows may put it there.
-    pub(in crate::db) fn was_absent(&self, sql: &str, values: &[Value<'_>]) -> bool {
-        let mut absent = self.absent.borrow_mut();
-        !absent.is_empty() && absent.get_mut(sql).is_some_and(|keys| keys.remove(&key(values)))
+    /// What is known of look-ups.
+    pub(in crate::db) fn known(&self) -> &Known {
+        &self.known
     }
 
-    /// Sends the rows that were collected.
+    /// Takes note that a look-up by `values` finds the row with this id from now on.
+    pub(in crate::db) fn is_there(&self, sql: &'static str, values: &[Value<'_>], id: i64) {
+        self.known.put(sql, key(values), vec![Found::Id(id)], Holds::WhileFound);
+    }
+
+    /// Sends the rows that were collected: each statement once for all its rows where it can be, in the order in which the
+    /// statements came first.
     pub(in crate::db) fn flush(&self) -> Result<(), DbError> {
         let waiting = std::mem::take(&mut *self.waiting.borrow_mut());
         if waiting.is_empty() {
             return Ok(());
         }
-        let mut ready: Vec<(Statement, Vec<Vec<Value<'_>>>)> = Vec::new();
-        let mut whole: Vec<(Statement, Vec<Column<'_>>)> = Vec::new();
-        for (sql, rows) in &waiting {
+        let mut ready: Vec<(Statement, Sent<'_>)> = Vec::new();
+        for Waiting { sql, with_id, rows } in &waiting {
             let Some(first) = rows.first() else { continue };
-            let plain = self.prepare(sql, first)?;
-            let many = if rows.len() > 1 { dialect::many(sql, &names(plain.params())) } else { None };
+            let plain = dialect::statement(sql);
+            let text = if *with_id { dialect::with_id(&plain, first.len() - 1) } else { plain };
+            let types: Vec<Type> = first.iter().map(type_of).collect();
+            let one = self.prepared_as(&text, &types)?;
+            let many = if rows.len() > 1 { dialect::many(&text, &names(one.params())) } else { None };
             match many {
                 Some(text) => {
-                    let statement = self.prepared_as(&text, &arrays(plain.params()))?;
+                    let statement = self.prepared_as(&text, &arrays(one.params()))?;
                     for rows in rows.chunks(ROWS) {
                         let rows: Vec<&[Value<'_>]> = rows.iter().map(Vec::as_slice).collect();
-                        whole.push((statement.clone(), columns(&rows)));
+                        ready.push((statement.clone(), Sent::Many(columns(&rows))));
                     }
                 }
-                None => ready.extend(rows.iter().map(|row| (plain.clone(), vec![row.clone()]))),
+                None => ready.extend(rows.iter().map(|row| (one.clone(), Sent::One(row)))),
             }
         }
-        // All are sent before the first answer is waited for.
-        self.wait(async {
-            let many = whole.iter().map(|(statement, columns)| async move {
-                self.client.execute(statement, &references(columns)).await
-            });
-            let single = ready.iter().map(|(statement, rows)| async move {
-                self.client.execute(statement, &references(&rows[0])).await
-            });
-            let (many, single) = futures_util::future::join(try_join_all(many), try_join_all(single)).await;
-            many.and(single)
-        })?;
-        Ok(())
+        let requests = ready.iter().map(|(statement, sent)| {
+            let request = async move {
+                let values = match sent {
+                    Sent::One(values) => references(values),
+                    Sent::Many(columns) => references(columns),
+                };
+                self.client.execute(statement, &values).await
+            };
+            Box::pin(request) as Request<'_, u64>
+        });
+        self.wait(in_order(requests.collect())).map(drop)
     }
 
     /// The prepared statement of a text, by the types of its first values.
@@ -264,6 +334,7 @@ impl Connection {
         if self.broken.get() {
             return Err(DbError::Away("the connection was given up".into()));
         }
+        self.round_trips.fetch_add(1, Ordering::Relaxed);
         match wait(answer, self.limit) {
             Some(Ok(answer)) => Ok(answer),
             Some(Err(error)) => {
@@ -300,6 +371,12 @@ impl Drop for Connection {
 /// A column of many rows, sent as an array.
 type Column<'v> = Vec<Value<'v>>;
 
+/// What is bound to a statement that is sent.
+enum Sent<'v> {
+    One(&'v [Value<'static>]),
+    Many(Vec<Column<'v>>),
+}
+
 fn columns<'v>(rows: &[&[Value<'v>]]) -> Vec<Column<'v>> {
     let width = rows.first().map_or(0, |row| row.len());
     (0..width).map(|n| rows.iter().filter_map(|row| row.get(n).cloned()).collect()).collect()
@@ -322,21 +399,4 @@ fn arrays(types: &[Type]) -> Vec<Type> {
         _ => Type::TEXT_ARRAY,
     };
     types.iter().map(array).collect()
-}
-
-/// Parameters as bytes that are equal where they are.
-fn key(values: &[Value<'_>]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(64);
-    for value in values {
-        let bytes: &[u8] = match value {
-            Value::Null => &[],
-            Value::Integer(number) => &number.to_le_bytes(),
-            Value::Real(number) => &number.to_le_bytes(),
-            Value::Text(text) => text.as_bytes(),
-            Value::Blob(bytes) => bytes,
-        };
-        out.extend((bytes.len() as u64).to_le_bytes());
-        out.extend(bytes);
-    }
-    out
 }

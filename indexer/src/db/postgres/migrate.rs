@@ -15,7 +15,7 @@ const OLDEST: i64 = 130_000;
 /// When the server is too old, the schema is of a later version, or the server fails; nothing is changed then.
 pub(super) fn run(connection: &Connection) -> Result<(), DbError> {
     let known = MIGRATIONS.len() as i64;
-    let about = connection.query(
+    let about = connection.ask(
         "SELECT current_setting('server_version_num')::bigint, current_setting('server_encoding')",
         &[],
     )?;
@@ -40,7 +40,7 @@ pub(super) fn run(connection: &Connection) -> Result<(), DbError> {
 
 fn within(connection: &Connection, known: i64) -> Result<(), DbError> {
     connection.batch("CREATE TABLE IF NOT EXISTS schema_version (version BIGINT NOT NULL)")?;
-    let rows = connection.query("SELECT coalesce(max(version), 0) FROM schema_version", &[])?;
+    let rows = connection.ask("SELECT coalesce(max(version), 0) FROM schema_version", &[])?;
     let found: i64 = rows.first().and_then(|row| row.try_get(0).ok()).ok_or(DbError::Invalid("schema"))?;
     let done = usize::try_from(found).ok().filter(|done| *done <= MIGRATIONS.len());
     let done = done.ok_or(DbError::NewerSchema { found, known })?;

@@ -6,13 +6,14 @@
 //! rows mean.
 
 mod connection;
+mod known;
 mod migrate;
 mod tls;
 mod values;
 mod wait;
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Runtime;
@@ -27,6 +28,7 @@ use super::session::{Link, Session};
 use super::sqlite::DbOptions;
 
 pub(in crate::db) use connection::Connection;
+pub(in crate::db) use known::Found;
 pub(in crate::db) use values::cell;
 
 /// How long opening a connection may take.
@@ -65,6 +67,8 @@ pub struct PostgresDb {
     epoch: AtomicU64,
     readers: Readers<Connection>,
     attempts: Mutex<Attempts>,
+    /// Answers that were waited for.
+    round_trips: Arc<AtomicU64>,
 }
 
 /// Takes a lock that lasts as long as the connection.
@@ -108,6 +112,7 @@ impl PostgresDb {
             writer: Mutex::default(),
             epoch: AtomicU64::new(0),
             attempts: Mutex::default(),
+            round_trips: Arc::default(),
         };
         let (deadline, taken_deadline) = (Instant::now() + START, Instant::now() + TAKEN);
         loop {
@@ -143,6 +148,11 @@ impl PostgresDb {
     /// Host, port and name, without user and password.
     pub(super) fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Answers that were waited for since it was opened.
+    pub(super) fn round_trips(&self) -> u64 {
+        self.round_trips.load(Ordering::Relaxed)
     }
 
     /// Connections for writing that were opened, the current one made if it is lost.
@@ -206,7 +216,10 @@ impl PostgresDb {
         work: impl FnOnce(&Session<'_>) -> Result<T, DbError>,
     ) -> Result<T, DbError> {
         let reader = self.reader()?;
-        work(&Session::reading(Link::Postgres(reader.connection()?)))
+        let connection = reader.connection()?;
+        let result = work(&Session::reading(Link::Postgres(connection)));
+        connection.forget();
+        result
     }
 
     /// The same in one read transaction: all statements see the same state.
@@ -298,7 +311,7 @@ impl PostgresDb {
                 return Err(DbError::Away(format!("{} did not answer within {CONNECT:?}", self.name)));
             }
         };
-        let connection = Connection::new(client, driver, limit);
+        let connection = Connection::new(client, driver, limit, self.round_trips.clone());
         connection.batch(SETTINGS)?;
         Ok(connection)
     }

@@ -3,8 +3,8 @@
 //! The sockets are driven by a thread of their own. Whoever asks parks; it needs no runtime around it and none must be
 //! absent, so that a thread of a web server may ask as well as one of the archive.
 
-use std::future::Future;
-use std::pin::pin;
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::Thread;
@@ -34,4 +34,30 @@ pub(super) fn wait<F: Future>(future: F, limit: Duration) -> Option<F::Output> {
         }
         std::thread::park_timeout(left);
     }
+}
+
+/// Sends many requests in their order before the first answer is waited for; what they answer, or the first error.
+pub(super) async fn in_order<T, E>(
+    mut requests: Vec<Pin<Box<dyn Future<Output = Result<T, E>> + '_>>>,
+) -> Result<Vec<T>, E> {
+    let mut answers: Vec<Option<Result<T, E>>> = requests.iter().map(|_| None).collect();
+    let mut sent = false;
+    poll_fn(|context| {
+        let mut all = true;
+        for (request, answer) in requests.iter_mut().zip(&mut answers).filter(|(_, answer)| answer.is_none())
+        {
+            match request.as_mut().poll(context) {
+                Poll::Ready(result) => *answer = Some(result),
+                Poll::Pending => all = false,
+            }
+            // Answers come in order too: behind the first that is missing there is none.
+            if !all && sent {
+                break;
+            }
+        }
+        sent = true;
+        if all { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+    answers.into_iter().flatten().collect()
 }

@@ -175,12 +175,12 @@ const MARK_BY_STUDY: &str = "INSERT INTO ledger_due (order_key, noted) SELECT DI
 
 /// Something was said of an order: it is looked at where a decision is about it.
 pub(super) fn order_changed(session: &Session<'_>, order: &str) -> Result<(), DbError> {
-    session.execute(MARK_BY_ORDER, [order]).map(drop)
+    session.add(MARK_BY_ORDER, [order])
 }
 
 /// Something was said of a report: orders whose decisions relied on it are looked at.
 pub(super) fn report_changed(session: &Session<'_>, report: &str) -> Result<(), DbError> {
-    session.execute(MARK_BY_REPORT, [report]).map(drop)
+    session.add(MARK_BY_REPORT, [report])
 }
 
 /// Something was said of a patient: orders with decisions about studies of the patient are looked at.

@@ -19,8 +19,9 @@ mod served;
 mod unmet;
 mod withdrawal;
 
-use crate::db::sql::params;
+use crate::db::sql::{ToValue, Value, params};
 
+use super::ahead::LookUp;
 use super::error::DbError;
 use super::facility;
 use super::session::Session;
@@ -49,7 +50,7 @@ pub use report::ReportsBy;
 pub(super) use report::{reports, versions};
 pub use unmet::StudyWithoutOrder;
 pub(super) use unmet::{orders as orders_without_images, studies as studies_without_order};
-pub(super) use withdrawal::{coverable, is_covered, look_ahead};
+pub(super) use withdrawal::{coverable, covered_ahead, is_covered};
 
 const FIND: &str = "SELECT id FROM subject WHERE kind = ?1 AND key = ?2";
 const INSERT_SUBJECT: &str = "INSERT INTO subject (kind, key) VALUES (?1, ?2)";
@@ -66,12 +67,26 @@ const SET_CURRENT: &str = "UPDATE subject SET version = ?2, statement_row = ?3 W
 const BODY: &str = "SELECT body FROM statement WHERE id = ?1";
 const CURRENT_BODY: &str =
     "SELECT t.body FROM subject u JOIN statement t ON t.id = u.statement_row WHERE u.id = ?1";
-const UNDECIDED: &str = "SELECT DISTINCT subject_row FROM statement WHERE version IS NULL LIMIT ?1";
+const UNDECIDED: &str = "SELECT DISTINCT subject_row FROM statement WHERE version IS NULL AND subject_row > ?1 \
+     ORDER BY subject_row LIMIT ?2";
+
+/// Statements that are read and applied together: one may be long.
+const APPLIED: usize = 128;
 
 #[cfg(test)]
 pub(super) fn hot() -> Vec<&'static str> {
-    let own =
-        [FIND, UNDECIDED_OF, ALL_OF, DECIDED_AFTER, SUBJECT, SET_VERSION, SET_CURRENT, BODY, CURRENT_BODY];
+    let own = [
+        FIND,
+        UNDECIDED,
+        UNDECIDED_OF,
+        ALL_OF,
+        DECIDED_AFTER,
+        SUBJECT,
+        SET_VERSION,
+        SET_CURRENT,
+        BODY,
+        CURRENT_BODY,
+    ];
     [
         &own[..],
         assigned::HOT,
@@ -93,6 +108,15 @@ pub(super) fn hot() -> Vec<&'static str> {
     .concat()
 }
 
+/// The subjects of many statements.
+pub(super) fn subjects_ahead(statements: &[&Statement]) -> LookUp<'static> {
+    let key = |statement: &&Statement| {
+        let kind = Value::Integer(statement.subject.kind.number());
+        vec![kind, statement.subject.key.to_value().into_owned()]
+    };
+    LookUp::while_found(FIND, statements.iter().map(key).collect())
+}
+
 /// Takes a statement in. Unless it is left for `later`, what counts is decided at the end of the batch.
 pub(super) fn note(
     session: &Session<'_>,
@@ -103,7 +127,11 @@ pub(super) fn note(
     let key = params![statement.subject.kind.number(), statement.subject.key];
     let subject = match session.row(FIND, key, |row| row.get(0))? {
         Some(id) => id,
-        None => session.insert(INSERT_SUBJECT, key)?,
+        None => {
+            let id = session.insert_one_of_many("subject", INSERT_SUBJECT, key)?;
+            session.found(FIND, key, id);
+            id
+        }
     };
     let body = statement.to_json().map_err(|_| DbError::Invalid("statement"))?;
     let params = params![
@@ -114,51 +142,114 @@ pub(super) fn note(
         statement.based_on.map(|version| version as i64),
         body,
     ];
-    if session.execute(INSERT, params)? > 0 && !later {
+    if later {
+        return session.add(INSERT, params);
+    }
+    if session.execute(INSERT, params)? > 0 {
         touched.subjects.insert(subject);
     }
     Ok(())
 }
 
-/// Subjects with statements that were left for later, at most `limit`.
-pub(super) fn undecided(session: &Session<'_>, limit: u32) -> Result<Vec<i64>, DbError> {
-    session.rows(UNDECIDED, [limit], |row| row.get(0))
+/// Subjects behind `after` with statements that were left for later, in order and at most `limit`.
+pub(super) fn undecided(session: &Session<'_>, after: i64, limit: u32) -> Result<Vec<i64>, DbError> {
+    session.rows(UNDECIDED, params![after, limit], |row| row.get(0))
 }
 
-/// Decides what counts of a subject, and applies it where that changed.
-pub(super) fn settle(session: &Session<'_>, subject: i64, touched: &mut Touched) -> Result<(), DbError> {
-    let new = session.rows(UNDECIDED_OF, [subject], |row| {
+/// What of a subject is not decided yet, and what counts of it so far.
+struct Undecided {
+    subject: i64,
+    /// Id of the statement, and the version it was based on.
+    new: Vec<(i64, Option<i64>)>,
+    /// Time, writer and name of the first of them.
+    first: (i64, u32, String),
+    version: i64,
+    counted: Option<i64>,
+}
+
+/// Decides what counts of subjects, and applies it where that changed.
+pub(super) fn settle(session: &Session<'_>, subjects: &[i64], touched: &mut Touched) -> Result<(), DbError> {
+    session.look_ahead(&[LookUp::of_rows(UNDECIDED_OF, subjects), LookUp::of_rows(SUBJECT, subjects)])?;
+    let mut undecided = Vec::with_capacity(subjects.len());
+    for subject in subjects {
+        undecided.extend(new_of(session, *subject)?);
+    }
+    let first = |it: &Undecided| {
+        let (time, writer, name) = &it.first;
+        let own = |value: &dyn ToValue| value.to_value().into_owned();
+        vec![own(&it.subject), own(time), own(writer), own(name)]
+    };
+    session.look_ahead(&[LookUp::once(DECIDED_AFTER, undecided.iter().map(first).collect())])?;
+    let mut changed = Vec::with_capacity(undecided.len());
+    for it in undecided {
+        changed.extend(decide(session, &it)?.map(|statement| (it.subject, statement)));
+    }
+    changed.chunks(APPLIED).try_for_each(|changed| apply_all(session, changed, touched))
+}
+
+fn new_of(session: &Session<'_>, subject: i64) -> Result<Option<Undecided>, DbError> {
+    let (mut first, mut new) = (None, Vec::new());
+    let rows = session.rows(UNDECIDED_OF, [subject], |row| {
         let order: (i64, u32, String) = (row.get(1)?, row.get(2)?, row.get(3)?);
         Ok((row.get::<_, i64>(0)?, order, row.get::<_, Option<i64>>(4)?))
     })?;
-    let Some((_, (time, writer, name), _)) = new.first() else { return Ok(()) };
+    for (id, order, based_on) in rows {
+        first.get_or_insert(order);
+        new.push((id, based_on));
+    }
+    let Some(first) = first else { return Ok(None) };
     let (version, counted) = session
-        .row(SUBJECT, [subject], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, Option<i64>>(1)?)))?
+        .row(SUBJECT, [subject], |row| Ok((row.get(0)?, row.get(1)?)))?
         .ok_or(DbError::Invalid("subject"))?;
+    Ok(Some(Undecided { subject, new, first, version, counted }))
+}
+
+/// Decides what counts of a subject: the statement, where it is another one than before.
+fn decide(session: &Session<'_>, undecided: &Undecided) -> Result<Option<i64>, DbError> {
+    let Undecided { subject, new, first: (time, writer, name), version, counted } = undecided;
     let in_between = session.row(DECIDED_AFTER, params![subject, time, writer, name], |_| Ok(()))?.is_some();
     let (mut fold, to_decide) = if in_between {
         // One came that was said before others that were decided: all of them are decided again.
-        let all = session.rows(ALL_OF, [subject], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let all = session.rows(ALL_OF, [*subject], |row| Ok((row.get(0)?, row.get(1)?)))?;
         (Fold::default(), all)
     } else {
-        let known = u64::try_from(version).ok().filter(|version| *version > 0);
-        (Fold::from(known), new.into_iter().map(|(id, _, based_on)| (id, based_on)).collect())
+        let known = u64::try_from(*version).ok().filter(|version| *version > 0);
+        (Fold::from(known), new.clone())
     };
-    let mut current = (version, counted);
+    let mut current = (*version, *counted);
     for (id, based_on) in to_decide {
         let based_on = based_on.and_then(|version| u64::try_from(version).ok());
         let made = fold.take(based_on).map(|version| version as i64);
-        session.execute(SET_VERSION, params![id, made.unwrap_or(0)])?;
+        session.add(SET_VERSION, params![id, made.unwrap_or(0)])?;
         if let Some(made) = made {
             current = (made, Some(id));
         }
     }
-    if current == (version, counted) {
-        return Ok(());
+    if current == (*version, *counted) {
+        return Ok(None);
     }
-    session.execute(SET_CURRENT, params![subject, current.0, current.1])?;
-    let body = session.row(BODY, [current.1], |row| row.get(0))?;
-    apply(session, subject, &read_body(body)?, touched)
+    session.add(SET_CURRENT, params![subject, current.0, current.1])?;
+    Ok(current.1)
+}
+
+/// Applies statements that came to count, each with its subject.
+fn apply_all(session: &Session<'_>, changed: &[(i64, i64)], touched: &mut Touched) -> Result<(), DbError> {
+    let ids: Vec<i64> = changed.iter().map(|(_, statement)| *statement).collect();
+    session.look_ahead(&[LookUp::of_rows(BODY, &ids)])?;
+    let mut statements = Vec::with_capacity(changed.len());
+    for (subject, id) in changed {
+        let body = session.row(BODY, [*id], |row| row.get(0))?;
+        statements.push((*subject, read_body(body)?));
+    }
+    // In whatever order they are applied, the outcome is the same. What changes what others look up comes first.
+    let (alike, others): (Vec<_>, Vec<_>) = statements.into_iter().partition(|(_, statement)| {
+        matches!(statement.state, State::Order(_) | State::Report(_) | State::QualityMark(_))
+    });
+    others.iter().try_for_each(|(subject, statement)| apply(session, *subject, statement, touched))?;
+    order::look_ahead(session, &alike, &touched.rules)?;
+    alike.iter().try_for_each(|(subject, statement)| apply(session, *subject, statement, touched))?;
+    session.forget_ahead();
+    Ok(())
 }
 
 /// Applies the current statements of subjects again whose rows follow from something that has changed.

@@ -7,13 +7,14 @@ use crate::db::sql::params;
 use storage_config::Uid;
 
 use super::list::{Stated, read, stated};
+use crate::db::ahead::LookUp;
 use crate::db::entry::FacilityId;
 use crate::db::error::DbError;
 use crate::db::patient::PatientKey;
 use crate::db::person::{self, Kept, Saying};
 use crate::db::session::Session;
 use crate::identity::IdentityRules;
-use crate::statement::{Order, OrderStatus, Statement};
+use crate::statement::{Order, OrderStatus, State, Statement};
 
 const SET: &str = "INSERT INTO exam_order (subject_row, time, facility_id, accession, placer, filler, patient_id, \
      open, person_row) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT (subject_row) DO UPDATE SET time = excluded.time, \
@@ -48,7 +49,7 @@ const STUDIES: &str = "SELECT s.study_uid FROM study s WHERE s.accession = ?1 AN
      AND EXISTS (SELECT 1 FROM series r JOIN instance i ON i.series_row = r.id AND i.version = 0 \
      JOIN holding h ON h.instance_id = i.id AND h.hidden = 0 WHERE r.study_row = s.id AND h.facility_id = ?2) \
      ORDER BY s.study_uid LIMIT ?3";
-/// Studies that meet an order wait for the mapper again: it says what they are.
+/// Studies that meet an order wait for the mapper again: it says what they are. Of several orders at once, once is enough.
 const MARK: &str = "UPDATE study SET generation = generation + 1 WHERE accession = ?1 AND accession <> '' \
      AND EXISTS (SELECT 1 FROM series r JOIN instance i ON i.series_row = r.id AND i.version = 0 \
      JOIN holding h ON h.instance_id = i.id AND h.hidden = 0 WHERE r.study_row = study.id AND h.facility_id = ?2)";
@@ -72,6 +73,46 @@ pub enum OrdersBy {
     PatientId(String),
 }
 
+/// Looks up at once what the orders among many statements will ask.
+pub(super) fn look_ahead(
+    session: &Session<'_>,
+    statements: &[(i64, Statement)],
+    rules: &IdentityRules,
+) -> Result<(), DbError> {
+    if !session.is_far() {
+        return Ok(());
+    }
+    let orders: Vec<(i64, &str, &Order)> = statements
+        .iter()
+        .filter_map(|(subject, statement)| match &statement.state {
+            State::Order(order) => Some((*subject, statement.subject.key.as_str(), &**order)),
+            _ => None,
+        })
+        .collect();
+    let subjects: Vec<i64> = orders.iter().map(|(subject, ..)| *subject).collect();
+    session.look_ahead(&[LookUp::of_rows(PERSON, &subjects)])?;
+    let mut said = Vec::with_capacity(orders.len());
+    for (_, key, order) in orders {
+        said.push(said_by(session, key, order, rules)?);
+    }
+    let sayings: Vec<(&Saying, &str)> = said.iter().map(|(saying, alone)| (saying, alone.as_str())).collect();
+    person::look_ahead(session, &sayings, rules)
+}
+
+/// What an order says of its person, and what it is called where that person stands alone.
+fn said_by(
+    session: &Session<'_>,
+    key: &str,
+    order: &Order,
+    rules: &IdentityRules,
+) -> Result<(Saying, String), DbError> {
+    let facility = order.facility.unwrap_or(0);
+    let alone = format!("order {key}");
+    let scope =
+        if person::counts_orders(session, facility, rules)? { scope(order, &alone) } else { String::new() };
+    Ok((saying(order, facility, (&scope, &alone))?, alone))
+}
+
 pub(super) fn apply(
     session: &Session<'_>,
     subject: i64,
@@ -84,10 +125,8 @@ pub(super) fn apply(
     let patient_id = patient.patient_id.trim();
     let open = !matches!(order.status, OrderStatus::Cancelled | OrderStatus::Reused);
     let before: Option<Option<i64>> = session.row(PERSON, [subject], |row| row.get(0))?;
-    let alone = format!("order {}", statement.subject.key);
-    let scope =
-        if person::counts_orders(session, facility, rules)? { scope(order, &alone) } else { String::new() };
-    let person = person::row_of(session, &saying(order, facility, (&scope, &alone))?, &alone, rules)?;
+    let (saying, alone) = said_by(session, &statement.subject.key, order, rules)?;
+    let person = person::row_of(session, &saying, &alone, rules)?;
     let params = params![
         subject,
         statement.time.packed(),
@@ -99,15 +138,16 @@ pub(super) fn apply(
         open,
         person,
     ];
-    session.execute(SET, params)?;
+    session.add(SET, params)?;
     if let Some(before) = before.flatten().filter(|before| *before != person) {
         person::drop_unused(session, before)?;
     }
-    if !matches!(order.status, OrderStatus::Requested | OrderStatus::InProgress) {
-        // Closing an order says nothing new of what its studies are.
+    // Closing an order says nothing new of what its studies are.
+    let says_what = matches!(order.status, OrderStatus::Requested | OrderStatus::InProgress);
+    if accession.trim().is_empty() || !says_what {
         return Ok(());
     }
-    session.execute(MARK, params![accession.trim(), facility]).map(drop)
+    session.add(MARK, params![accession.trim(), facility])
 }
 
 /// What a PatientID that counts orders is unique in: the order, as its studies name it.

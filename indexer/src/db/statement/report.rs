@@ -51,7 +51,7 @@ pub(super) fn apply(
 ) -> Result<(), DbError> {
     let study = report.study.as_ref().map_or("", Uid::as_str);
     let facility = report.facility.unwrap_or(0);
-    session.execute(SET, params![subject, time.packed(), facility, report.accession.trim(), study]).map(drop)
+    session.add(SET, params![subject, time.packed(), facility, report.accession.trim(), study])
 }
 
 /// Current reports, the latest first. The facility is not asked for reports of a study.

@@ -6,6 +6,7 @@
 use crate::db::sql::{Row, Value, params};
 use storage_config::{ContentHash, Uid};
 
+use crate::db::ahead::LookUp;
 use crate::db::entry::FacilityId;
 use crate::db::error::DbError;
 use crate::db::session::Session;
@@ -67,9 +68,9 @@ pub(super) fn apply(
     Ok(())
 }
 
-/// Looks up at once which of many instances no withdrawal names.
-pub(in crate::db) fn look_ahead(session: &Session<'_>, digests: &[Vec<Value<'_>>]) -> Result<(), DbError> {
-    session.look_ahead(IS_COVERED, digests)
+/// Which of many instances no withdrawal names.
+pub(in crate::db) fn covered_ahead(digests: Vec<Vec<Value<'_>>>) -> LookUp<'_> {
+    LookUp::once(IS_COVERED, digests)
 }
 
 /// Whether any withdrawal in force names an instance.
