@@ -3,6 +3,7 @@
 use crate::db::sql::params;
 use storage_config::Uid;
 
+use super::coding;
 use super::conflict;
 use super::error::DbError;
 use super::patient::{self, PatientKey};
@@ -10,7 +11,7 @@ use super::person::{self, Saying};
 use super::row::StudyValues;
 use super::session::Session;
 use super::touched::{Candidate, Precedence, Touch, Touched};
-use super::word;
+use super::word::{self, Listed};
 use crate::identity::IdentityRules;
 
 const FIND: &str = "SELECT id FROM study WHERE study_uid = ?1";
@@ -24,9 +25,9 @@ const WINNER: &str = "SELECT winner_rank, winner_ms, winner_digest FROM study WH
 const LEAST: &str = "SELECT i.rank, i.received_ms, i.digest, i.id, i.study_variant_id FROM series r \
      JOIN instance i ON i.series_row = r.id AND i.version = 0 WHERE r.study_row = ?1 \
      ORDER BY i.rank, i.received_ms, i.digest LIMIT 1";
-const SHOWN: &str = "SELECT name_folded, patient_row, study_uid, person_row FROM study WHERE id = ?1";
+const SHOWN: &str = "SELECT name_folded, patient_row, study_uid, person_row, newest FROM study WHERE id = ?1";
 const TO_SHOW: &str = "SELECT v.name_folded, v.patient_id, v.issuer, i.facility_id, i.patient_scope, \
-     v.name, v.birth_date, v.sex, v.identifiers FROM instance i JOIN study_variant v ON v.id = i.study_variant_id WHERE i.id = ?1";
+     v.name, v.birth_date, v.sex, v.identifiers, v.newest FROM instance i JOIN study_variant v ON v.id = i.study_variant_id WHERE i.id = ?1";
 const SHOW: &str = "UPDATE study SET winner_rank = ?2, winner_ms = ?3, winner_digest = ?4, winner_id = ?5, \
      variant_id = ?6, patient_row = ?7, person_row = ?8, (newest, patient_id, issuer, name_folded, name_sorted, birth_date, sex, \
      study_date, study_time, accession, study_id, description_folded, referring_folded) = \
@@ -199,36 +200,40 @@ pub(super) fn to_show(
     Ok(if wins { Shown::By(best) } else { Shown::Same })
 }
 
-/// What a study shows of its patient: folded name, row of the patient, UID, row of the person.
-type Before = (String, Option<i64>, String, Option<i64>);
+/// What a study shows of its patient: what it is found by, row of the patient, UID, row of the person.
+type Before = (Listed, Option<i64>, String, Option<i64>);
 
 fn before(session: &Session<'_>, study: i64) -> Result<Option<Before>, DbError> {
-    session.row(SHOWN, [study], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))
+    session.row(SHOWN, [study], |row| {
+        let listed = Listed { name: row.get(0)?, newest: row.get(4)? };
+        Ok((listed, row.get(1)?, row.get(2)?, row.get(3)?))
+    })
 }
 
 /// Empties what a study shows: all of it is withdrawn. Of whom it was stays known, so that it is never taken for somebody
 /// else's who has the same number.
 fn clear(session: &Session<'_>, study: i64, rules: &IdentityRules) -> Result<(), DbError> {
-    let Some((name, patient, uid, old)) = before(session, study)? else { return Ok(()) };
+    let Some((listed, patient, uid, old)) = before(session, study)? else { return Ok(()) };
     let least = session.row(LEAST_HIDDEN, [study], |row| row.get(0))?;
     let person = match least {
         Some(instance) => Some(person::row_of(session, &said_by(session, instance, &uid)?.1, &uid, rules)?),
         None => None,
     };
     session.execute(CLEAR, params![study, person])?;
-    word::replace(session, study, &name, "")?;
+    word::replace(session, study, &listed, &Listed::default())?;
     old.filter(|_| old != person).map_or(Ok(()), |old| person::drop_unused(session, old))?;
     patient.map_or(Ok(()), |patient| patient::drop_empty(session, patient))
 }
 
-/// Folded name and what an instance says of the person of its study.
-fn said_by(session: &Session<'_>, instance: i64, study_uid: &str) -> Result<(String, Saying), DbError> {
+/// By what an instance has its study found, and what it says of the person of its study.
+fn said_by(session: &Session<'_>, instance: i64, study_uid: &str) -> Result<(Listed, Saying), DbError> {
     let said = session.row(TO_SHOW, [instance], |row| {
         let (patient_id, issuer): (String, String) = (row.get(1)?, row.get(2)?);
         let (facility, scope): (u32, String) = (row.get(3)?, row.get(4)?);
         let patient = PatientKey::new(&patient_id, &issuer, facility, &scope, study_uid);
         let (name, birth_date, sex, identifiers) = (row.get(5)?, row.get(6)?, row.get(7)?, row.get(8)?);
-        Ok((row.get::<_, String>(0)?, Saying { patient, name, birth_date, sex, identifiers }))
+        let listed = Listed { name: row.get(0)?, newest: row.get(9)? };
+        Ok((listed, Saying { patient, name, birth_date, sex, identifiers }))
     })?;
     said.ok_or(DbError::Invalid("instance"))
 }
@@ -239,9 +244,8 @@ fn show(
     candidate: &Candidate,
     rules: &IdentityRules,
 ) -> Result<(), DbError> {
-    let (old_name, old_patient, uid, old_person) =
-        before(session, study)?.ok_or(DbError::Invalid("study"))?;
-    let (name, saying) = said_by(session, candidate.instance, &uid)?;
+    let (old, old_patient, uid, old_person) = before(session, study)?.ok_or(DbError::Invalid("study"))?;
+    let (new, saying) = said_by(session, candidate.instance, &uid)?;
     let patient = patient::row_of(session, &saying.patient)?;
     let person = person::row_of(session, &saying, &uid, rules)?;
     let precedence = &candidate.precedence;
@@ -256,7 +260,11 @@ fn show(
         person,
     ];
     session.execute(SHOW, params)?;
-    word::replace(session, study, &old_name, &name)?;
+    word::replace(session, study, &old, &new)?;
+    // Only a study that somebody was known of before can have codes.
+    if old_person.is_some() && old.newest != new.newest {
+        coding::moved(session, study, &new.newest)?;
+    }
     if let Some(old) = old_person.filter(|old| *old != person) {
         person::drop_unused(session, old)?;
     }
