@@ -25,6 +25,7 @@ use super::faults::DbCall;
 use super::readers::{Reader, Readers};
 use super::session::{Link, Session};
 use super::sqlite::DbOptions;
+use super::total::Kept;
 
 pub(in crate::db) use connection::Connection;
 pub(in crate::db) use values::cell;
@@ -65,6 +66,7 @@ pub struct PostgresDb {
     epoch: AtomicU64,
     readers: Readers<Connection>,
     attempts: Mutex<Attempts>,
+    pub(super) totals: Kept,
 }
 
 /// Takes a lock that lasts as long as the connection.
@@ -108,6 +110,7 @@ impl PostgresDb {
             writer: Mutex::default(),
             epoch: AtomicU64::new(0),
             attempts: Mutex::default(),
+            totals: Kept::default(),
         };
         let (deadline, taken_deadline) = (Instant::now() + START, Instant::now() + TAKEN);
         loop {
