@@ -15,12 +15,24 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.parse
 
 SETTLE_SECONDS = 5
+STUDIES = "/dicom-web/studies?limit=25&"
+SEARCHES = [
+    ("QIDO-RS, name NGUYEN VAN*", STUDIES + "PatientName=NGUYEN%20VAN*"),
+    ("QIDO-RS, name nguyen va q, fuzzy", STUDIES + "PatientName=nguyen%20va%20q&fuzzymatching=true"),
+    ("QIDO-RS, name of two common words, nobody", STUDIES + "PatientName=KHOA%20QUYEN&fuzzymatching=true"),
+    ("QIDO-RS, name, days of years ago", STUDIES + "PatientName=HUYNH*%20LAN&StudyDate=-20221231"),
+    ("QIDO-RS, code 18.149", STUDIES + "ProcedureCodeSequence.CodeValue=18.149"),
+    ("QIDO-RS, code 18.149, name, modality", STUDIES + "ProcedureCodeSequence.CodeValue=18.149&PatientName=DO%20XUAN*&ModalitiesInStudy=CT"),
+    ("QIDO-RS, code, 5,000 passed over", STUDIES + "offset=5000&ProcedureCodeSequence.CodeValue=18.149"),
+    ("QIDO-RS, PatientID by its beginning", STUDIES + "PatientID=P00*"),
+    ("QIDO-RS, modality and description", STUDIES + "ModalitiesInStudy=MR&StudyDescription=*TIEM*"),
+]
+TYPED = ["nguyen van", "nguyễn văn an", "n", "quyen huynh xuan", "khoa quyen", "do ct", "A0000012345", "P0000"]
 PAGES = [
     ("study list", "/"),
-    ("study list, search by name", "/dicom-web/studies?PatientName=NGUYEN%20VAN*&limit=25&fuzzymatching=false"),
-    ("study list, by code", "/dicom-web/studies?ProcedureCodeSequence.CodeValue=18.149&limit=25"),
     ("study list, last page of many", "/dicom-web/studies?limit=101&offset=5000"),
     ("/review", "/review"),
     ("/review, proposed", "/review?list=proposed"),
@@ -36,7 +48,9 @@ PAGES = [
     ("decisions", "/api/v1/reuse/decisions"),
     ("orders", "/api/v1/orders"),
     ("state", "/state"),
+    ("/metrics", "/metrics"),
 ]
+SEARCHED_TIMES, PAGE_TIMES = 25, 5
 
 
 def free_port():
@@ -63,12 +77,23 @@ def ask(port, method, path, body=None, connection=None):
     return answer.status, read, took
 
 
+def typed(port, text):
+    """Where the study list of a typed text is: searches are posted."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
+    headers = {"Content-Type": "application/x-www-form-urlencoded", "Origin": "http://127.0.0.1:%d" % port}
+    connection.request("POST", "/search", body=urllib.parse.urlencode({"q": text}), headers=headers)
+    answer = connection.getresponse()
+    answer.read()
+    connection.close()
+    return answer.getheader("Location")
+
+
 def at(times, share):
     return sorted(times)[min(len(times) - 1, int(len(times) * share))]
 
 
 def show(what, times):
-    print("%-34s median %8.1f ms   p95 %8.1f   p99 %8.1f   worst %8.1f   (%d)" % (
+    print("%-48s median %8.1f ms   p95 %8.1f   p99 %8.1f   worst %8.1f   (%d)" % (
         what, at(times, 0.5), at(times, 0.95), at(times, 0.99), max(times), len(times)), flush=True)
 
 
@@ -122,10 +147,13 @@ def main():
             show("  studies seen: " + name, some)
         page = [ask(port, "GET", "/reuse?order=order-%d" % order, connection=connection)[2] for order in chosen[:200]]
         show("/reuse", page)
-        for name, path in PAGES:
-            answers = [ask(port, "GET", path) for _ in range(5)]
+        asked = [(name, path, SEARCHED_TIMES) for name, path in SEARCHES]
+        asked += [("study list, typed: " + text, typed(port, text), SEARCHED_TIMES) for text in TYPED]
+        asked += [(name, path, PAGE_TIMES) for name, path in PAGES]
+        for name, path, times in asked:
+            answers = [ask(port, "GET", path) for _ in range(times)]
             if any(status not in (200, 204) for status, _, _ in answers):
-                print("%-34s %s" % (name, answers[0][:2]))
+                print("%-48s %s" % (name, answers[0][:2]))
                 continue
             show(name, [took for _, _, took in answers])
         rss = [line for line in open("/proc/%d/status" % server.pid) if line.startswith("VmRSS")]

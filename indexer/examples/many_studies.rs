@@ -138,7 +138,10 @@ impl Made {
             .put(k::SOP_CLASS_UID, sop_class)
             .put(k::SOP_INSTANCE_UID, uid(SEED, &format!("image/{}", self.study)))
             .put(k::STUDY_DATE, day)
-            .put(k::STUDY_TIME, "081500")
+            .put(
+                k::STUDY_TIME,
+                format!("{:02}{:02}{:02}", 7 + self.study % 11, self.study % 60, self.study % 59),
+            )
             .put(k::ACCESSION_NUMBER, self.accession())
             .put(k::MODALITY, modality)
             .put(k::STUDY_DESCRIPTION, description)

@@ -330,6 +330,11 @@ fn wait_until(mut holds: impl FnMut() -> bool) {
 
 /// What later versions of the schema added, taken away again, the latest first.
 const OLDER: &[&str] = &[
+    "CREATE TABLE words (word_id INTEGER NOT NULL, study_row INTEGER NOT NULL, PRIMARY KEY (word_id, study_row)) \
+     STRICT, WITHOUT ROWID; INSERT INTO words SELECT word_id, study_row FROM study_word; DROP TABLE study_word; \
+     ALTER TABLE words RENAME TO study_word; DROP INDEX study_code_found; \
+     ALTER TABLE study_code_value DROP COLUMN newest; \
+     CREATE INDEX study_code_found ON study_code_value (value, study_row);",
     "DROP TABLE code_assigned; DROP INDEX study_code_unstated; ALTER TABLE study_code DROP COLUMN core; \
      ALTER TABLE study_code DROP COLUMN unstated;",
     "DROP TABLE intake_study; DROP TABLE intake;",

@@ -4,13 +4,12 @@ use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::Response;
 use bytes::Bytes;
-use indexer::archive::MetadataText;
+use indexer::archive::ReadError;
 
 use super::{Asked, answer, json, unchanged};
 use crate::DicomWeb;
 use crate::archive::cut;
 use crate::error::Error;
-use crate::measure;
 use crate::outgoing::{self, Cut};
 use crate::path::Named;
 use crate::reading;
@@ -22,12 +21,7 @@ use crate::reading;
 pub async fn metadata(web: &DicomWeb, named: Named, asked: &Asked) -> Result<Response, Error> {
     json(&asked.headers, asked.query.as_deref())?;
     let (base, gzip) = (web.base_for(named.patient), takes_gzip(&asked.headers));
-    let found = reading::turn(&web.archive, move |archive| {
-        let found = reading::metadata(archive, &named, &base)?;
-        let compressed = gzip.then(|| found.gzip());
-        Ok((found, compressed))
-    });
-    let (found, compressed) = found.await?;
+    let found = reading::turn(&web.archive, move |archive| reading::metadata(archive, &named, &base)).await?;
     let form = if gzip { "metadata-gzip" } else { "metadata" };
     let etag = format!("\"{}-{form}\"", found.digest());
     let vary = HeaderValue::from_static("Accept, Accept-Encoding");
@@ -35,16 +29,13 @@ pub async fn metadata(web: &DicomWeb, named: Named, asked: &Asked) -> Result<Res
         unchanged.headers_mut().insert(header::VARY, vary);
         return Ok(unchanged);
     }
-    let length = compressed.as_ref().map_or(found.length(), |bytes| bytes.len() as u64);
-    let body = match compressed {
+    let length = if gzip { found.gzip_length() } else { found.length() };
+    let body = match gzip {
         _ if asked.head => Body::empty(),
-        Some(bytes) => {
-            measure::sent(asked.operation, bytes.len());
-            Body::from(bytes)
-        }
-        None => outgoing::body(asked.operation, Text(found.text())).await?,
+        true => outgoing::body(asked.operation, Pieces(found.gzip())).await?,
+        false => outgoing::body(asked.operation, Pieces(found.text())).await?,
     };
-    let mut response = answer(body, "application/dicom+json", &etag, Some(length))?;
+    let mut response = answer(body, "application/dicom+json", &etag, length)?;
     response.headers_mut().insert(header::VARY, vary);
     if gzip {
         response.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
@@ -52,10 +43,10 @@ pub async fn metadata(web: &DicomWeb, named: Named, asked: &Asked) -> Result<Res
     Ok(response)
 }
 
-/// The text for a client that takes it only as it is.
-struct Text(MetadataText);
+/// The pieces of an answer as they are sent.
+struct Pieces<I>(I);
 
-impl Iterator for Text {
+impl<I: Iterator<Item = Result<Vec<u8>, ReadError>>> Iterator for Pieces<I> {
     type Item = Result<Bytes, Cut>;
 
     fn next(&mut self) -> Option<Self::Item> {

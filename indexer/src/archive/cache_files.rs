@@ -8,12 +8,13 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
+use super::budget::Budget;
 use super::manifest::Manifest;
 
 /// Bytes of all files, at most.
 const LIMIT: u64 = 1 << 30;
-/// Largest file that is read back.
-const FILE_MAX: u64 = 256 << 20;
+/// Largest file that is read back: what a manifest holds at most, and the names of its instances.
+const FILE_MAX: u64 = 64 << 20;
 
 /// The folder.
 pub(crate) struct CacheFiles {
@@ -34,14 +35,14 @@ impl CacheFiles {
         self.folder.join(shard).join(format!("{name}.manifest"))
     }
 
-    /// The manifest of this name, if there is a whole one.
-    pub(crate) fn read(&self, name: &str) -> Option<Manifest> {
+    /// The manifest of this name, if there is a whole one and room for it.
+    pub(crate) fn read(&self, name: &str, room: &Budget) -> Option<Manifest> {
         let path = self.path(name);
         let length = fs::metadata(&path).ok()?.len();
         if length > FILE_MAX {
             return None;
         }
-        let manifest = Manifest::from_bytes(&fs::read(&path).ok()?).ok()?;
+        let manifest = Manifest::from_bytes(&fs::read(&path).ok()?, room).ok()?;
         // The oldest are deleted first: what is read is young again. Where that fails it is merely made again.
         let _ = fs::File::open(&path).and_then(|file| file.set_modified(SystemTime::now()));
         Some(manifest)
@@ -107,7 +108,7 @@ mod tests {
     fn manifest(n: u8) -> Manifest {
         let mut manifest = Manifest::default();
         let mut text = vec![n; 2000];
-        manifest.add(&mut text, &vec![ContentHash::of(&[n]); 300]);
+        manifest.add(&mut text, &vec![ContentHash::of(&[n]); 300], &Budget::new(u64::MAX, 0)).unwrap();
         manifest
     }
 
@@ -125,7 +126,7 @@ mod tests {
             let bytes: u64 = files.files().iter().map(|file| file.1).sum();
             assert!(bytes <= files.limit);
         }
-        let kept = |n: u8| files.read(&ContentHash::of(&[n]).to_string());
+        let kept = |n: u8| files.read(&ContentHash::of(&[n]).to_string(), &Budget::new(u64::MAX, 0));
         assert_eq!(kept(0), None);
         assert_eq!(kept(29).map(|found| found.members), Some(manifest(29).members));
     }

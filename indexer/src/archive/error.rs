@@ -3,6 +3,7 @@
 use storage_config::object::ObjectError;
 use storage_config::pack::{PackError, PackErrorKind};
 
+use super::manifest::NoRoom;
 use crate::dataset::DataSetError;
 use crate::dataset::attributes::AttributeError;
 use crate::db::{DbError, DbErrorKind};
@@ -137,6 +138,12 @@ pub enum ReadError {
     /// The stored data set can no longer be read as one.
     #[error("data set: {0}")]
     DataSet(String),
+}
+
+impl From<NoRoom> for ReadError {
+    fn from(error: NoRoom) -> Self {
+        ReadError::Away(error.to_string())
+    }
 }
 
 impl From<PackError> for ReadError {

@@ -2,7 +2,10 @@
 //! that is too large to stand in it.
 //!
 //! Pixel Data are left out: a viewer asks for frames. Text, and tables that a picture is shown through, stand inline
-//! even where they are bulk values, because a viewer would ask for each of them before it shows anything.
+//! even where they are bulk values, because a viewer would ask for each of them before it shows anything. How many bytes
+//! of them do is bounded for an instance and, by who asks, for a series; beyond that they have addresses too.
+
+use std::sync::MutexGuard;
 
 use storage_config::ContentHash;
 
@@ -22,15 +25,33 @@ const TEXT_MAX: u64 = 64 << 10;
 const TABLE_MAX: u64 = 128 << 10;
 /// Bytes of bulk values of one instance that stand inline, at most.
 const INLINE_MAX: u64 = 8 << 20;
+/// Bytes of an instance record from which its metadata are made while no other such are.
+const LARGE: u64 = 1 << 20;
 
-/// Appends the metadata of the instance `digest`, which is at `place`, to `out`. Addresses begin with `base`. Whether there is one in it.
-pub(crate) fn write(
-    shared: &Shared,
+/// What was written, and the turn in which large metadata are made. Whoever wrote them keeps it until they are compressed,
+/// so that one such text is in memory at a time.
+pub(crate) struct Written<'a> {
+    /// Whether there is an address in it.
+    pub addressed: bool,
+    /// The turn.
+    pub turn: Option<MutexGuard<'a, ()>>,
+}
+
+/// Appends the metadata of the instance `digest`, which is at `place`, to `out`. Addresses begin with `base`. Of
+/// `inline_left`, bytes of bulk values that may still stand inline, is taken what does.
+pub(crate) fn write<'a>(
+    shared: &'a Shared,
     (digest, place): (&ContentHash, &Place),
     base: &str,
+    inline_left: &mut u64,
     out: &mut Vec<u8>,
-) -> Result<bool, ReadError> {
+) -> Result<Written<'a>, ReadError> {
+    let mut turn = (place.length >= LARGE).then(|| shared.manifests.large_turn());
     let body = reader::read_body(shared, digest, place)?;
+    // What a deflated data set inflates to is not known before.
+    if turn.is_none() && crate::dataset::is_deflated(body.transfer_syntax.as_str()) {
+        turn = Some(shared.manifests.large_turn());
+    }
     let skeleton = reader::skeleton_of(shared, &body)?;
     let data_set = DataSet::new(&skeleton);
     let mut forms = Forms {
@@ -39,12 +60,14 @@ pub(crate) fn write(
         deflated: skeleton.is_deflated(),
         pixels: pixels(&data_set),
         prefix: None,
-        left: INLINE_MAX,
+        left: INLINE_MAX.min(*inline_left),
+        taken: 0,
     };
     let instance = || address(&data_set, base, &body);
     let mut form = |element: BulkElement| forms.of(&element, &instance);
     json::write_with_bulk(data_set, SiteDefault::NONE, &mut form, out);
-    Ok(forms.prefix.is_some())
+    *inline_left -= forms.taken;
+    Ok(Written { addressed: forms.prefix.is_some(), turn })
 }
 
 struct Forms<'a> {
@@ -57,6 +80,8 @@ struct Forms<'a> {
     prefix: Option<String>,
     /// Bytes that may still stand inline.
     left: u64,
+    /// Bytes that do.
+    taken: u64,
 }
 
 impl Forms<'_> {
@@ -85,6 +110,7 @@ impl Forms<'_> {
             return None;
         }
         self.left -= element.length;
+        self.taken += element.length;
         let mut bytes = Vec::new();
         let mut value = BulkValue::find(self.shared, bulk.hash, bulk.length).ok()?;
         value.read(self.shared, 0..bulk.length, &mut bytes).ok()?;

@@ -11,14 +11,18 @@ use std::time::{Duration, Instant};
 
 use storage_config::{ContentHash, Uid};
 
+use super::budget::Budget;
 use super::cache_files::CacheFiles;
 use super::error::ReadError;
-use super::manifest::{Manifest, Metadata};
+use super::manifest::Manifest;
+use super::metadata::{Metadata, Part, Rest};
 use super::{Archive, Shared, fragment};
 use crate::db::{InstanceRow, SeriesMember, SeriesState};
 
 /// Bytes of manifests kept in memory.
 const MEMORY: usize = 64 << 20;
+/// Bytes of compressed metadata in memory, of manifests that are kept and of those that answers still need.
+const ROOM: u64 = 256 << 20;
 /// How long after the first of new instances a manifest is continued behind the store.
 const LAG: Duration = Duration::from_millis(400);
 /// New instances from which that pays; fewer are read when somebody asks.
@@ -35,6 +39,9 @@ pub(crate) struct Manifests {
     files: Option<CacheFiles>,
     state: Mutex<State>,
     made: Condvar,
+    room: Budget,
+    /// Held by who makes the metadata of a large instance.
+    large: Mutex<()>,
 }
 
 #[derive(Default)]
@@ -60,7 +67,18 @@ struct Kept {
 
 impl Manifests {
     pub(crate) fn new(files: Option<CacheFiles>) -> Manifests {
-        Manifests { files, state: Mutex::default(), made: Condvar::new() }
+        let room = Budget::new(ROOM, 0);
+        Manifests { files, state: Mutex::default(), made: Condvar::new(), room, large: Mutex::default() }
+    }
+
+    /// What all metadata in memory may take.
+    pub(crate) fn room(&self) -> &Budget {
+        &self.room
+    }
+
+    /// Waits until nobody else makes the metadata of a large instance.
+    pub(crate) fn large_turn(&self) -> MutexGuard<'_, ()> {
+        self.large.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes note of an instance that became visible.
@@ -85,8 +103,9 @@ impl Manifests {
         let clock = state.clock;
         let kept = state.kept.get_mut(&series.id)?;
         kept.used = clock;
-        let fits = kept.generation == series.generation && serves(&kept.manifest, base);
-        fits.then(|| kept.manifest.clone())
+        // Which instances a full one leaves out is asked for again.
+        let whole = kept.generation == series.generation && !kept.manifest.is_full();
+        (whole && serves(&kept.manifest, base)).then(|| kept.manifest.clone())
     }
 
     /// Keeps a manifest unless one of a later generation is kept.
@@ -145,8 +164,13 @@ impl Archive {
         if states.is_empty() {
             return Ok(None);
         }
-        let parts = states.iter().map(|state| self.shared.manifest(study, state, base));
-        Ok(Some(Metadata::new(parts.collect::<Result<_, _>>()?)))
+        let part = |state: &SeriesState| {
+            let (held, rest) = self.shared.manifest(study, state, base)?;
+            let (shared, base) = (self.shared.clone(), base.to_owned());
+            let rest = Some(rest).filter(|rest| !rest.is_empty());
+            Ok(Part { held, rest: rest.map(|members| Rest { shared, base, members }) })
+        };
+        Ok(Some(Metadata::new(states.iter().map(part).collect::<Result<_, ReadError>>()?)))
     }
 
     /// The metadata of one instance, as an array of one.
@@ -154,23 +178,26 @@ impl Archive {
     /// # Errors
     /// As [`Archive::metadata`].
     pub fn instance_metadata(&self, row: &InstanceRow, base: &str) -> Result<Metadata, ReadError> {
-        let mut text = Vec::new();
-        let addressed = fragment::write(&self.shared, (&row.digest, &row.place), base, &mut text)?;
-        let mut manifest = Manifest::default();
-        manifest.base = addressed.then(|| base.to_owned());
-        manifest.add(&mut text, &[row.digest]);
-        Ok(Metadata::new(vec![Arc::new(manifest)]))
+        let member = SeriesMember { digest: row.digest, place: row.place };
+        let held = self.shared.metadata_of(&member, base, u64::MAX)?;
+        Ok(Metadata::new(vec![Part { held: Arc::new(held), rest: None }]))
     }
 }
 
 impl Shared {
-    /// The manifest of a series, from memory, from its file, or made; one thread makes it, others wait for that.
-    fn manifest(&self, study: &Uid, series: &SeriesState, base: &str) -> Result<Arc<Manifest>, ReadError> {
+    /// The manifest of a series, from memory, from its file, or made; one thread makes it, others wait for that. With the
+    /// instances that it has no room for.
+    fn manifest(
+        &self,
+        study: &Uid,
+        series: &SeriesState,
+        base: &str,
+    ) -> Result<(Arc<Manifest>, Vec<SeriesMember>), ReadError> {
         let manifests = &self.manifests;
         let mut state = manifests.lock();
         loop {
             if let Some(manifest) = Manifests::get(&mut state, series, base) {
-                return Ok(manifest);
+                return Ok((manifest, Vec::new()));
             }
             if state.making.insert(series.id) {
                 break;
@@ -190,21 +217,23 @@ impl Shared {
         series: &SeriesState,
         base: &str,
         known: Option<Arc<Manifest>>,
-    ) -> Result<Arc<Manifest>, ReadError> {
+    ) -> Result<(Arc<Manifest>, Vec<SeriesMember>), ReadError> {
         let name = name_of(study, &series.series_uid);
-        let (generation, members) = self.db.series_members(series.id)?;
+        let (generation, mut members) = self.db.series_members(series.id)?;
         // What is asked for may have changed since; the answer is what is served now.
         let series = &SeriesState { generation, ..series.clone() };
         let starts = |manifest: &Manifest| serves(manifest, base) && is_start(manifest, &members);
-        let from_file = || Some(Arc::new(self.manifests.files.as_ref()?.read(&name)?));
+        let from_file = || Some(Arc::new(self.manifests.files.as_ref()?.read(&name, &self.manifests.room)?));
         let known = known.filter(|manifest| starts(manifest)).or_else(|| from_file().filter(|m| starts(m)));
-        let whole = known.as_ref().is_some_and(|manifest| manifest.members.len() == members.len());
+        let ended = |manifest: &Manifest| manifest.is_full() || manifest.members.len() == members.len();
+        let whole = known.as_ref().is_some_and(|manifest| ended(manifest));
         let manifest = match known {
             Some(manifest) if whole => manifest,
             known => Arc::new(self.continued(known.as_deref(), &members, base)?),
         };
         self.manifests.keep(series, name, &manifest, whole);
-        Ok(manifest)
+        members.drain(..manifest.members.len());
+        Ok((manifest, members))
     }
 
     fn continued(
@@ -215,22 +244,29 @@ impl Shared {
     ) -> Result<Manifest, ReadError> {
         let mut manifest = known.cloned().unwrap_or_default();
         let (mut text, mut added) = (Vec::with_capacity(BATCH + (64 << 10)), Vec::new());
+        let (room, mut inline) = (&self.manifests.room, manifest.inline_left());
         let new = members.get(manifest.members.len()..).unwrap_or_default();
         for member in new {
             if !text.is_empty() {
                 text.push(b',');
             }
-            if fragment::write(self, (&member.digest, &member.place), base, &mut text)? {
+            let of = (&member.digest, &member.place);
+            let written = fragment::write(self, of, base, &mut inline, &mut text)?;
+            if written.addressed {
                 manifest.base = Some(base.to_owned());
             }
             added.push(member.digest);
-            if text.len() >= BATCH {
-                manifest.add(&mut text, &added);
-                text.clear();
-                added.clear();
+            // The turn of a large instance ends when it is compressed.
+            if text.len() >= BATCH || written.turn.is_some() {
+                manifest.add(&mut text, &added, room)?;
+                (text, added) = (Vec::with_capacity(BATCH + (64 << 10)), Vec::new());
+                if manifest.is_full() {
+                    break;
+                }
             }
         }
-        manifest.add(&mut text, &added);
+        manifest.add(&mut text, &added, room)?;
+        manifest.set_inline_left(inline);
         Ok(manifest)
     }
 
@@ -257,7 +293,7 @@ impl Shared {
     /// series that has some is left to who asks.
     fn prepare(&self, study: &Uid, series: &Uid) -> Result<(), ReadError> {
         for state in self.db.series_states(study, Some(series))? {
-            let made = self.manifest(study, &state, NO_BASE)?;
+            let (made, _) = self.manifest(study, &state, NO_BASE)?;
             let mut all = self.manifests.lock();
             if made.base.as_deref() == Some(NO_BASE)
                 && let Some(useless) = all.kept.remove(&state.id)

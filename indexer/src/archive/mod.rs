@@ -32,6 +32,7 @@ mod ledger_chain;
 mod ledger_facts;
 mod manifest;
 mod manifests;
+mod metadata;
 mod nodes;
 mod ordering;
 mod packs;
@@ -75,7 +76,7 @@ pub use header::HeaderReader;
 pub use intake::{Brought, BroughtIs, IntakeSeen, Standing};
 pub use job::{Expect, Outcome, Stored};
 pub use ledger_chain::LedgerVerified;
-pub use manifest::{Metadata, MetadataText, NotReadBack};
+pub use metadata::{Metadata, MetadataGzip, MetadataText};
 pub use persons::LinkPatients;
 pub use reader::InstanceReader;
 pub use recovery::Recovered;
@@ -205,7 +206,7 @@ impl Archive {
         let shared = Arc::new(Shared {
             under_way: AtomicUsize::new(0),
             pool: ChunkPool::new(options.store.memory_bytes),
-            headers: Budget::new(options.store.header_memory_bytes),
+            headers: Budget::new(options.store.header_memory_bytes, budget::FREE),
             lanes: StreamLanes::new(options.store.stream_lanes),
             db: Arc::new(db),
             identity,

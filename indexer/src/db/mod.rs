@@ -418,12 +418,16 @@ impl Db {
         self.read(peer::unknown)
     }
 
-    /// What the archive holds, over all facilities; for the operator alone.
+    /// What the archive holds, over all facilities; for the operator alone. Of many studies it may be some seconds old.
     ///
     /// # Errors
     /// When the database fails.
     pub fn totals(&self) -> Result<Totals, DbError> {
-        self.read_snapshot(total::read)
+        let kept = match self {
+            Db::Sqlite(db) => &db.totals,
+            Db::Postgres(db) => &db.totals,
+        };
+        kept.or_sum(|| self.read_snapshot(total::read))
     }
 
     /// Moves the write-ahead log into the file where it has grown; on a connection of its own.

@@ -70,14 +70,24 @@ fn statements_of_storing_and_retrieving_use_indexes() {
     });
 }
 
-fn compiled(session: &Session<'_>, level: Level, keys: &[(u32, &str)]) -> (String, Vec<String>) {
+/// The statements of a search, each with its plan.
+fn planned(session: &Session<'_>, query: &Query) -> Vec<(String, Vec<String>)> {
+    let statements = find::Plan::statements(session, query).unwrap();
+    statements
+        .into_iter()
+        .map(|(sql, bound)| {
+            let plan = plan(session, &sql, &bound);
+            (sql, plan)
+        })
+        .collect()
+}
+
+fn compiled(session: &Session<'_>, level: Level, keys: &[(u32, &str)]) -> Vec<(String, Vec<String>)> {
     let mut query = Query::new(level);
     for (tag, value) in keys {
         assert!(query.key(*tag, value).unwrap());
     }
-    let compiled = find::compile(session, &query).unwrap();
-    let plan = plan(session, &compiled.sql, &compiled.bound);
-    (compiled.sql, plan)
+    planned(session, &query)
 }
 
 #[test]
@@ -92,8 +102,9 @@ fn searches_with_an_identifier_or_by_date_use_an_index() {
                 (0x0008_0050, "A1"),
                 (0x0008_0020, "20260101-20260131"),
             ] {
-                let (sql, plan) = compiled(session, level, &[key]);
-                assert!(slow(&plan).is_empty(), "{sql}\n{plan:#?}");
+                for (sql, plan) in compiled(session, level, &[key]) {
+                    assert!(slow(&plan).is_empty(), "{sql}\n{plan:#?}");
+                }
             }
         }
     });
@@ -110,11 +121,13 @@ fn the_newest_studies_come_in_order_of_an_index_and_are_not_sorted() {
             (Level::Series, &[(0x0008_0060, "CT")]),
             (Level::Instance, &[(0x0008_0060, "CT")]),
         ] {
-            let (sql, plan) = compiled(session, level, keys);
-            let by_index =
-                plan.iter().any(|step| step.contains("study_newest") || step.contains("study_patient_id"));
-            let whole_sort = plan.iter().any(|step| step == "USE TEMP B-TREE FOR ORDER BY");
-            assert!(by_index && !whole_sort, "{sql}\n{plan:#?}");
+            for (sql, plan) in compiled(session, level, keys) {
+                let by_index = plan
+                    .iter()
+                    .any(|step| step.contains("study_newest") || step.contains("study_patient_id"));
+                let whole_sort = plan.iter().any(|step| step == "USE TEMP B-TREE FOR ORDER BY");
+                assert!(by_index && !whole_sort, "{sql}\n{plan:#?}");
+            }
         }
     });
 }
@@ -124,10 +137,43 @@ fn a_code_is_looked_up_and_studies_that_wait_are_listed_by_index() {
     with_database(|session| {
         let mut query = Query::new(Level::Study);
         assert!(query.key_within(0x0008_1032, 0x0008_0100, "18.149").unwrap());
-        let compiled = find::compile(session, &query).unwrap();
-        let plan = plan(session, &compiled.sql, &compiled.bound);
-        assert!(plan.iter().any(|step| step.contains("study_code_found")), "{plan:#?}");
-        assert!(slow(&plan).is_empty(), "{}\n{plan:#?}", compiled.sql);
+        for (sql, plan) in planned(session, &query) {
+            assert!(plan.iter().any(|step| step.contains("study_code_found")), "{sql}\n{plan:#?}");
+            assert!(slow(&plan).is_empty(), "{sql}\n{plan:#?}");
+        }
         assert!(!query.key_within(0x0040_0275, 0x0008_0100, "18.149").unwrap());
     });
+}
+
+/// Steps by which a list is read: sought, in the order of its index.
+#[test]
+fn a_name_is_looked_up_in_the_lists_of_its_words() {
+    let folder = tempfile::tempdir().unwrap();
+    let db = SqliteDb::open(&folder.path().join("index.sqlite"), DbOptions::default()).unwrap();
+    db.write(|session| {
+        ["NGUYEN", "VAN", "VANG"]
+            .iter()
+            .try_for_each(|word| session.execute("INSERT INTO word (text) VALUES (?1)", [*word]).map(drop))
+    })
+    .unwrap();
+    let check = |session: &Session<'_>| {
+        for level in [Level::Patient, Level::Study, Level::Series, Level::Instance] {
+            for (name, fuzzy) in [("NGUYEN VAN*", false), ("nguyen va", true), ("VAN", false)] {
+                let mut query = Query::new(level);
+                assert!(query.key(0x0010_0010, name).unwrap());
+                query.fuzzy = fuzzy;
+                let statements = planned(session, &query);
+                assert_eq!(statements.len(), 2);
+                for (sql, plan) in statements {
+                    let listed =
+                        |step: &&String| step.contains("study_word") || step.starts_with("SEARCH k ");
+                    let sought = plan.iter().filter(listed).all(|step| step.starts_with("SEARCH"));
+                    assert!(sought && plan.iter().any(|step| listed(&step)), "{sql}\n{plan:#?}");
+                    assert!(slow(&plan).is_empty(), "{sql}\n{plan:#?}");
+                }
+            }
+        }
+        Ok(())
+    };
+    db.read(check).unwrap();
 }

@@ -61,7 +61,11 @@ impl<'c> Session<'c> {
                 bind(&mut statement, &params.values())?;
                 let mut rows = statement.raw_query();
                 let row = rows.next().map_err(DbError::Statement)?;
-                row.map(|row| read(&Row::Sqlite(row))).transpose()
+                let row = row.map(|row| read(&Row::Sqlite(row))).transpose();
+                drop(rows);
+                #[cfg(test)]
+                super::find::tests::count_steps(&statement);
+                row
             }
             Link::Postgres(connection) => {
                 let rows = connection.query(sql, &params.values())?;
@@ -85,6 +89,9 @@ impl<'c> Session<'c> {
                 while let Some(row) = rows.next().map_err(DbError::Statement)? {
                     all.push(read(&Row::Sqlite(row))?);
                 }
+                drop(rows);
+                #[cfg(test)]
+                super::find::tests::count_steps(&statement);
                 Ok(all)
             }
             Link::Postgres(connection) => {

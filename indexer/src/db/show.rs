@@ -1,6 +1,6 @@
 //! Rows of answers: the stored attributes of a level with those that are computed, as DICOM JSON (PS3.18 F).
 
-use crate::db::sql::{Cell, Row};
+use crate::db::sql::Row;
 use serde_json::{Map, Value, json};
 use storage_config::Uid;
 
@@ -9,7 +9,7 @@ use super::error::DbError;
 use super::find;
 use super::session::Session;
 use crate::codes::Outcome;
-use crate::query::{Exam, GroupKey, LIMIT_MAX, Level, OFFSET_MAX, Page, PageKey, PagePart, Query, QueryRow};
+use crate::query::{Exam, GroupKey, LIMIT_MAX, Level, OFFSET_MAX, Page, Query, QueryRow};
 
 const STUDY: &str = "SELECT s.study_uid, v.json, s.modalities, s.n_series, s.n_instances, s.identity_conflict, \
      p.key, s.changed_ms, c.outcome, c.name, c.items, c.schemes FROM study s \
@@ -33,9 +33,7 @@ pub(super) const HOT: &[&str] = &[STUDY, SERIES, INSTANCE, OF_PATIENT];
 pub(super) fn answer(session: &Session<'_>, query: &Query) -> Result<Page, DbError> {
     let query =
         &Query { limit: query.limit.min(LIMIT_MAX), offset: query.offset.min(OFFSET_MAX), ..query.clone() };
-    let compiled = find::compile(session, query)?;
-    let bound = &compiled.bound[..];
-    let found = session.rows(&compiled.sql, bound, |row| Ok((row.get::<_, i64>(0)?, page_key(row)?)))?;
+    let find::Found { rows: found, old_left_out, .. } = find::search(session, query)?;
     let full = found.len() == query.limit as usize;
     let next = found.last().filter(|_| full).map(|(_, key)| key.clone());
     let mut parents = Parents::default();
@@ -48,18 +46,7 @@ pub(super) fn answer(session: &Session<'_>, query: &Query) -> Result<Page, DbErr
             Level::Instance => instance(session, id, query.with_parents, &mut parents),
         })
         .collect::<Result<_, _>>()?;
-    Ok(Page { rows, next, old_left_out: compiled.old_left_out })
-}
-
-fn page_key(row: &Row<'_>) -> Result<PageKey, DbError> {
-    let mut parts = Vec::with_capacity(6);
-    for column in 1..row.columns() {
-        parts.push(match row.cell(column)? {
-            Cell::Integer(number) => PagePart::Number(number),
-            _ => PagePart::Text(row.get(column)?),
-        });
-    }
-    Ok(PageKey(parts))
+    Ok(Page { rows, next, old_left_out })
 }
 
 /// The rows above the last one: many rows of a page have the same.

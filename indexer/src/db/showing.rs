@@ -3,18 +3,19 @@
 use crate::db::sql::params;
 
 use super::ahead::LookUp;
+use super::coding;
 use super::error::DbError;
 use super::patient::{self, PatientKey};
 use super::person::{self, Saying};
 use super::session::Session;
 use super::study::Shown;
 use super::touched::{Candidate, Touched};
-use super::word;
+use super::word::{self, Listed};
 use crate::identity::IdentityRules;
 
-const SHOWN: &str = "SELECT name_folded, patient_row, study_uid, person_row FROM study WHERE id = ?1";
+const SHOWN: &str = "SELECT name_folded, patient_row, study_uid, person_row, newest FROM study WHERE id = ?1";
 const TO_SHOW: &str = "SELECT v.name_folded, v.patient_id, v.issuer, i.facility_id, i.patient_scope, \
-     v.name, v.birth_date, v.sex, v.identifiers FROM instance i JOIN study_variant v ON v.id = i.study_variant_id WHERE i.id = ?1";
+     v.name, v.birth_date, v.sex, v.identifiers, v.newest FROM instance i JOIN study_variant v ON v.id = i.study_variant_id WHERE i.id = ?1";
 const SHOW: &str = "UPDATE study SET winner_rank = ?2, winner_ms = ?3, winner_digest = ?4, winner_id = ?5, \
      variant_id = ?6, patient_row = ?7, person_row = ?8, (newest, patient_id, issuer, name_folded, name_sorted, birth_date, sex, \
      study_date, study_time, accession, study_id, description_folded, referring_folded) = \
@@ -31,9 +32,9 @@ const LEAST_HIDDEN: &str = "SELECT i.id FROM series r JOIN instance i ON i.serie
 #[cfg(test)]
 pub(super) const HOT: &[&str] = &[LEAST_HIDDEN, SHOWN, TO_SHOW, SHOW, CLEAR];
 
-/// What a study shows of its patient.
+/// What a study shows of its patient, and by what it is found.
 struct Before {
-    name: String,
+    listed: Listed,
     patient: Option<i64>,
     uid: String,
     person: Option<i64>,
@@ -44,8 +45,7 @@ struct ToShow {
     study: i64,
     candidate: Candidate,
     before: Before,
-    /// Folded.
-    name: String,
+    listed: Listed,
     saying: Saying,
 }
 
@@ -85,7 +85,7 @@ fn look_ahead_of_people(session: &Session<'_>, all: &[ToShow], rules: &IdentityR
     if !session.is_far() {
         return Ok(());
     }
-    let names = all.iter().flat_map(|one| [one.before.name.as_str(), one.name.as_str()]);
+    let names = all.iter().flat_map(|one| [one.before.listed.name.as_str(), one.listed.name.as_str()]);
     session.look_ahead(&[
         patient::rows_ahead(all.iter().map(|one| &one.saying.patient)),
         word::rows_ahead(names),
@@ -102,16 +102,17 @@ fn to_show(
     touched: &Touched,
 ) -> Result<ToShow, DbError> {
     let before = match touched.new_studies.get(&study) {
-        Some(uid) => Before { name: String::new(), patient: None, uid: uid.to_string(), person: None },
+        Some(uid) => Before { listed: Listed::default(), patient: None, uid: uid.to_string(), person: None },
         None => before(session, study)?.ok_or(DbError::Invalid("study"))?,
     };
-    let (name, saying) = said_by(session, candidate.instance, &before.uid)?;
-    Ok(ToShow { study, candidate: *candidate, before, name, saying })
+    let (listed, saying) = said_by(session, candidate.instance, &before.uid)?;
+    Ok(ToShow { study, candidate: *candidate, before, listed, saying })
 }
 
 fn before(session: &Session<'_>, study: i64) -> Result<Option<Before>, DbError> {
     session.row(SHOWN, [study], |row| {
-        Ok(Before { name: row.get(0)?, patient: row.get(1)?, uid: row.get(2)?, person: row.get(3)? })
+        let listed = Listed { name: row.get(0)?, newest: row.get(4)? };
+        Ok(Before { listed, patient: row.get(1)?, uid: row.get(2)?, person: row.get(3)? })
     })
 }
 
@@ -128,24 +129,25 @@ fn clear(session: &Session<'_>, study: i64, rules: &IdentityRules) -> Result<(),
         None => None,
     };
     session.execute(CLEAR, params![study, person])?;
-    word::replace(session, study, &before.name, "")?;
+    word::replace(session, study, &before.listed, &Listed::default())?;
     leave(session, &before, (None, person))
 }
 
-/// Folded name and what an instance says of the person of its study.
-fn said_by(session: &Session<'_>, instance: i64, study_uid: &str) -> Result<(String, Saying), DbError> {
+/// By what an instance has its study found, and what it says of the person of its study.
+fn said_by(session: &Session<'_>, instance: i64, study_uid: &str) -> Result<(Listed, Saying), DbError> {
     let said = session.row(TO_SHOW, [instance], |row| {
         let (patient_id, issuer): (String, String) = (row.get(1)?, row.get(2)?);
         let (facility, scope): (u32, String) = (row.get(3)?, row.get(4)?);
         let patient = PatientKey::new(&patient_id, &issuer, facility, &scope, study_uid);
         let (name, birth_date, sex, identifiers) = (row.get(5)?, row.get(6)?, row.get(7)?, row.get(8)?);
-        Ok((row.get::<_, String>(0)?, Saying { patient, name, birth_date, sex, identifiers }))
+        let listed = Listed { name: row.get(0)?, newest: row.get(9)? };
+        Ok((listed, Saying { patient, name, birth_date, sex, identifiers }))
     })?;
     said.ok_or(DbError::Invalid("instance"))
 }
 
 fn show_one(session: &Session<'_>, one: &ToShow, rules: &IdentityRules) -> Result<(), DbError> {
-    let ToShow { study, candidate, before, name, saying } = one;
+    let ToShow { study, candidate, before, listed, saying } = one;
     let patient = patient::row_of(session, &saying.patient)?;
     let person = person::row_of(session, saying, &before.uid, rules)?;
     let precedence = &candidate.precedence;
@@ -160,7 +162,11 @@ fn show_one(session: &Session<'_>, one: &ToShow, rules: &IdentityRules) -> Resul
         person,
     ];
     session.add(SHOW, params)?;
-    word::replace(session, *study, &before.name, name)?;
+    word::replace(session, *study, &before.listed, listed)?;
+    // Only a study that somebody was known of before can have codes.
+    if before.person.is_some() && before.listed.newest != listed.newest {
+        coding::moved(session, *study, &listed.newest)?;
+    }
     leave(session, before, (Some(patient), Some(person)))
 }
 

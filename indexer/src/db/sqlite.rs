@@ -15,6 +15,7 @@ use super::faults::{DbCall, DbFaults};
 use super::pack::LostPacks;
 use super::readers::{Reader, Readers, Reusable};
 use super::session::{Link, Session};
+use super::total::Kept;
 use crate::identity::IdentityRules;
 
 /// Schema versions in order; a file's `user_version` counts those it has.
@@ -34,11 +35,13 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0013_bucket.sql"),
     include_str!("migrations/0014_intake.sql"),
     include_str!("migrations/0016_assigned.sql"),
+    include_str!("migrations/0019_search.sql"),
 ];
 /// Page cache of the connection that writes, in KiB. It keeps the upper levels of the hash indexes.
 const WRITER_CACHE_KIB: i64 = 16 * 1024;
-/// Page cache of each connection that reads, in KiB.
-const READER_CACHE_KIB: i64 = 2 * 1024;
+/// Page cache of each connection that reads, in KiB: the upper levels of the indexes of a million studies, so that a look-up
+/// by key reads one page.
+const READER_CACHE_KIB: i64 = 16 * 1024;
 /// Prepared statements kept per connection.
 const STATEMENTS: usize = 160;
 /// How long a write waits for the one other writer there can be: a checkpoint that empties the log.
@@ -116,6 +119,7 @@ pub struct SqliteDb {
     writer: Mutex<Option<Connection>>,
     checkpointer: Mutex<Connection>,
     readers: Readers<Connection>,
+    pub(super) totals: Kept,
 }
 
 impl SqliteDb {
@@ -129,7 +133,8 @@ impl SqliteDb {
         let checkpointer = connect(path, Use::Checkpoint)?;
         let readers = Readers::new(options.readers);
         let (writer, checkpointer) = (Mutex::new(Some(writer)), Mutex::new(checkpointer));
-        Ok(SqliteDb { path: path.to_owned(), options, writer, checkpointer, readers })
+        let totals = Kept::default();
+        Ok(SqliteDb { path: path.to_owned(), options, writer, checkpointer, readers, totals })
     }
 
     /// The file.

@@ -1,4 +1,8 @@
-//! What the archive holds in all. Summed by pack and by study, since counting a million rows is too slow for a metric.
+//! What the archive holds in all. Summed by pack and by study, since counting a million rows is too slow for a metric; and
+//! of many studies not summed again before it is worth it.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use crate::db::sql::Row;
 
@@ -55,6 +59,32 @@ const CONFLICTS: &str = "SELECT count(*) FROM conflict WHERE resolved = 0";
 const IDENTITY_CONFLICTS: &str = "SELECT count(*) FROM conflict WHERE resolved = 0 AND kind IN (1, 4)";
 const UNINDEXABLE: &str = "SELECT count(*) FROM unindexable";
 
+/// Studies from which on a sum is kept for a while.
+const MANY: u64 = 100_000;
+/// How many times as long as it took to make.
+const KEPT_TIMES: u32 = 20;
+
+/// The last sum: pages and metrics that ask again and again take a twentieth of one processor at most.
+#[derive(Default)]
+pub(super) struct Kept(Mutex<Option<(Instant, Duration, Totals)>>);
+
+impl Kept {
+    /// The last sum where it is of many studies and young enough, else a new one. Who asks meanwhile waits for it.
+    pub(super) fn or_sum(&self, sum: impl FnOnce() -> Result<Totals, DbError>) -> Result<Totals, DbError> {
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((made, took, totals)) = &*last
+            && totals.studies >= MANY
+            && made.elapsed() < *took * KEPT_TIMES
+        {
+            return Ok(*totals);
+        }
+        let begun = Instant::now();
+        let totals = sum()?;
+        *last = Some((Instant::now(), begun.elapsed(), totals));
+        Ok(totals)
+    }
+}
+
 pub(super) fn read(session: &Session<'_>) -> Result<Totals, DbError> {
     let count = |sql: &str| Ok::<u64, DbError>(session.row(sql, [], |row| unsigned(row, 0))?.unwrap_or(0));
     let (studies, series, served) = session
@@ -84,4 +114,23 @@ pub(super) fn read(session: &Session<'_>) -> Result<Totals, DbError> {
         damaged_records: super::verified::count(session)?,
         damaged_copies: super::bulk::count_damaged(session)?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sum_of_many_studies_is_kept_and_one_of_few_is_not() {
+        let slow = |studies: u64| {
+            let begun = Instant::now();
+            while begun.elapsed() < Duration::from_millis(50) {}
+            Ok(Totals { studies, ..Totals::default() })
+        };
+        let kept = Kept::default();
+        assert_eq!(kept.or_sum(|| slow(MANY - 1)).unwrap().studies, MANY - 1);
+        assert_eq!(kept.or_sum(|| slow(MANY)).unwrap().studies, MANY);
+        assert_eq!(kept.or_sum(|| unreachable!("it is kept")).unwrap().studies, MANY);
+        assert!(Kept::default().or_sum(|| Err(DbError::Invalid("row"))).is_err());
+    }
 }

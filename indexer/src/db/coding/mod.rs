@@ -3,8 +3,8 @@
 mod rows;
 mod source;
 
-pub(super) use rows::number;
 pub use rows::{NewCoding, Reviewed};
+pub(super) use rows::{moved, number};
 pub use source::{SeriesSource, StudySource};
 
 use storage_config::Uid;

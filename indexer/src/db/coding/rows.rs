@@ -47,7 +47,7 @@ pub struct Reviewed {
     pub coding: StudyCoding,
 }
 
-const FIND: &str = "SELECT id FROM study WHERE study_uid = ?1";
+const FIND: &str = "SELECT id, newest FROM study WHERE study_uid = ?1";
 const SET: &str = "INSERT INTO study_code (study_row, facility_id, outcome, source, confidence, technique, \
      service, version, basis, name, items, schemes, body, core, unstated) \
      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15) ON CONFLICT (study_row) DO UPDATE SET \
@@ -57,8 +57,9 @@ const SET: &str = "INSERT INTO study_code (study_row, facility_id, outcome, sour
      schemes = excluded.schemes, body = excluded.body, core = excluded.core, unstated = excluded.unstated";
 const CLEAR: &str = "DELETE FROM study_code WHERE study_row = ?1";
 const CLEAR_VALUES: &str = "DELETE FROM study_code_value WHERE study_row = ?1";
-const ADD_VALUE: &str =
-    "INSERT INTO study_code_value (study_row, value, scheme) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING";
+const ADD_VALUE: &str = "INSERT INTO study_code_value (study_row, newest, value, scheme) VALUES (?1, ?2, ?3, ?4) \
+     ON CONFLICT DO NOTHING";
+const MOVE_VALUES: &str = "UPDATE study_code_value SET newest = ?2 WHERE study_row = ?1";
 const HEADER: &str = "SELECT v.json FROM study s JOIN study_variant v ON v.id = s.variant_id WHERE s.id = ?1";
 const PROCESSED: &str =
     "UPDATE study SET processed_generation = ?2 WHERE id = ?1 AND processed_generation < ?2";
@@ -89,6 +90,7 @@ pub(super) const HOT: &[&str] = &[
     FIND,
     CLEAR,
     CLEAR_VALUES,
+    MOVE_VALUES,
     HEADER,
     PROCESSED,
     CHANGED,
@@ -137,9 +139,8 @@ pub(in crate::db) fn to_code(
 
 /// Keeps the codes of a study in the place of those it had.
 pub(in crate::db) fn set(session: &Session<'_>, new: &NewCoding) -> Result<(), DbError> {
-    let Some(row) = session.row(FIND, [new.study.as_str()], |row| row.get::<_, i64>(0))? else {
-        return Ok(());
-    };
+    let found = session.row(FIND, [new.study.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let Some((row, newest)): Option<(i64, String)> = found else { return Ok(()) };
     let coding = &new.coding;
     let body = serde_json::to_string(coding).map_err(|_| DbError::Invalid("coding"))?;
     let (items, schemes) = sequences(&coding.codes);
@@ -167,7 +168,7 @@ pub(in crate::db) fn set(session: &Session<'_>, new: &NewCoding) -> Result<(), D
     session.execute(PROPOSE, params![row, i64::from(coding.proposed.is_some())])?;
     session.execute(CLEAR_VALUES, [row])?;
     for code in &coding.codes {
-        session.execute(ADD_VALUE, params![row, code.value, code.scheme])?;
+        session.execute(ADD_VALUE, params![row, newest, code.value, code.scheme])?;
     }
     let header: Option<String> = session.row(HEADER, [row], |row| row.get(0))?;
     let header: Value = header.and_then(|json| serde_json::from_str(&json).ok()).unwrap_or_default();
@@ -176,10 +177,16 @@ pub(in crate::db) fn set(session: &Session<'_>, new: &NewCoding) -> Result<(), D
         let value =
             ["00080100", "00080119", "00080120"].map(text).into_iter().find(|value| !value.is_empty());
         if let Some(value) = value {
-            session.execute(ADD_VALUE, params![row, bounded(&value), bounded(&text("00080102"))])?;
+            let of_header = params![row, newest, bounded(&value), bounded(&text("00080102"))];
+            session.execute(ADD_VALUE, of_header)?;
         }
     }
     session.execute(PROCESSED, params![row, signed(new.generation, "generation")?]).map(drop)
+}
+
+/// Moves a study in the lists of its codes, because it stands elsewhere among the studies.
+pub(in crate::db) fn moved(session: &Session<'_>, study: i64, newest: &str) -> Result<(), DbError> {
+    session.execute(MOVE_VALUES, params![study, newest]).map(drop)
 }
 
 /// Takes the codes of a study away of which nothing is served.

@@ -2,6 +2,7 @@
 
 use storage_config::Uid;
 
+use super::lists::Asked;
 use super::names;
 use super::sql::{Bound, Fragment, escaped, like, literal_start, past, placeholders};
 use crate::query::{IdentityGroup, Match, PatientScope, Query, Range, Text};
@@ -12,10 +13,12 @@ pub(super) struct Conditions {
     pub study: Fragment,
     pub series: Fragment,
     pub instance: Fragment,
-    /// The conditions on the study's date alone; they are among those of `study` too.
-    pub dates: Fragment,
+    /// The moments of the study that are asked for; their conditions are among those of `study` too.
+    pub moments: Option<Range>,
     /// Selections of `study_row` that hold all matches and may be few.
     pub drivers: Vec<Fragment>,
+    /// Lists that hold all matches.
+    pub lists: Vec<Asked>,
     /// Whether a key picks out few studies by an index of its own.
     pub selective: bool,
     /// Whether a key can only be matched by looking at each study.
@@ -51,7 +54,7 @@ impl Conditions {
             Match::PatientId(text) => self.identifier("patient_id", text),
             Match::Accession(text) => self.identifier("accession", text),
             Match::PatientName(text) => {
-                let condition = names::name("s.name_folded", text, fuzzy, &mut self.drivers);
+                let condition = names::name("s.name_folded", text, fuzzy, &mut self.lists);
                 self.each(&condition);
             }
             Match::Referring(text) => {
@@ -130,14 +133,13 @@ impl Conditions {
         }
     }
 
-    /// A code of the study: a rare one picks out few studies, another is looked for in each.
+    /// A code of the study: studies that have it are a list, unless only a part of it is told.
     fn code(&mut self, text: &Text) {
         let mut has = Fragment::new("EXISTS (SELECT 1 FROM study_code_value c WHERE c.study_row = s.id AND ");
         has.append(&text_in("c.value", text)).raw(")");
         self.each(&has);
         if let Text::Is(value) = text {
-            let driver = "SELECT study_row FROM study_code_value WHERE value = ?";
-            self.drivers.push(Fragment::with(driver, [Bound::Text(value.clone())]));
+            self.lists.push(Asked::Code(value.clone()));
         }
     }
 
@@ -175,10 +177,10 @@ impl Conditions {
             }
             (None, None) => None,
         };
-        if let Some(moments) = moments {
-            self.dates = range_in("s.newest", &moments);
-            self.study.push(&self.dates);
+        if let Some(moments) = &moments {
+            self.study.push(&range_in("s.newest", moments));
         }
+        self.moments = moments;
     }
 }
 
@@ -218,7 +220,7 @@ fn text_in(column: &str, text: &Text) -> Fragment {
 
 /// Range matching on a column of dates, times or moments, empty where there is none. An end includes all that it is
 /// a beginning of: the colon sorts behind digits and dots.
-fn range_in(column: &str, range: &Range) -> Fragment {
+pub(super) fn range_in(column: &str, range: &Range) -> Fragment {
     let mut all = Fragment::default();
     match &range.from {
         Some(from) => all.and(&format!("{column} >= ?"), [Bound::Text(from.clone())]),

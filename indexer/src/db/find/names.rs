@@ -1,6 +1,7 @@
 //! Names: words in any order, by the words that the index keeps of them.
 
-use super::sql::{Bound, Fragment, escaped, past};
+use super::lists::Asked;
+use super::sql::{Bound, Fragment, escaped};
 use crate::dataset::fold::words;
 use crate::query::Text;
 
@@ -17,12 +18,12 @@ struct NameWord<'a> {
     open_end: bool,
 }
 
-/// The conditions for a name in `column`, and drivers that find studies with its words.
+/// The conditions for a name in `column`, and in `lists` the words by which studies are found.
 ///
 /// A value without wildcards matches names of the same words; with `fuzzy`, names that have words beginning so. A
 /// pattern matches names that have words like its words. Where a wildcard stands inside a word, it may stand for what
 /// is between words too, so that the whole folded name is compared.
-pub(super) fn name(column: &str, text: &Text, fuzzy: bool, drivers: &mut Vec<Fragment>) -> Fragment {
+pub(super) fn name(column: &str, text: &Text, fuzzy: bool, lists: &mut Vec<Asked>) -> Fragment {
     let (pattern, is_pattern) = match text {
         Text::Is(text) => (text, false),
         Text::Like(pattern) => (pattern, true),
@@ -38,7 +39,8 @@ pub(super) fn name(column: &str, text: &Text, fuzzy: bool, drivers: &mut Vec<Fra
         let (before, after) = (if word.open_start { "" } else { " " }, if word.open_end { "" } else { " " });
         let like = format!("%{before}{}{after}%", escaped(word.text));
         all.and(&format!("(' ' || {column} || ' ') LIKE ? ESCAPE '!'"), [Bound::Text(like)]);
-        drivers.push(driver(word));
+        let NameWord { text, open_start, open_end } = *word;
+        lists.push(Asked::Word { text: text.to_owned(), open_start, open_end });
     }
     if !is_pattern && !fuzzy {
         let mut sorted: Vec<&str> = words(pattern).collect();
@@ -64,27 +66,6 @@ fn split(pattern: &str, fuzzy: bool) -> Option<Vec<NameWord<'_>>> {
         }
     }
     Some(asked).filter(|asked| asked.len() <= ASKED_MAX)
-}
-
-/// The studies that have a word.
-fn driver(word: &NameWord<'_>) -> Fragment {
-    const OF_WORDS: &str = "SELECT study_row FROM study_word WHERE word_id IN (SELECT id FROM word WHERE ";
-    let mut all = Fragment::new(OF_WORDS);
-    match (word.open_start, word.open_end) {
-        (false, false) => {
-            all.raw("text = ?)").bound.push(Bound::Text(word.text.to_owned()));
-        }
-        (false, true) => {
-            let bound = [Bound::Text(word.text.to_owned()), Bound::Text(past(word.text))];
-            all.raw("text >= ? AND text < ?)").bound.extend(bound);
-        }
-        (true, open_end) => {
-            let end = if open_end { "%" } else { "" };
-            let like = format!("%{}{end}", escaped(word.text));
-            all.raw("text LIKE ? ESCAPE '!')").bound.push(Bound::Text(like));
-        }
-    }
-    all
 }
 
 #[cfg(test)]

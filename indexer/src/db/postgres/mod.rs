@@ -26,6 +26,7 @@ use super::faults::DbCall;
 use super::readers::{Reader, Readers};
 use super::session::{Link, Session};
 use super::sqlite::DbOptions;
+use super::total::Kept;
 
 pub(in crate::db) use connection::Connection;
 pub(in crate::db) use known::Found;
@@ -69,6 +70,7 @@ pub struct PostgresDb {
     attempts: Mutex<Attempts>,
     /// Answers that were waited for.
     round_trips: Arc<AtomicU64>,
+    pub(super) totals: Kept,
 }
 
 /// Takes a lock that lasts as long as the connection.
@@ -113,6 +115,7 @@ impl PostgresDb {
             epoch: AtomicU64::new(0),
             attempts: Mutex::default(),
             round_trips: Arc::default(),
+            totals: Kept::default(),
         };
         let (deadline, taken_deadline) = (Instant::now() + START, Instant::now() + TAKEN);
         loop {
