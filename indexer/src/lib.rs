@@ -12,6 +12,7 @@
 //! | [`principal`] | who asks and what they may; pure |
 //! | [`identity`] | when two records are of one person; pure |
 //! | [`evidence`] | what headers say of a study for the reuse decision; pure |
+//! | [`performed`] | what devices say of performed procedure steps; pure |
 //! | [`reuse`] | the reuse decision and its policy; pure |
 //! | [`archive`] | storing and reading: the one place where bytes meet rows |
 //! | [`picture`] | pictures of frames, made by child processes |
@@ -25,6 +26,7 @@ pub mod db;
 pub mod evidence;
 pub mod identity;
 pub mod ledger;
+pub mod performed;
 pub mod picture;
 pub mod principal;
 pub mod query;

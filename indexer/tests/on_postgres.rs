@@ -29,6 +29,8 @@ mod db_faults;
 mod db_query;
 #[path = "patient_groups.rs"]
 mod patient_groups;
+#[path = "performed_steps.rs"]
+mod performed_steps;
 #[path = "persons.rs"]
 mod persons;
 #[path = "postgres/round_trips.rs"]

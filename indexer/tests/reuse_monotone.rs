@@ -105,6 +105,13 @@ fn of_bytes() -> Vec<Removal> {
         ("expected count", |p, now| {
             !now.fails(CheckName::Completeness) && p.completeness.expected.pop().is_some()
         }),
+        ("what devices told", |p, now| {
+            !now.fails(CheckName::Completeness) && p.completeness.steps.take().is_some()
+        }),
+        ("a picture that a device told of", |p, _| {
+            let steps = p.completeness.steps.as_mut();
+            steps.is_some_and(|it| set(&mut it.received_images, it.received_images.saturating_sub(1)))
+        }),
         ("no gaps", |p, _| p.completeness.slice_gaps == Some(0) && set(&mut p.completeness.slice_gaps, None)),
         ("frames decode", |p, _| {
             p.completeness.undecodable_frames == Some(0) && set(&mut p.completeness.undecodable_frames, None)

@@ -11,19 +11,46 @@ use std::collections::BTreeMap;
 use db_sample::Fresh;
 use indexer::db::{Batch, Entry, Place};
 use indexer::statement::fold::decide;
-use indexer::statement::{HybridTime, Kind, LegalHold, State, Statement, StatementError, Subject, Who};
+use indexer::statement::{
+    HybridTime, Kind, LegalHold, PerformedSeries, PerformedStep, ScheduledFor, State, Statement,
+    StatementError, StepStatus, Subject, Who,
+};
 use proptest::prelude::*;
-use storage_config::ContentHash;
+use storage_config::{ContentHash, Uid};
 
-fn statement(id: &str, study: u8, (ms, n, writer): (u64, u16, u32), based_on: Option<u64>) -> Statement {
+/// From this number on the subjects are performed procedure steps, below it legal holds.
+const STEPS: u8 = 3;
+
+/// A step as a device tells it at a time: for which study, and of which series, changes with the time.
+fn step(ms: u64) -> PerformedStep {
+    let uid = |text: String| Uid::parse(&text).unwrap();
+    let status = [StepStatus::InProgress, StepStatus::Completed, StepStatus::Discontinued];
+    PerformedStep {
+        source: "dimse:CT1@127.0.0.1".into(),
+        status: status[ms as usize % 3],
+        scheduled: vec![ScheduledFor { study: uid(format!("1.9.{}", ms % 2)), accession: String::new() }],
+        series: vec![PerformedSeries {
+            series: uid(format!("1.8.{ms}")),
+            images: (0..ms).map(|n| uid(format!("1.7.{n}"))).collect(),
+            documents: Vec::new(),
+        }],
+        ..PerformedStep::default()
+    }
+}
+
+fn statement(id: &str, subject: u8, (ms, n, writer): (u64, u16, u32), based_on: Option<u64>) -> Statement {
     let held = ms.is_multiple_of(2);
+    let state = match subject {
+        STEPS.. => State::PerformedStep(Box::new(step(ms))),
+        _ => State::LegalHold(LegalHold { held }),
+    };
     Statement {
         id: id.into(),
         writer,
         time: HybridTime::new(ms, n).unwrap(),
-        subject: Subject { kind: Kind::LegalHold, key: format!("1.2.{study}") },
+        subject: Subject { kind: state.kind(), key: format!("1.2.{subject}") },
         based_on,
-        state: State::LegalHold(LegalHold { held }),
+        state,
         who: Who::system(),
         why: String::new(),
         asked: ContentHash::of(id.as_bytes()),
@@ -31,7 +58,7 @@ fn statement(id: &str, study: u8, (ms, n, writer): (u64, u16, u32), based_on: Op
 }
 
 fn any_statements() -> impl Strategy<Value = Vec<Statement>> {
-    let one = (0..3u8, 1..6u64, 0..2u16, 1..3u32, prop::option::of(1..4u64));
+    let one = (0..2 * STEPS, 1..6u64, 0..2u16, 1..3u32, prop::option::of(1..4u64));
     prop::collection::vec(one, 1..24).prop_map(|all| {
         let make = |(n, (study, ms, count, writer, based_on)): (usize, _)| {
             statement(&format!("s{n}"), study, (ms, count, writer), based_on)
@@ -67,7 +94,7 @@ fn told(all: &[Statement], order: &[usize], cuts: &[(u8, bool)]) -> BTreeMap<Str
         let Some(row) = fresh.db.subject(Kind::LegalHold, &key).unwrap() else { continue };
         let Some(current) = row.current else { continue };
         let State::LegalHold(LegalHold { held }) = current.state else { panic!("another kind") };
-        let uid = storage_config::Uid::parse(&key).unwrap();
+        let uid = Uid::parse(&key).unwrap();
         assert_eq!(fresh.db.is_held(&uid).unwrap(), held);
         let listed = fresh.db.legal_holds(10, 0).unwrap();
         assert_eq!(
@@ -77,10 +104,29 @@ fn told(all: &[Statement], order: &[usize], cuts: &[(u8, bool)]) -> BTreeMap<Str
         );
         told.insert(key, (row.version.unwrap(), current.id));
     }
+    steps_told(&fresh, &mut told);
     for statement in all {
         assert_eq!(fresh.db.statement(&statement.id).unwrap().unwrap().statement, *statement);
     }
     told
+}
+
+/// What the index says of the steps: their current state, and to which studies it belongs.
+fn steps_told(fresh: &Fresh, told: &mut BTreeMap<String, (u64, String)>) {
+    let studies = ["1.9.0", "1.9.1"].map(|study| Uid::parse(study).unwrap());
+    for number in STEPS..2 * STEPS {
+        let key = format!("1.2.{number}");
+        let Some(row) = fresh.db.subject(Kind::PerformedStep, &key).unwrap() else { continue };
+        let Some(current) = row.current else { continue };
+        let State::PerformedStep(state) = &current.state else { panic!("another kind") };
+        assert_eq!(**state, step(current.time.ms() as u64));
+        for study in &studies {
+            let of_study = fresh.db.step_versions_of_study(study).unwrap();
+            let named = state.studies().contains(study).then_some(row.version.unwrap());
+            assert_eq!(of_study.get(&key).copied(), named, "what follows from it");
+        }
+        told.insert(key, (row.version.unwrap(), current.id));
+    }
 }
 
 proptest! {

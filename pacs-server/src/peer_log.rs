@@ -24,7 +24,8 @@ impl PeerLog {
         let (ae_title, address) = (event.ae_title.to_owned(), event.address.to_string());
         let seen = |what| Job::PeerSeen { ae_title: ae_title.clone(), address: address.clone(), at_ms, what };
         let (name, job) = match event.action {
-            PeerAction::Echo => ("echo", seen(Event::Echo)),
+            // That it talks to us is all that is shown of it.
+            PeerAction::Echo | PeerAction::PerformedStep => ("echo", seen(Event::Echo)),
             PeerAction::Store { .. } => ("store", seen(Event::Store)),
             PeerAction::Failure { status, comment } => {
                 ("error", seen(Event::Error(format!("{status}: {comment}"))))

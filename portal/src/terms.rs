@@ -84,7 +84,7 @@ pub(crate) fn in_words(language: Language, text: &str) -> String {
 fn term(language: Language, word: &str) -> String {
     let known = match language {
         Language::Vietnamese => TERMS.get(word.trim()).copied(),
-        Language::English => None,
+        Language::English => (word.trim() == "mpps").then_some("MPPS"),
     };
     match known {
         Some(known) => known.to_owned(),

@@ -7,10 +7,12 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result, ensure};
 use fixtures::edited::replace;
+use fixtures::pdu;
+use fixtures::steps::{PERFORMED_STEP, begun, now, series};
 use fixtures::studies::{Date, Instance, Options, Scale, demo};
-use fixtures::writer::{Attribute, Vr, keyword as k};
+use fixtures::writer::{Attribute, DataSet, Syntax, Vr, keyword as k};
 use serde_json::{Value, json};
-use tests::dimse::contexts_for;
+use tests::dimse::{Context, contexts_for};
 use tests::http::{Answer, Http};
 use tests::server::{Server, Setup};
 use tests::wait_for;
@@ -260,6 +262,120 @@ fn what_a_device_says_it_made_is_compared_with_what_came() -> Result<()> {
         );
     }
     server.stop()
+}
+
+/// What a device says of a step, one message after the other: the first begins it. The statuses of the answers.
+fn tell_step(server: &Server, name: &str, says: &[DataSet]) -> Result<Vec<u16>> {
+    let syntax = Syntax::EXPLICIT_LITTLE;
+    let mut association = server.associate("CT1", &[Context::new(1, PERFORMED_STEP, syntax.uid)])?;
+    let mut statuses = Vec::new();
+    for (n, says) in (1..).zip(says) {
+        let command = match n {
+            1 => pdu::n_create_rq(n, PERFORMED_STEP, Some(name)),
+            _ => pdu::n_set_rq(n, PERFORMED_STEP, name),
+        };
+        association.send(&pdu::message(1, true, &command, 16_384))?;
+        association.send(&pdu::message(1, false, &says.encode(syntax), 16_384))?;
+        statuses.push(association.response()?.status);
+    }
+    association.release()?;
+    Ok(statuses)
+}
+
+/// A finished step over pictures of a study's first series.
+fn finished(of: &Instance, images: &[&str]) -> [DataSet; 2] {
+    [begun(&[&of.study], "A-P"), now("COMPLETED", vec![series(&of.series, images)])]
+}
+
+/// The answer as soon as it has a line.
+fn until(web: &Http, reason: &str) -> Result<Value> {
+    wait_for(reason, LIMIT, || {
+        let told = settled(web, "order-1")?;
+        Ok(line(&told, reason).is_ok().then_some(told))
+    })
+}
+
+#[test]
+fn what_a_device_tells_itself_is_compared_picture_by_picture() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let setup = Setup::new(folder.path()).with_file(SITE)?;
+    let server = setup.start()?;
+    let mut web = server.web();
+    let all = head_ct("P", 3, &[]);
+    let (came, of) = (all.len(), &all[0]);
+    order(&web, "own", "P", "01001", HEAD_CT, "A-P")?;
+    c_store(&server, &all)?;
+    report(&web, &of.study)?;
+    order(&web, "order-1", "P", "01001", HEAD_CT, "")?;
+    let told = until(&web, "expected_not_told")?;
+    ensure!(told["decision"]["verdict"] == "usable", "{told:#}");
+
+    // A device that is still at it leaves completeness unknown; one picture more than came fails it.
+    let step = "1.2.826.0.1.3680043.10.1";
+    ensure!(tell_step(&server, step, &[begun(&[&of.study], "A-P")])? == [0], "N-CREATE");
+    let told = until(&web, "step_in_progress")?;
+    ensure!(told["decision"]["verdict"] == "usable", "{told:#}");
+    let late = format!("{}.7", of.sop_instance);
+    let mut images: Vec<&str> = all.iter().map(|one| one.sop_instance.as_str()).collect();
+    images.push(&late);
+    let whole = "1.2.826.0.1.3680043.10.2";
+    ensure!(tell_step(&server, whole, &finished(of, &images))? == [0, 0], "a finished step");
+    let told = until(&web, "received_fewer")?;
+    let fewer = line(&told, "received_fewer")?;
+    ensure!(fewer["values"]["source"] == "mpps" && fewer["values"]["expected"] == came + 1, "{fewer}");
+    ensure!(fewer["values"]["missing"] == late.as_str(), "{fewer}");
+    ensure!(told["decision"]["verdict"] == "review", "{told:#}");
+    pages_name_the_device(&mut web, &of.study, came)?;
+
+    // The order's number is of no account beside it.
+    let body = json!({ "status": "completed", "expected_images": came * 3 });
+    good(&web.say("PATCH", "/api/v1/orders/own", &[DOCTOR], &body)?, 200)?;
+    let told = settled(&web, "order-1")?;
+    ensure!(told["decision"]["verdict"] == "review", "{told:#}");
+    // The picture that was missing comes.
+    let mut one = of.clone();
+    let named = [(k::SOP_INSTANCE_UID, late.clone())];
+    one.data_set = replace(&one.data_set, one.syntax, &named).context("not renamed")?;
+    one.sop_instance.clone_from(&late);
+    c_store(&server, &[one])?;
+    let told = until(&web, "received_all")?;
+    ensure!(told["decision"]["verdict"] == "usable", "{told:#}");
+
+    // Another step of the study, most of which never came; that outlives the index.
+    let lost: Vec<String> = (0..came * 2).map(|n| format!("{}.8.{n}", of.study)).collect();
+    let lost: Vec<&str> = lost.iter().map(String::as_str).collect();
+    let most = "1.2.826.0.1.3680043.10.3";
+    ensure!(tell_step(&server, most, &finished(of, &lost))? == [0, 0], "another step");
+    let told = until(&web, "received_below_half")?;
+    ensure!(told["decision"]["verdict"] == "not_usable", "{told:#}");
+    let stopped = [begun(&[&of.study], ""), now("DISCONTINUED", vec![])];
+    ensure!(tell_step(&server, "1.2.826.0.1.3680043.10.4", &stopped)? == [0, 0], "a step that is stopped");
+    until(&web, "step_discontinued")?;
+    server.stop()?;
+    let rebuilt = setup.run(&["rebuild"])?;
+    ensure!(rebuilt.status.success(), "{}", String::from_utf8_lossy(&rebuilt.stderr));
+    let server = setup.start()?;
+    let web = server.web();
+    let told = until(&web, "step_discontinued")?;
+    line(&told, "received_below_half")?;
+    line(&told, "step_in_progress")?;
+    let again = tell_step(&server, whole, &finished(of, &images))?;
+    ensure!(again == [0x0111, 0x0110], "{again:04x?}");
+    server.stop()
+}
+
+/// The page of the order and that of the study say who told it.
+fn pages_name_the_device(web: &mut Http, study: &str, came: usize) -> Result<()> {
+    let mut page = |path: &str| Ok::<String, anyhow::Error>(String::from_utf8(web.get(path)?.body)?);
+    let asked = page("/reuse?order=order-1")?;
+    ensure!(asked.contains(&format!("{came}/{} (theo MPPS)", came + 1)), "{asked}");
+    let told = page(&format!("/studies/{study}"))?;
+    ensure!(told.contains(&format!("Đã nhận {came}/{} ảnh máy đã chụp", came + 1)), "{told}");
+    ensure!(told.contains("CT-PHONG-1") && told.contains("Đang thực hiện"), "{told}");
+    let english = web.say("GET", "/reuse?order=order-1", &[("Accept-Language", "en")], &Value::Null)?;
+    let english = String::from_utf8(english.body)?;
+    ensure!(english.contains("(told by MPPS)"), "{english}");
+    Ok(())
 }
 
 fn made_up(name: &str) -> PathBuf {

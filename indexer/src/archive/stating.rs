@@ -319,7 +319,8 @@ fn check(db: &Db, statement: &Statement) -> Result<(), StateError> {
         | State::Delivery(_)
         | State::LedgerEntry(_)
         | State::Removal(_)
-        | State::Intake(_) => Ok(()),
+        | State::Intake(_)
+        | State::PerformedStep(_) => Ok(()),
         State::ServedVersion(chosen) => check_versions(db, &statement.subject.key, chosen),
         State::PatientLink(link) => super::persons::check_link(db, link),
         State::Collision(collision) => super::persons::check_collision(db, collision),

@@ -8,6 +8,7 @@ use super::Db;
 use super::error::DbError;
 use super::row::NO_NUMBER;
 use super::session::{Session, signed, unsigned};
+use super::statement::step_versions;
 use crate::evidence::Evidence;
 
 /// Series of a study that are examined.
@@ -132,7 +133,8 @@ impl Db {
     }
 
     /// Keeps what was found in a study at a generation, in the place of what was found before; without evidence nothing
-    /// of the study is served.
+    /// of the study is served. Where something was said of its performed procedure steps that the evidence does not know,
+    /// the study waits to be examined again.
     ///
     /// # Errors
     /// When the database fails; nothing is changed then.
@@ -256,6 +258,12 @@ fn set(
         None => {
             session.execute(CLEAR, [row])?;
         }
+    }
+    if let Some(found) = found
+        && found.evidence.steps.of != step_versions(session, study.as_str())?
+    {
+        // A device said something while the study was looked at: it goes on waiting.
+        return Ok(());
     }
     session.execute(EXAMINED, params![row, signed(generation, "generation")?]).map(drop)
 }

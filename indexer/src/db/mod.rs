@@ -86,6 +86,7 @@ pub use series::SeriesRow;
 pub use sqlite::{Checkpointed, DbOptions, SqliteDb, WalLimits};
 pub use statement::{DecisionsBy, DeliveriesBy, LedgerBy, LedgerSum};
 pub use statement::{OrdersBy, RejectedArrival, ReportsBy, Stated, StudyWithoutOrder, SubjectRow};
+pub use statement::{StepVersions, StudySteps};
 pub use total::Totals;
 pub use verified::{DamagedRecord, PackVerified, SeriesToVerify, SeriesVerified};
 

@@ -11,6 +11,7 @@
 //! | `clock` | when the device performed the study, and whether its clock can be believed |
 //! | `originals` | image type, secondary capture, lossy compression |
 //! | `documents` | reports that are objects of the study |
+//! | `performed` | what devices say they made, beside what is here |
 //!
 //! Pure: it reads attributes that were gathered, no rows, no packs. What a piece of evidence does to a verdict is not
 //! known here.
@@ -21,6 +22,7 @@ pub mod contrast;
 pub mod documents;
 pub mod header;
 pub mod originals;
+pub mod performed;
 mod regions;
 pub mod slices;
 pub mod views;
@@ -99,6 +101,8 @@ pub struct Evidence {
     pub reports: Vec<ReportVersion>,
     /// Body parts as the headers of its pictures name them (0008,2218), (0018,0015); upper case.
     pub body_parts: BTreeSet<String>,
+    /// What devices say of their performed procedure steps.
+    pub steps: performed::StepsFound,
 }
 
 impl Evidence {

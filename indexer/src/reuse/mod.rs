@@ -2,7 +2,7 @@
 //!
 //! | module | what |
 //! | --- | --- |
-//! | [`order`], [`prior`], [`exam`] | what is asked, what is known about a study, the axes of an exam |
+//! | [`order`], [`prior`], [`performed`], [`exam`] | what is asked, what is known about a study, what devices say they made of it, the axes of an exam |
 //! | [`stated`] | orders and reports that were stated, in these words |
 //! | [`policy`] | every number, list and "what counts", as dated data |
 //! | [`site`] | what a site lays over it, from a file |
@@ -21,6 +21,7 @@ pub mod day;
 mod decide;
 pub mod exam;
 pub mod order;
+pub mod performed;
 pub mod policy;
 pub mod prior;
 mod series_regions;

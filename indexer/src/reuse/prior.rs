@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::day::Moment;
 use super::exam::{ExamAxes, Side};
+use super::performed::StepFacts;
 
 /// When a piece of evidence was made, and by which version of which rule.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -171,7 +172,7 @@ pub struct Expected {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ExpectedSource {
-    /// The device's performed procedure step (PS3.4 F.7).
+    /// The device's performed procedure step (PS3.4 F.7), as an order passes it on.
     Mpps,
     /// The sender, by a count that it declared.
     Sender,
@@ -187,6 +188,9 @@ pub struct CompletenessFacts {
     /// What was expected; the largest counts.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub expected: Vec<Expected>,
+    /// What devices told here themselves; where it is exact it stands over what others tell of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub steps: Option<StepFacts>,
     /// Gaps between slices; zero also where there are no slices (projection X-ray); absent: not examined.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub slice_gaps: Option<u32>,

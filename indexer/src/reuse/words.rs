@@ -254,12 +254,12 @@ fn of_integrity(reason: Reason) -> Words {
 fn of_completeness(reason: Reason) -> Words {
     match reason {
         Reason::ReceivedBelowHalf => words(
-            "Nhận được {received}/{expected} ảnh, chưa tới một nửa",
-            "{received} of {expected} images, below half",
+            "Nhận được {received}/{expected} ảnh (theo {source}), chưa tới một nửa",
+            "{received} of {expected} images (told by {source}), below half",
         ),
         Reason::ReceivedFewer => words(
-            "Chưa nhận đủ ảnh: {received}/{expected}",
-            "Not all images received: {received} of {expected}",
+            "Chưa nhận đủ ảnh: {received}/{expected} (theo {source})",
+            "Not all images received: {received} of {expected} (told by {source})",
         ),
         Reason::SliceGaps => words("Thiếu lát cắt: {gaps} chỗ", "Slices are missing in {gaps} places"),
         Reason::UndecodableFrames => words("{frames} khung hình hỏng", "{frames} frames are damaged"),
@@ -275,9 +275,26 @@ fn of_completeness(reason: Reason) -> Words {
         Reason::DuplicatePositions => {
             words("{images} ảnh trùng vị trí", "{images} images at a position that another has")
         }
-        Reason::ReceivedAll => {
-            words("Đã nhận đủ {received}/{expected} ảnh", "All {received} of {expected} images")
-        }
+        Reason::ReceivedAll => words(
+            "Đã nhận đủ {received}/{expected} ảnh (theo {source})",
+            "All {received} of {expected} images (told by {source})",
+        ),
+        Reason::StepsNotExamined => words(
+            "Thông báo của máy chụp (MPPS) chưa được đối chiếu",
+            "What the device says it made (MPPS) was not compared yet",
+        ),
+        Reason::StepInProgress => words(
+            "Máy chụp báo đang thực hiện (MPPS): chưa rõ đã đủ ảnh",
+            "The device is still at it (MPPS): whether all images are here is not known",
+        ),
+        Reason::StepDiscontinued => words(
+            "Máy chụp báo đã dừng trước khi xong (MPPS): {why}",
+            "The device stopped before the end (MPPS): {why}",
+        ),
+        Reason::StepSeriesUnplaced => words(
+            "Còn {series} chuỗi ảnh máy đã chụp (MPPS) chưa nhận, không rõ thuộc ca nào",
+            "{series} series that the device made (MPPS) were not received; of which study is not told",
+        ),
         _ => words("Không thiếu lát cắt", "No gaps between slices"),
     }
 }

@@ -8,6 +8,7 @@ use storage_config::{ContentHash, Uid};
 use super::assigned::CodesAssigned;
 use super::codes::{CodeRule, StudyCode};
 use super::intake::Intake;
+use super::performed::PerformedStep;
 use super::person::{Collision, PatientLink, PatientNumbers};
 use super::quality::QualityMark;
 use super::{Decision, Delivery, LedgerEntry, Order, Report, StatementError, invalid, text};
@@ -63,6 +64,8 @@ pub enum State {
     Intake(Box<Intake>),
     /// Codes that studies got; the subject is [`CodesAssigned::key`].
     CodesAssigned(CodesAssigned),
+    /// What a device says of a performed procedure step; the subject is its SOP Instance UID.
+    PerformedStep(Box<PerformedStep>),
 }
 
 /// Names a kind of statement.
@@ -104,6 +107,8 @@ pub enum Kind {
     Intake,
     /// [`State::CodesAssigned`].
     CodesAssigned,
+    /// [`State::PerformedStep`].
+    PerformedStep,
 }
 
 impl Kind {
@@ -128,6 +133,7 @@ impl Kind {
             Kind::PatientNumbers => 15,
             Kind::Intake => 17,
             Kind::CodesAssigned => 19,
+            Kind::PerformedStep => 20,
         }
     }
 }
@@ -155,6 +161,7 @@ impl State {
             State::PatientNumbers(_) => Kind::PatientNumbers,
             State::Intake(_) => Kind::Intake,
             State::CodesAssigned(_) => Kind::CodesAssigned,
+            State::PerformedStep(_) => Kind::PerformedStep,
         }
     }
 
@@ -170,6 +177,7 @@ impl State {
             State::Delivery(delivery) => delivery.facility.unwrap_or(0),
             State::LedgerEntry(entry) => entry.facility,
             State::Intake(intake) => intake.facility,
+            State::PerformedStep(step) => step.facility,
             _ => 0,
         }
     }
@@ -236,6 +244,10 @@ impl State {
             State::Intake(intake) => {
                 intake.check()?;
                 true
+            }
+            State::PerformedStep(step) => {
+                step.check()?;
+                is_uid(key)
             }
         };
         if fits { Ok(()) } else { Err(invalid("subject", "does not fit the state")) }

@@ -13,6 +13,7 @@ mod intake;
 mod kinds;
 mod ledger;
 mod order;
+mod performed;
 mod person;
 mod quality;
 mod report;
@@ -34,6 +35,10 @@ pub use ledger::{Dose, LedgerEntry, LedgerEvent, LedgerLine, NO_ENTRY, Payers, R
 pub use order::{
     IDENTIFIERS_MAX, ORDERED_EXAMS_MAX, Order, OrderStatus, OrderedFor, OrderedIdentifier, OrderedItem,
     Payment,
+};
+pub use performed::{
+    PerformedSeries, PerformedStep, STEP_CHARS_MAX, STEP_INSTANCES_MAX, STEP_SERIES_MAX, STEP_STUDIES_MAX,
+    ScheduledFor, StepStatus,
 };
 pub use person::{Collision, Finding, PatientLink, PatientNumbers};
 pub use quality::QualityMark;

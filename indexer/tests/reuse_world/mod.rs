@@ -1,4 +1,5 @@
 //! Orders and priors by chance, much of them well.
+use indexer::reuse::performed::StepFacts;
 use indexer::reuse::prior::{
     CompletenessFacts, Expected, ExpectedSource, Holding, IdentityFacts, IdentityStatus, ImageFacts,
     IntegrityFacts, LicenceFacts, Lossy, Mark, PerformedFacts, PriorExam, QualityFacts, QualityMark,
@@ -145,16 +146,33 @@ fn any_report() -> impl Strategy<Value = ReportVersion> {
     )
 }
 
+fn any_steps() -> impl Strategy<Value = StepFacts> {
+    let numbers = (select(vec![0u32, 10, 10, 10]), select(vec![3u32, 7, 10, 10, 10, 10]));
+    let more = (0..2u32, 0..2u32, 0..2u32, prop::bool::weighted(0.1));
+    (numbers, more).prop_map(|((expected, received), (in_progress, discontinued, unplaced, outdated))| {
+        StepFacts {
+            expected_images: expected,
+            received_images: received.min(expected),
+            in_progress,
+            discontinued,
+            unplaced_series: unplaced,
+            outdated,
+            ..StepFacts::default()
+        }
+    })
+}
+
 fn any_completeness() -> impl Strategy<Value = CompletenessFacts> {
     let received = prop::option::weighted(0.9, select(vec![4u32, 9, 10, 10, 10, 10]));
     let gaps = prop::option::weighted(0.9, select(vec![0u32, 0, 0, 0, 1]));
     let frames = prop::option::weighted(0.9, select(vec![0u32, 0, 0, 0, 0, 0, 1]));
-    (received, any::<bool>(), gaps, frames).prop_map(
-        |(received_images, told, slice_gaps, undecodable_frames)| {
+    (received, any::<bool>(), gaps, frames, prop::option::weighted(0.4, any_steps())).prop_map(
+        |(received_images, told, slice_gaps, undecodable_frames, steps)| {
             let expected = told.then_some(Expected { images: 10, source: ExpectedSource::Mpps });
             CompletenessFacts {
                 received_images,
                 expected: expected.into_iter().collect(),
+                steps,
                 slice_gaps,
                 undecodable_frames,
                 ..CompletenessFacts::default()

@@ -3,13 +3,17 @@
 
 use storage_config::Uid;
 
+use super::answer::Answer;
 use super::error::Violation;
-use super::status::Status;
 
 /// Command Field values (PS3.7 E.1).
 pub(super) const C_STORE_RQ: u16 = 0x0001;
 /// Command Field of C-ECHO-RQ.
 pub(super) const C_ECHO_RQ: u16 = 0x0030;
+/// Command Field of N-SET-RQ.
+pub(super) const N_SET_RQ: u16 = 0x0120;
+/// Command Field of N-CREATE-RQ.
+pub(super) const N_CREATE_RQ: u16 = 0x0140;
 /// Command Field of C-CANCEL-RQ.
 pub(super) const C_CANCEL_RQ: u16 = 0x0FFF;
 /// Bit of the Command Field that makes a request a response.
@@ -19,13 +23,16 @@ const NO_DATA_SET: u16 = 0x0101;
 
 const COMMAND_GROUP_LENGTH: u16 = 0x0000;
 const AFFECTED_SOP_CLASS_UID: u16 = 0x0002;
+const REQUESTED_SOP_CLASS_UID: u16 = 0x0003;
 const COMMAND_FIELD: u16 = 0x0100;
 const MESSAGE_ID: u16 = 0x0110;
 const MESSAGE_ID_BEING_RESPONDED_TO: u16 = 0x0120;
 const COMMAND_DATA_SET_TYPE: u16 = 0x0800;
 const STATUS: u16 = 0x0900;
 const ERROR_COMMENT: u16 = 0x0902;
+const ERROR_ID: u16 = 0x0903;
 const AFFECTED_SOP_INSTANCE_UID: u16 = 0x1000;
+const REQUESTED_SOP_INSTANCE_UID: u16 = 0x1001;
 
 /// A UID of a command set, which need not be one.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -58,9 +65,9 @@ pub(super) struct Command {
     pub message_id: u16,
     /// Whether a data set follows (0000,0800).
     pub has_data_set: bool,
-    /// Affected SOP Class UID (0000,0002).
+    /// Affected SOP Class UID (0000,0002); what acts on an instance that is there names the Requested one (0000,0003).
     pub sop_class: Named,
-    /// Affected SOP Instance UID (0000,1000).
+    /// Affected SOP Instance UID (0000,1000), or the Requested one (0000,1001).
     pub sop_instance: Named,
 }
 
@@ -87,8 +94,8 @@ impl Command {
                 COMMAND_FIELD => field = Some(unsigned_short(value)?),
                 MESSAGE_ID => message_id = Some(unsigned_short(value)?),
                 COMMAND_DATA_SET_TYPE => data_set_type = Some(unsigned_short(value)?),
-                AFFECTED_SOP_CLASS_UID => sop_class = named(value),
-                AFFECTED_SOP_INSTANCE_UID => sop_instance = named(value),
+                AFFECTED_SOP_CLASS_UID | REQUESTED_SOP_CLASS_UID => sop_class = named(value),
+                AFFECTED_SOP_INSTANCE_UID | REQUESTED_SOP_INSTANCE_UID => sop_instance = named(value),
                 _ => {}
             }
         }
@@ -133,9 +140,9 @@ fn named(value: &[u8]) -> Named {
     Uid::parse_bytes(value).map_or(Named::Invalid, Named::Uid)
 }
 
-/// Writes the response to `request` over `out`: its SOP class and instance, if they are UIDs, the status, and the
-/// Error Comment if it is not empty. The comment has to be a value of LO already ([`super::status::comment`]).
-pub(super) fn write_response(out: &mut Vec<u8>, request: &Command, status: Status, comment: &str) {
+/// Writes the response to `request` over `out`: its SOP class and instance, if they are UIDs, and what is answered. An
+/// instance that the answer names stands in the place of the request's.
+pub(super) fn write_response(out: &mut Vec<u8>, request: &Command, answer: &Answer) {
     out.clear();
     unsigned_long(out, COMMAND_GROUP_LENGTH, 0);
     if let Some(uid) = request.sop_class.uid() {
@@ -144,11 +151,14 @@ pub(super) fn write_response(out: &mut Vec<u8>, request: &Command, status: Statu
     number(out, COMMAND_FIELD, request.field | RESPONSE);
     number(out, MESSAGE_ID_BEING_RESPONDED_TO, request.message_id);
     number(out, COMMAND_DATA_SET_TYPE, NO_DATA_SET);
-    number(out, STATUS, status.0);
-    if !comment.is_empty() {
-        text(out, ERROR_COMMENT, comment, b' ');
+    number(out, STATUS, answer.status.0);
+    if !answer.comment.is_empty() {
+        text(out, ERROR_COMMENT, &answer.comment, b' ');
     }
-    if let Some(uid) = request.sop_instance.uid() {
+    if let Some(id) = answer.error_id {
+        number(out, ERROR_ID, id);
+    }
+    if let Some(uid) = answer.sop_instance.as_ref().or(request.sop_instance.uid()) {
         text(out, AFFECTED_SOP_INSTANCE_UID, uid.as_str(), 0);
     }
     let length = u32::try_from(out.len() - 12).unwrap_or(0);
@@ -181,6 +191,7 @@ fn text(out: &mut Vec<u8>, number: u16, value: &str, padding: u8) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::status::Status;
     use super::*;
 
     /// A command set as an SCU sends it.
@@ -204,7 +215,7 @@ mod tests {
         assert_eq!((command.field, command.message_id, command.has_data_set), (1, 7, true));
         assert_eq!(command.sop_instance, Named::Uid(Uid::parse("1.2.3.4").unwrap()));
         let mut out = vec![1, 2, 3];
-        write_response(&mut out, &command, Status::MISMATCH, "why");
+        write_response(&mut out, &command, &Answer::failure(Status::MISMATCH, "why"));
         assert_eq!(Command::read(&out), Err(Violation::UnexpectedCommand(0x8001)));
         assert_eq!(u32::from_le_bytes(out[8..12].try_into().unwrap()) as usize, out.len() - 12);
         let expected =
@@ -213,12 +224,39 @@ mod tests {
     }
 
     #[test]
+    fn a_change_names_the_requested_instance_and_its_answer_the_affected_one() {
+        let mut bytes = Vec::new();
+        text(&mut bytes, REQUESTED_SOP_CLASS_UID, "1.2.3", 0);
+        number(&mut bytes, COMMAND_FIELD, N_SET_RQ);
+        number(&mut bytes, MESSAGE_ID, 9);
+        number(&mut bytes, COMMAND_DATA_SET_TYPE, 0);
+        text(&mut bytes, REQUESTED_SOP_INSTANCE_UID, "1.2.3.4", 0);
+        let command = Command::read(&bytes).unwrap();
+        assert_eq!(command.sop_class, Named::Uid(Uid::parse("1.2.3").unwrap()));
+        assert_eq!(command.sop_instance, Named::Uid(Uid::parse("1.2.3.4").unwrap()));
+        let closed = Answer {
+            error_id: Some(0xA710),
+            sop_instance: Some(Uid::parse("1.2.5").unwrap()),
+            ..Answer::failure(Status::PROCESSING_FAILURE, "no more")
+        };
+        let mut out = Vec::new();
+        write_response(&mut out, &command, &closed);
+        for part in [
+            &[0, 0, 0x03, 0x09, 2, 0, 0, 0, 0x10, 0xa7][..],
+            &[0, 0, 0x00, 0x01, 2, 0, 0, 0, 0x20, 0x81],
+            &[0, 0, 0x00, 0x10, 6, 0, 0, 0, b'1', b'.', b'2', b'.', b'5', 0],
+        ] {
+            assert!(out.windows(part.len()).any(|window| window == part), "{part:02x?}");
+        }
+    }
+
+    #[test]
     fn uids_that_are_none_are_seen_and_not_echoed() {
         for bad in ["../../x", "/etc/x", "..%2f", "1.2\r\n", "1.2*", "1\\2", &"1".repeat(65), "١.٢"] {
             let command = Command::read(&request(C_STORE_RQ, "1.2.3", bad, true)).unwrap();
             assert_eq!(command.sop_instance, Named::Invalid, "{bad:?}");
             let mut out = Vec::new();
-            write_response(&mut out, &command, Status::MISMATCH, "");
+            write_response(&mut out, &command, &Answer::failure(Status::MISMATCH, ""));
             assert!(!out.windows(bad.len()).any(|w| w == bad.as_bytes()));
         }
         assert_eq!(

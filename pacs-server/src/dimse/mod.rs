@@ -1,13 +1,14 @@
-//! DIMSE: the listener that modalities push to (PS3.7, PS3.8, PS3.4 annexes A and B).
+//! DIMSE: the listener that modalities push to (PS3.7, PS3.8, PS3.4 annexes A, B and F.7).
 //!
 //! A connection costs next to nothing until it has asked for an association: accepting and negotiating run on the
 //! asynchronous runtime with small buffers ([`listener`]). An accepted association gets a thread of its own and
 //! the socket in blocking mode ([`service`]), because storing is disk work. What bytes and time mean is decided
-//! without any I/O in [`association`]; bytes go from the read buffer straight to the archive ([`store`]).
+//! without any I/O in [`association`]; bytes go from the read buffer straight to the archive ([`store`], [`performed`]).
 //!
 //! This module knows PDUs, command sets and statuses. It does not know what is in a data set, where it is kept or
 //! how it is found again. Nothing of a data set is ever logged.
 
+mod answer;
 mod association;
 mod command;
 mod error;
@@ -16,6 +17,7 @@ mod negotiation;
 mod pdu;
 mod peers;
 mod pending;
+mod performed;
 mod registry;
 mod request;
 mod service;
@@ -96,6 +98,8 @@ pub enum PeerAction<'a> {
         /// Bytes of the data set.
         bytes: u64,
     },
+    /// What it says of a performed procedure step was stated, durable and indexed.
+    PerformedStep,
     /// An operation was answered with a failure status.
     Failure {
         /// The status that was answered.
@@ -133,6 +137,10 @@ pub fn describe_metrics() {
         "Associations and connections broken off, by reason"
     );
     describe_counter!("dimse_instances_total", "Instances acknowledged with Success");
+    describe_counter!(
+        "dimse_performed_steps_total",
+        "Messages of performed procedure steps acknowledged with Success"
+    );
     describe_counter!("dimse_received_bytes_total", Unit::Bytes, "Bytes of data sets received");
     describe_counter!("dimse_errors_total", "Operations answered with a failure, by status");
     describe_histogram!("dimse_operation_seconds", Unit::Seconds, "Command received to response sent");

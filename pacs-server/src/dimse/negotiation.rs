@@ -48,8 +48,8 @@ pub(super) struct Negotiated {
 
 /// Negotiates `request`; `max_pdu` is the longest P-DATA-TF variable field this side takes.
 ///
-/// Accepted are C-ECHO and every SOP class that is not known to be for something else; of the proposed transfer
-/// syntaxes the first that is not Explicit VR Big Endian, unless that is the only one.
+/// Accepted are C-ECHO, performed procedure steps and every SOP class that is not known to be for something else; of
+/// the proposed transfer syntaxes the first that is not Explicit VR Big Endian, unless that is the only one.
 ///
 /// # Errors
 /// The rejection of the whole association: protocol version or application context not supported.
@@ -244,12 +244,13 @@ mod tests {
             ("1.2.840.10008.5.1.4.31", syntaxes),
             ("1.2.3.4", syntaxes),
             ("x", syntaxes),
+            ("1.2.840.10008.3.1.2.3.3", syntaxes),
         ];
         let negotiated = negotiate(&request(&contexts, vec![]), 0).unwrap();
         let ids: Vec<_> = negotiated.contexts.iter().map(|c| (c.id, c.service)).collect();
-        assert_eq!(ids, [(1, Service::Verification), (5, Service::Storage)]);
+        assert_eq!(ids, [(1, Service::Verification), (5, Service::Storage), (9, Service::PerformedStep)]);
         assert_eq!(negotiated.accept.presentation_contexts[1].reason, Reason::AbstractSyntaxNotSupported);
-        assert_eq!(negotiated.accept.presentation_contexts.len(), 4);
+        assert_eq!(negotiated.accept.presentation_contexts.len(), 5);
     }
 
     #[test]

@@ -49,6 +49,13 @@ pub(super) struct Caller {
     pub patient_id_is: PatientIdIs,
 }
 
+impl Caller {
+    /// What it sends comes from here, as records say it.
+    pub fn source(&self) -> String {
+        format!("dimse:{}@{}", self.ae_title, self.address)
+    }
+}
+
 /// The application entities that are known, which may change while the listener runs. Clones are the same list.
 #[derive(Debug, Clone, Default)]
 pub struct KnownPeers(Arc<RwLock<HashMap<AeTitle, Vec<KnownPeer>>>>);

@@ -1,4 +1,4 @@
-//! The thread of one association: reads, lets the state machine say what it means, answers (PS3.7 9.1, 9.3).
+//! The thread of one association: reads, lets the state machine say what it means, answers (PS3.7 9.1, 9.3, 10.1, 10.3).
 //!
 //! Operations are performed one at a time, in the order they come. Each response is one write.
 
@@ -10,15 +10,17 @@ use std::time::Instant;
 use dicom_ul::pdu::AbortRQSource;
 use indexer::archive::Archive;
 
+use super::answer::Answer;
 use super::association::{Association, Event, Step};
-use super::command::{C_CANCEL_RQ, C_ECHO_RQ, C_STORE_RQ, Command, write_response};
+use super::command::{C_CANCEL_RQ, C_ECHO_RQ, C_STORE_RQ, Command, N_CREATE_RQ, N_SET_RQ, write_response};
 use super::error::Violation;
 use super::negotiation::Context;
 use super::peers::Caller;
+use super::performed::{self, Telling};
 use super::registry::Seat;
 use super::sop_classes::Service;
 use super::status::Status;
-use super::store::{Answer, Receipt};
+use super::store::Receipt;
 use super::{OnPeer, PeerAction, PeerEvent, pdu, socket};
 
 /// Bytes read at once by an association that sends much.
@@ -57,10 +59,39 @@ enum Ending {
 /// An operation under way.
 struct Operation {
     context: u8,
+    service: Service,
     command: Command,
     began: Instant,
-    /// A data set that is being stored; other data sets are read and dropped.
-    receipt: Option<Receipt>,
+    /// What becomes of its data set.
+    incoming: Incoming,
+}
+
+/// What becomes of a data set.
+enum Incoming {
+    /// It is read and dropped.
+    Dropped,
+    /// It is stored.
+    Store(Receipt),
+    /// It says something of a performed procedure step.
+    Step(Telling),
+}
+
+impl Incoming {
+    fn push(&mut self, bytes: &[u8]) {
+        match self {
+            Incoming::Dropped => {}
+            Incoming::Store(receipt) => receipt.push(bytes),
+            Incoming::Step(telling) => telling.push(bytes),
+        }
+    }
+
+    fn bytes(&self) -> u64 {
+        match self {
+            Incoming::Dropped => 0,
+            Incoming::Store(receipt) => receipt.bytes(),
+            Incoming::Step(telling) => telling.bytes(),
+        }
+    }
 }
 
 /// What lives as long as the thread's loop.
@@ -169,27 +200,26 @@ impl Desk {
 
     fn begin(&mut self, context: u8, command: Command) -> Option<Ending> {
         let conversation = &self.conversation;
-        let (service, syntax) = conversation
-            .contexts
-            .iter()
-            .find(|c| c.id == context)
-            .map_or((Service::None, None), |c| (c.service, Some(&c.transfer_syntax)));
-        let receipt = match syntax {
-            Some(syntax)
-                if command.field == C_STORE_RQ && command.has_data_set && service == Service::Storage =>
-            {
-                Some(Receipt::begin(&conversation.archive, &conversation.caller, &command, syntax))
+        let negotiated = conversation.contexts.iter().find(|c| c.id == context);
+        let service = negotiated.map_or(Service::None, |c| c.service);
+        let syntax = negotiated.map(|c| &c.transfer_syntax).filter(|_| command.has_data_set);
+        let incoming = match (syntax, command.field, service) {
+            (Some(syntax), C_STORE_RQ, Service::Storage) => {
+                Incoming::Store(Receipt::begin(&conversation.archive, &conversation.caller, &command, syntax))
             }
-            _ => None,
+            (Some(syntax), N_CREATE_RQ | N_SET_RQ, Service::PerformedStep) => {
+                Incoming::Step(Telling::begin(&conversation.archive, &command, syntax))
+            }
+            _ => Incoming::Dropped,
         };
         let complete = !command.has_data_set;
-        self.operation = Some(Operation { context, command, began: Instant::now(), receipt });
+        self.operation = Some(Operation { context, service, command, began: Instant::now(), incoming });
         if complete { self.perform() } else { None }
     }
 
     fn data(&mut self, bytes: &[u8], last: bool) -> Option<Ending> {
-        if let Some(receipt) = self.operation.as_mut().and_then(|operation| operation.receipt.as_mut()) {
-            receipt.push(bytes);
+        if let Some(operation) = &mut self.operation {
+            operation.incoming.push(bytes);
         }
         if last { self.perform() } else { None }
     }
@@ -197,23 +227,31 @@ impl Desk {
     /// The message is complete: performs its operation and answers.
     fn perform(&mut self) -> Option<Ending> {
         let operation = self.operation.take()?;
-        let Operation { context, command, began, receipt } = operation;
-        let bytes = receipt.as_ref().map_or(0, Receipt::bytes);
-        let (name, answer) = match (command.field, receipt) {
+        let Operation { context, service, command, began, incoming } = operation;
+        let bytes = incoming.bytes();
+        let Conversation { archive, caller, .. } = &self.conversation;
+        let (name, answer) = match (command.field, incoming) {
             // There is never an operation under way that could be cancelled, and a C-CANCEL has no response.
             (C_CANCEL_RQ, _) => return None,
             (C_ECHO_RQ, _) => ("c-echo", Answer::success()),
-            (C_STORE_RQ, Some(receipt)) => ("c-store", receipt.finish()),
-            (C_STORE_RQ, None) if command.has_data_set => {
+            (_, Incoming::Store(receipt)) => ("c-store", receipt.finish()),
+            (field, Incoming::Step(telling)) => {
+                let name = if field == N_CREATE_RQ { "n-create" } else { "n-set" };
+                (name, telling.finish(archive, caller, &command))
+            }
+            (C_STORE_RQ, Incoming::Dropped) if command.has_data_set => {
                 let reason = "this presentation context is not for storing";
                 ("c-store", Answer::failure(Status::SOP_CLASS_NOT_SUPPORTED, reason))
             }
-            (C_STORE_RQ, None) => {
+            (C_STORE_RQ, Incoming::Dropped) => {
                 ("c-store", Answer::failure(Status::CANNOT_UNDERSTAND, "there is no data set"))
+            }
+            (N_CREATE_RQ | N_SET_RQ, Incoming::Dropped) if service == Service::PerformedStep => {
+                ("other", performed::without_attributes(&command))
             }
             _ => ("other", Answer::failure(Status::UNRECOGNIZED_OPERATION, "")),
         };
-        write_response(&mut self.command, &command, answer.status, &answer.comment);
+        write_response(&mut self.command, &command, &answer);
         self.response.clear();
         pdu::write_command(&mut self.response, context, &self.command, self.conversation.peer_max_pdu);
         let written = (&*self.conversation.stream).write_all(&self.response);
@@ -230,6 +268,10 @@ impl Desk {
         let (conversation, status) = (&self.conversation, answer.status);
         match (status, command.field) {
             (Status::SUCCESS, C_ECHO_RQ) => conversation.tell(PeerAction::Echo),
+            (Status::SUCCESS, N_CREATE_RQ | N_SET_RQ) => {
+                metrics::counter!("dimse_performed_steps_total").increment(1);
+                conversation.tell(PeerAction::PerformedStep);
+            }
             (Status::SUCCESS, _) => {
                 metrics::counter!("dimse_instances_total").increment(1);
                 conversation.tell(PeerAction::Store { bytes });

@@ -12,21 +12,26 @@ pub(super) enum Service {
     Verification,
     /// C-STORE (PS3.4 annex B, GG).
     Storage,
+    /// N-CREATE and N-SET of performed procedure steps (PS3.4 F.7).
+    PerformedStep,
     /// Nothing: the presentation context is rejected.
     None,
 }
 
+/// Modality Performed Procedure Step (PS3.4 F.7.3).
+pub(super) const PERFORMED_STEP: &str = "1.2.840.10008.3.1.2.3.3";
+
 /// Everything below these is for something else, but for [`STORED_NEVERTHELESS`].
 const ROOTS: [&str; 9] = [
     "1.2.840.10008.1.20.",       // storage commitment
-    "1.2.840.10008.3.1.",        // patient, visit, study, results management; performed procedure step
-    "1.2.840.10008.5.1.1.",      // print, media creation, display system
-    "1.2.840.10008.5.1.4.1.2.",  // query/retrieve
-    "1.2.840.10008.5.1.4.20.",   // defined procedure protocol query/retrieve
-    "1.2.840.10008.5.1.4.32.",   // general purpose worklist
+    "1.2.840.10008.3.1.", // patient, visit, study, results management; performed steps retrieved, notified
+    "1.2.840.10008.5.1.1.", // print, media creation, display system
+    "1.2.840.10008.5.1.4.1.2.", // query/retrieve
+    "1.2.840.10008.5.1.4.20.", // defined procedure protocol query/retrieve
+    "1.2.840.10008.5.1.4.32.", // general purpose worklist
     "1.2.840.10008.5.1.4.34.4.", // unified procedure step, trial
     "1.2.840.10008.5.1.4.34.6.", // unified procedure step
-    "1.2.840.10008.5.1.4.37.",   // relevant patient information
+    "1.2.840.10008.5.1.4.37.", // relevant patient information
 ];
 
 /// Storage SOP classes below one of [`ROOTS`]; all retired.
@@ -89,8 +94,10 @@ const IMPLANTS: [&str; 6] = [
 
 /// What this archive does for an abstract syntax.
 pub(super) fn service(abstract_syntax: &str) -> Service {
-    if abstract_syntax == VERIFICATION {
-        return Service::Verification;
+    match abstract_syntax {
+        VERIFICATION => return Service::Verification,
+        PERFORMED_STEP => return Service::PerformedStep,
+        _ => {}
     }
     let other = SINGLE.contains(&abstract_syntax)
         || IMPLANTS.contains(&abstract_syntax)
@@ -123,7 +130,8 @@ mod tests {
         for other in [
             "1.2.840.10008.5.1.4.1.2.2.1",
             "1.2.840.10008.5.1.4.31",
-            "1.2.840.10008.3.1.2.3.3",
+            "1.2.840.10008.3.1.2.3.4",
+            "1.2.840.10008.3.1.2.3.5",
             "1.2.840.10008.5.1.1.9",
             "1.2.840.10008.5.1.1.2",
             "1.2.840.10008.1.20.1",
@@ -133,5 +141,6 @@ mod tests {
             assert_eq!(service(other), Service::None, "{other}");
         }
         assert_eq!(service("1.2.840.10008.1.1"), Service::Verification);
+        assert_eq!(service("1.2.840.10008.3.1.2.3.3"), Service::PerformedStep);
     }
 }

@@ -1,8 +1,8 @@
-//! Statuses of DIMSE responses (PS3.7 annex C, PS3.4 B.2.3), and the one table from store errors to them.
+//! Statuses of DIMSE responses (PS3.7 annex C, PS3.4 B.2.3), and the one table from the archive's errors to them.
 
 use std::fmt;
 
-use indexer::archive::StoreErrorKind;
+use indexer::archive::{StepErrorKind, StoreErrorKind};
 
 /// A DIMSE status (0000,0900).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -11,12 +11,28 @@ pub struct Status(pub u16);
 impl Status {
     /// Success.
     pub const SUCCESS: Status = Status(0x0000);
-    /// Processing failure (PS3.7 C.5.11): a defect of this side.
+    /// Invalid attribute value (PS3.7 annex C).
+    pub const INVALID_ATTRIBUTE_VALUE: Status = Status(0x0106);
+    /// Processing failure (PS3.7 C.5.11): a defect of this side, or what PS3.4 says of a SOP class.
     pub const PROCESSING_FAILURE: Status = Status(0x0110);
+    /// Duplicate SOP Instance (PS3.7 annex C).
+    pub const DUPLICATE_SOP_INSTANCE: Status = Status(0x0111);
+    /// No such SOP Instance (PS3.7 annex C).
+    pub const NO_SUCH_SOP_INSTANCE: Status = Status(0x0112);
+    /// Invalid SOP Instance: its name is no UID (PS3.7 annex C).
+    pub const INVALID_SOP_INSTANCE: Status = Status(0x0117);
+    /// No such SOP class (PS3.7 annex C).
+    pub const NO_SUCH_SOP_CLASS: Status = Status(0x0118);
+    /// Missing attribute (PS3.7 annex C).
+    pub const MISSING_ATTRIBUTE: Status = Status(0x0120);
+    /// Missing attribute value (PS3.7 annex C).
+    pub const MISSING_ATTRIBUTE_VALUE: Status = Status(0x0121);
     /// Refused: SOP class not supported (PS3.7 C.5.6).
     pub const SOP_CLASS_NOT_SUPPORTED: Status = Status(0x0122);
     /// Unrecognized operation (PS3.7 C.5.21).
     pub const UNRECOGNIZED_OPERATION: Status = Status(0x0211);
+    /// Resource limitation (PS3.7 annex C).
+    pub const RESOURCE_LIMITATION: Status = Status(0x0213);
     /// Refused: out of resources (PS3.4 B.2.3). The sender should try again later.
     pub const OUT_OF_RESOURCES: Status = Status(0xA700);
     /// Error: data set does not match SOP class, nor what the command says (PS3.4 B.2.3).
@@ -35,6 +51,22 @@ impl Status {
             StoreErrorKind::OutOfResources => Status::OUT_OF_RESOURCES,
             StoreErrorKind::TooLarge => Status::TOO_LARGE,
             StoreErrorKind::Internal => Status::PROCESSING_FAILURE,
+        }
+    }
+
+    /// The same for what a device says of a performed procedure step.
+    #[must_use]
+    pub fn of_step(kind: StepErrorKind) -> Status {
+        match kind {
+            StepErrorKind::Missing => Status::MISSING_ATTRIBUTE,
+            StepErrorKind::Empty => Status::MISSING_ATTRIBUTE_VALUE,
+            StepErrorKind::Invalid => Status::INVALID_ATTRIBUTE_VALUE,
+            StepErrorKind::OutOfResources => Status::RESOURCE_LIMITATION,
+            StepErrorKind::Exists => Status::DUPLICATE_SOP_INSTANCE,
+            StepErrorKind::NotFound => Status::NO_SUCH_SOP_INSTANCE,
+            StepErrorKind::DataSet | StepErrorKind::Closed | StepErrorKind::Internal => {
+                Status::PROCESSING_FAILURE
+            }
         }
     }
 }

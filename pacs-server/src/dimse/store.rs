@@ -1,43 +1,17 @@
-//! C-STORE against the archive (PS3.4 annex B): the only file of this module that names it.
+//! C-STORE against the archive (PS3.4 annex B).
 //!
 //! A status of Success comes from nowhere but the archive's own word that the instance is durable and indexed.
 
 use std::sync::mpsc;
 
-use indexer::archive::{Archive, Expect, Origin, Store, StoreError};
+use indexer::archive::{Archive, Expect, Origin, Store};
 use storage_config::Uid;
 use storage_config::config::PatientIdIs;
 
+use super::answer::Answer;
 use super::command::{Command, Named};
 use super::peers::Caller;
-use super::status::{self, Status};
-
-/// What an operation is answered with.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Answer {
-    /// Status (0000,0900).
-    pub status: Status,
-    /// Error Comment (0000,0902), or empty.
-    pub comment: String,
-}
-
-impl Answer {
-    /// Success.
-    pub fn success() -> Answer {
-        Answer { status: Status::SUCCESS, comment: String::new() }
-    }
-
-    /// A failure with a reason in words.
-    pub fn failure(status: Status, reason: &str) -> Answer {
-        Answer { status, comment: status::comment(reason) }
-    }
-}
-
-impl From<&StoreError> for Answer {
-    fn from(error: &StoreError) -> Answer {
-        Answer::failure(Status::of(error.kind()), &error.to_string())
-    }
-}
+use super::status::Status;
 
 /// One data set on its way into the archive, or already refused.
 pub(super) struct Receipt {
@@ -111,7 +85,7 @@ fn admissible(command: &Command) -> Result<(), Answer> {
 fn origin(caller: &Caller, transfer_syntax: &Uid) -> Origin {
     Origin {
         facility: caller.facility,
-        source: format!("dimse:{}@{}", caller.ae_title, caller.address),
+        source: caller.source(),
         patient_id_is_order: caller.patient_id_is == PatientIdIs::Order,
         issuer: String::new(),
         transfer_syntax: transfer_syntax.clone(),

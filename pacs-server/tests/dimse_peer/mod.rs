@@ -63,6 +63,7 @@ impl Server {
                     let what = match event.action {
                         PeerAction::Echo => "echo".to_owned(),
                         PeerAction::Store { bytes } => format!("store {bytes}"),
+                        PeerAction::PerformedStep => "step".to_owned(),
                         PeerAction::Failure { status, comment } => format!("failure {status} {comment}"),
                         PeerAction::Broken { reason } => format!("broken {reason}"),
                         PeerAction::Refused { called, reason } => {
@@ -213,7 +214,8 @@ impl Peer {
     }
 }
 
-fn elements(mut bytes: &[u8]) -> Vec<(u16, Vec<u8>)> {
+/// The elements of a command set.
+pub fn elements(mut bytes: &[u8]) -> Vec<(u16, Vec<u8>)> {
     let mut found = Vec::new();
     while !bytes.is_empty() {
         let length = u32::from_le_bytes(bytes[4..8].try_into().unwrap()) as usize;

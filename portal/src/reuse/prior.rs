@@ -20,7 +20,7 @@ use crate::terms::in_words;
 use crate::words::with;
 
 /// Values of lines that are words of codes.
-const SPOKEN: [&str; 8] = ["grounds", "ordered", "there", "axes", "axis", "code", "images", "view"];
+const SPOKEN: [&str; 9] = ["grounds", "ordered", "there", "axes", "axis", "code", "images", "source", "view"];
 /// Reasons that are not folded.
 const WORST: usize = 3;
 

@@ -2,6 +2,7 @@
 
 use indexer::db::{CandidateRow, Conflict, Db, DbError, SeriesVerified, Stated, StudySender, SubjectRow};
 use indexer::query::GroupKey;
+use indexer::reuse::performed::StepFacts;
 use indexer::statement::{Kind, LegalHold, State as Statement};
 use storage_config::Uid;
 
@@ -22,7 +23,28 @@ pub(super) struct Around {
     pub keeping: Keeping,
     pub senders: Vec<StudySender>,
     pub intakes: Vec<Stated>,
+    pub steps: Steps,
     pub codes: Codes,
+}
+
+/// What devices say of the performed procedure steps of a study.
+pub(super) struct Steps {
+    /// What each says, the latest first.
+    pub told: Vec<Stated>,
+    /// What was here when they were compared with it; none where that was not done since they said it.
+    pub found: Option<StepFacts>,
+}
+
+impl Steps {
+    fn read(db: &Db, study: &Uid) -> Result<Steps, DbError> {
+        let told = db.steps_of_study(study)?;
+        if told.is_empty() {
+            return Ok(Steps { told, found: None });
+        }
+        let versions = db.step_versions_of_study(study)?;
+        let found = db.evidence(study)?.map(|row| row.evidence.steps).filter(|steps| steps.of == versions);
+        Ok(Steps { told, found: found.map(|steps| steps.facts) })
+    }
 }
 
 /// What was said of keeping a study and showing it.
@@ -73,6 +95,7 @@ impl Around {
             keeping: Keeping::read(db, study)?,
             senders: db.senders_of(study, ROWS)?,
             intakes: db.intakes_of_study(study, ROWS)?,
+            steps: Steps::read(db, study)?,
             codes: codes(db)?,
         })
     }

@@ -3,7 +3,7 @@
 
 use indexer::db::{FacilityId, Stated};
 use indexer::principal::Action;
-use indexer::statement::{Reason, State as Statement, Withdrawal};
+use indexer::statement::{Reason, State as Statement, StepStatus, Withdrawal};
 
 use super::around::{Around, Keeping};
 use super::words::{Words, words};
@@ -23,6 +23,7 @@ pub(super) fn section(out: &mut Html, language: Language, reader: &Who, around: 
     out.put(format_args!("<div><dt>{}</dt><dd>{}</dd></div>", words.verified, verified(language, around)));
     hold_line(out, language, &around.keeping);
     origins(out, language, around);
+    steps(out, language, around);
     out.put(format_args!("</dl>"));
     withdrawals(out, language, reader, (&around.keeping, &around.codes));
     if reader.may(Action::Withdraw) {
@@ -95,6 +96,40 @@ fn origins(out: &mut Html, language: Language, around: &Around) {
             moment(language, statement.time.ms()),
         ));
     }
+}
+
+/// What devices say of the procedure steps, and how many of the pictures that they made are here.
+fn steps(out: &mut Html, language: Language, around: &Around) {
+    let words = words(language);
+    let steps = &around.steps;
+    if steps.told.is_empty() {
+        return;
+    }
+    out.put(format_args!("<div><dt>{}</dt><dd>", words.steps));
+    if let Some(found) = steps.found.as_ref().filter(|found| found.is_exact()) {
+        let line = words
+            .steps_received
+            .replace("{n}", &count(language, found.received_images.into()))
+            .replace("{m}", &count(language, found.expected_images.into()));
+        let (class, sign) =
+            if found.received_images < found.expected_images { ("lacks", "!") } else { ("fine", "✓") };
+        out.put(format_args!("<p><span class=\"{class}\">{sign} {line}</span></p>"));
+    }
+    for stated in &steps.told {
+        let Statement::PerformedStep(step) = &stated.statement.state else { continue };
+        let state = match step.status {
+            StepStatus::InProgress => words.step_in_progress.to_owned(),
+            StepStatus::Completed => with(words.step_completed, count(language, step.images() as u64)),
+            StepStatus::Discontinued => words.step_discontinued.to_owned(),
+        };
+        out.put(format_args!(
+            "<p>{state} {}<small>{} · {}</small></p>",
+            Escaped(&step.discontinued),
+            Escaped(if step.station.is_empty() { &step.source } else { &step.station }),
+            moment(language, stated.statement.time.ms()),
+        ));
+    }
+    out.put(format_args!("</dd></div>"));
 }
 
 /// Withdrawals, with the button of those who may give back.

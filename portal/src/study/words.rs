@@ -47,6 +47,11 @@ crate::words::words! {
     n_images: "{n} ảnh", "{n} images";
     origins: "Nguồn nhận", "Received from";
     origin_line: "{n} ảnh, từ {m}", "{n} images, since {m}";
+    steps: "Máy chụp báo (MPPS)", "Told by the device (MPPS)";
+    steps_received: "Đã nhận {n}/{m} ảnh máy đã chụp", "{n} of {m} pictures that it made are here";
+    step_in_progress: "Đang thực hiện", "Under way";
+    step_completed: "Đã xong, {n} ảnh", "Completed, {n} images";
+    step_discontinued: "Đã dừng trước khi xong", "Stopped before the end";
     brought: "Ảnh mang đến", "Brought pictures";
     brought_by: "nhập bởi {n}", "imported by {n}";
     withdrawn_title: "Ca chụp đã thu hồi", "This study is withdrawn";

@@ -16,9 +16,11 @@ use storage_config::Uid;
 use super::error::{OpenError, ReadError};
 use super::later::Later;
 use super::{Archive, VerifyJob, spawn};
-use crate::db::{EvidenceRow, ExaminedInstance, ExaminedSeries, ExaminedStudy};
+use crate::db::{EvidenceRow, ExaminedInstance, ExaminedSeries, ExaminedStudy, Stated};
 use crate::evidence::clock::Ahead;
-use crate::evidence::{Evidence, Image, RULE, Series, documents, header};
+use crate::evidence::performed::{Here, StepsFound};
+use crate::evidence::{Evidence, Image, RULE, Series, documents, header, performed};
+use crate::statement::{PerformedStep, State};
 
 /// Studies of one turn.
 const TURN: u32 = 8;
@@ -145,7 +147,11 @@ impl Archive {
         let as_before = known.as_ref().is_some_and(|known| known.state == state && known.rule == RULE);
         let pictures_known = known.as_ref().is_some_and(|known| known.evidence.undecodable_frames.is_some());
         if as_before && pictures_known {
-            let known = known.clone();
+            // What devices say may have changed, and is soon compared.
+            let mut known = known.clone();
+            if let Some(known) = &mut known {
+                known.evidence.steps = self.steps(study)?;
+            }
             return Ok(self.in_index(move |db| db.set_evidence(&uid, generation, known.as_ref()))?);
         }
         let began = Instant::now();
@@ -155,11 +161,29 @@ impl Archive {
         let decoded = decoding::Decoding { archive: self, pool, study }.of(&source)?;
         evidence.undecodable_frames = decoded.undecodable;
         evidence.decoded_frames = (decoded.tried, decoded.all);
+        evidence.steps = self.steps(study)?;
         let time_ms = (self.shared.options.now_ms)();
         let row = EvidenceRow { state, time_ms, rule: RULE.to_owned(), evidence };
         self.in_index(move |db| db.set_evidence(&uid, generation, Some(&row)))?;
         tracing::debug!(took_ms = began.elapsed().as_millis() as u64, "a study was examined");
         Ok(())
+    }
+
+    /// What devices say they made of a study, beside what is here.
+    fn steps(&self, study: &Uid) -> Result<StepsFound, ReadError> {
+        let found = self.db().study_beside_steps(study)?;
+        let told = found.steps.iter().filter_map(|stated| match &stated.statement.state {
+            State::PerformedStep(step) => Some(&**step),
+            _ => None,
+        });
+        let told: Vec<&PerformedStep> = told.collect();
+        let here = Here { study, homes: &found.homes, served: &found.served };
+        let name = |stated: &Stated| (stated.statement.subject.key.clone(), stated.version.unwrap_or(0));
+        Ok(StepsFound {
+            of: found.steps.iter().map(name).collect(),
+            time_ms: (self.shared.options.now_ms)(),
+            facts: performed::of_steps(&told, here),
+        })
     }
 
     fn clocks(&self) -> Result<Vec<Ahead>, ReadError> {

@@ -11,6 +11,7 @@ use crate::codes::coded::StudyCoding;
 use crate::codes::facts::Imaging;
 use crate::db::{EvidenceRow, FacilityId, PriorStudy, ReportsBy, SeriesVerified, Stated};
 use crate::reuse::Moment;
+use crate::reuse::performed::StepFacts;
 use crate::reuse::prior::{
     CompletenessFacts, Expected, ExpectedSource, Holding, IdentityFacts, IdentityStatus, ImageFacts,
     IntegrityFacts, LicenceFacts, PerformedFacts, Prior, PriorExam, QualityFacts, QualityMark, ReportVersion,
@@ -122,7 +123,10 @@ impl Gathering<'_> {
             exams,
             images,
             performed: performed(found.as_ref()),
-            completeness: completeness(&study, found.as_ref(), self.by_device(&orders)?),
+            completeness: CompletenessFacts {
+                steps: self.steps(&study, found.as_ref())?,
+                ..completeness(&study, found.as_ref(), self.by_device(&orders)?)
+            },
             integrity,
             holdings: self.holdings(&study, &withdrawals),
             reports,
@@ -192,6 +196,23 @@ impl Gathering<'_> {
             }
         }
         Ok(most)
+    }
+
+    /// What devices say of the study, where they say something; not before it was compared with what is here now.
+    fn steps(&self, study: &PriorStudy, found: Option<&EvidenceRow>) -> Result<Option<StepFacts>, ReadError> {
+        let said = self.archive.db().step_versions_of_study(&study.study)?;
+        if said.is_empty() {
+            return Ok(None);
+        }
+        if let Some(found) = found.filter(|found| found.evidence.steps.of == said) {
+            let steps = &found.evidence.steps;
+            let stamp = Stamp { at: Some(Moment { ms: steps.time_ms }), rule: Some(found.rule.clone()) };
+            return Ok(Some(StepFacts { stamp, ..steps.facts.clone() }));
+        }
+        if study.instances > 0 {
+            self.archive.shared.wanted.add(&study.study);
+        }
+        Ok(Some(StepFacts { outdated: true, ..StepFacts::default() }))
     }
 
     /// The reports of a study, and apart from them those of facilities that have nothing to do with it: what they say
@@ -340,6 +361,7 @@ fn completeness(
     CompletenessFacts {
         received_images: u32::try_from(study.instances).ok().map(|all| all.saturating_sub(others)),
         expected: by_device.into_iter().chain(by_sender).collect(),
+        steps: None,
         slice_gaps: evidence.and_then(|evidence| evidence.slice_gaps),
         undecodable_frames: evidence.and_then(|evidence| evidence.undecodable_frames),
         tried_frames: evidence.map(|evidence| evidence.decoded_frames.0).filter(|tried| *tried > 0),

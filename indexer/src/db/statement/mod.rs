@@ -13,6 +13,7 @@ mod legal_hold;
 mod link;
 mod list;
 mod order;
+mod performed;
 mod removal;
 mod report;
 mod served;
@@ -46,6 +47,8 @@ pub(super) use list::{arrived_after_rejection, by_id, legal_holds, of_kind, subj
 pub(super) use list::{read as read_stated, stated as stated_row};
 pub use order::OrdersBy;
 pub(super) use order::{of_study as orders_of_study, orders, studies_under};
+pub(super) use performed::versions_of_study as step_versions;
+pub use performed::{StepVersions, StudySteps};
 pub use report::ReportsBy;
 pub(super) use report::{reports, versions};
 pub use unmet::StudyWithoutOrder;
@@ -101,6 +104,7 @@ pub(super) fn hot() -> Vec<&'static str> {
         link::HOT,
         legal_hold::HOT,
         order::HOT,
+        performed::HOT,
         removal::HOT,
         report::HOT,
         unmet::HOT,
@@ -309,5 +313,6 @@ fn apply(
         State::QualityMark(_) => Ok(()),
         State::Removal(state) => removal::apply(session, subject, state),
         State::Intake(state) => intake::apply(session, subject, statement.time, state),
+        State::PerformedStep(state) => performed::apply(session, subject, statement.time, state),
     }
 }
