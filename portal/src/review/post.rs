@@ -65,7 +65,8 @@ pub(super) async fn decide(
             let stated = tokio::task::spawn_blocking(move || state(&archive, choice)).await;
             match stated.map_err(Problem::failed).map_err(Failure::of(language))? {
                 Ok(()) => {
-                    let to = format!("{}&done={study}", address.at(address.page()));
+                    let here = address.at(address.after().as_ref());
+                    let to = format!("{here}{}done={study}", if here.contains('?') { '&' } else { '?' });
                     return Ok((StatusCode::SEE_OTHER, [(header::LOCATION, to)]).into_response());
                 }
                 Err(error) => told(words, &error),

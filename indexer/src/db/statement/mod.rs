@@ -7,6 +7,7 @@ mod assigned;
 mod code;
 mod decision;
 mod delivery;
+mod flagged;
 mod intake;
 mod ledger;
 mod legal_hold;
@@ -30,9 +31,11 @@ use crate::statement::{State, Statement};
 
 pub(super) use assigned::{core as assigned_core, of_study as assigned_codes};
 pub use decision::DecisionsBy;
-pub(super) use decision::{decisions, flagged, repeats, study_coded};
+pub(super) use decision::{decisions, repeats, study_coded};
 pub use delivery::DeliveriesBy;
 pub(super) use delivery::{deliveries, film_billed, without_film};
+pub use flagged::DocumentChanged;
+pub(super) use flagged::{count as flagged, documents as changed_documents, served_digest};
 pub(super) use intake::{newest as intakes, of_study as intakes_of_study};
 pub use ledger::{LedgerBy, LedgerSum};
 pub(super) use ledger::{
@@ -47,7 +50,7 @@ pub use order::OrdersBy;
 pub(super) use order::{of_study as orders_of_study, orders, studies_under};
 pub use report::ReportsBy;
 pub(super) use report::{reports, versions};
-pub use unmet::StudyWithoutOrder;
+pub use unmet::{NotAPlace, StudyWithoutOrder, Unmet, UnmetAfter};
 pub(super) use unmet::{orders as orders_without_images, studies as studies_without_order};
 pub(super) use withdrawal::{coverable, is_covered, look_ahead};
 
@@ -78,6 +81,7 @@ pub(super) fn hot() -> Vec<&'static str> {
         code::HOT,
         decision::HOT,
         delivery::HOT,
+        flagged::HOT,
         intake::HOT,
         ledger::HOT,
         list::HOT,
