@@ -34,6 +34,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0013_bucket.sql"),
     include_str!("migrations/0014_intake.sql"),
     include_str!("migrations/0016_assigned.sql"),
+    include_str!("migrations/0018_documents.sql"),
 ];
 /// Page cache of the connection that writes, in KiB. It keeps the upper levels of the hash indexes.
 const WRITER_CACHE_KIB: i64 = 16 * 1024;
