@@ -5,8 +5,12 @@
 
 pub mod database;
 pub mod dimse;
+pub mod exams;
 pub mod http;
+pub mod reuse;
 pub mod server;
+pub mod site;
+pub mod viewing;
 
 use std::time::{Duration, Instant};
 
