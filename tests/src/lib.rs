@@ -4,6 +4,7 @@
 //! is an error with its story.
 
 pub mod database;
+pub mod description;
 pub mod dimse;
 pub mod exams;
 pub mod http;

@@ -7,7 +7,7 @@ use super::statement::{
     self, OrdersBy, RejectedArrival, ReportsBy, Stated, StudyWithoutOrder, SubjectRow, Unmet, UnmetAfter,
 };
 use super::{Conflict, Db, DbError, FacilityId, StudySender, apply, conflict, holding, study};
-use crate::identity::{Person, Relation};
+use crate::identity::{IdentityRules, Person, Relation};
 use crate::query::GroupKey;
 use crate::statement::{HybridTime, Kind, LegalHold, State};
 
@@ -308,6 +308,12 @@ impl Db {
     pub fn relation(&self, a: &GroupKey, b: &GroupKey) -> Result<Option<Relation>, DbError> {
         let rules = &self.options().identity;
         self.read_snapshot(|session| person::relation(session, (a, b), rules))
+    }
+
+    /// When two records are of one person, as the site has it.
+    #[must_use]
+    pub fn identity_rules(&self) -> &IdentityRules {
+        &self.options().identity
     }
 
     /// Collisions that are open, or those that a person resolved, by their keys; at most `limit`, those after a pair of
