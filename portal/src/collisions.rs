@@ -3,11 +3,11 @@
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Form, Query, State};
+use axum::http::StatusCode;
 use axum::http::request::Parts;
-use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use axum::routing::get;
-use indexer::archive::{Archive, Basis, StateErrorKind};
+use indexer::archive::{Archive, StateErrorKind};
 use indexer::db::{CollisionRow, DbError};
 use indexer::principal::Action;
 use indexer::query::GroupKey;
@@ -15,11 +15,11 @@ use indexer::statement::{Finding, Kind};
 use serde::Deserialize;
 
 use crate::api::ask;
+use crate::form::{done, go_to, on_version};
 use crate::frame::{Failure, Frame, Place, pager};
 use crate::html::{Escaped, Html, address};
 use crate::language::Language;
 use crate::persons::{Codes, codes, side_by_side};
-use crate::problem::Problem;
 use crate::sign_in::Who;
 use crate::stating::{who, who_field};
 use crate::words::with;
@@ -227,15 +227,12 @@ async fn resolve(
         Err(NotSaid::Document) => bad(words.no_document),
         Err(NotSaid::Field(field)) => bad(&with(words.failed, field)),
         Ok((pair, finding, says)) => {
-            let archive = portal.archive.clone();
-            let basis = Basis::Exactly(Some(typed.version).filter(|version| *version > 0));
-            let done = tokio::task::spawn_blocking(move || {
+            let basis = on_version(typed.version);
+            let work = move |archive: &Archive| {
                 archive.resolve_collision(pair, finding, (None, basis), (says, String::new()))
-            });
-            match done.await.map_err(Problem::failed).map_err(Failure::of(language))? {
-                Ok(_) => {
-                    return Ok((StatusCode::SEE_OTHER, [(header::LOCATION, address.here())]).into_response());
-                }
+            };
+            match done(&portal, language, work).await? {
+                Ok(_) => return Ok(go_to(&address.here())),
                 Err(error) if error.kind() == StateErrorKind::Conflict => {
                     (StatusCode::CONFLICT, words.changed.to_owned())
                 }

@@ -75,7 +75,10 @@ fn what_is_answered_is_as_it_is_described() -> Result<()> {
     let mut web = server.web();
     let description = Description::of(&mut web)?;
     let told = Told { server, web, description };
-    let exam = Exam::of("ct-nguc", 71).days_before_today(2).person("TRAN VAN BINH", "19580203", "M");
+    let exam = Exam::of("ct-nguc", 71)
+        .days_before_today(2)
+        .person("TRAN VAN BINH", "19580203", "M")
+        .with(&[(k::ISSUER_OF_PATIENT_ID, "")]);
     let all = exam.under("P-1", "A-1").instances()?;
     let study = all[0].study.as_str();
     told.server.c_store("CT1", &all)?;

@@ -4,9 +4,9 @@
 
 use anyhow::{Context as _, Result, ensure};
 use fixtures::studies::Instance;
-use fixtures::writer::{Attribute, Vr, keyword as k};
+use fixtures::writer::{DataSet, keyword as k};
 use serde_json::json;
-use tests::exams::{image, image_of};
+use tests::exams::image_of;
 use tests::http::good;
 use tests::server::Setup;
 use tests::site::Site;
@@ -102,27 +102,28 @@ fn the_page_compares_people_by_the_rules_of_the_site() -> Result<()> {
     let data = folder.path().join("data");
     std::fs::create_dir_all(&data)?;
     std::fs::write(data.join("policy.toml"), policy)?;
-    let numbers = "personal_number_in = [\"other_patient_ids\"]";
-    let site = Site::new().facility_with("01001", numbers).machine("CT1", "01001");
+    let site = Site::new().facility("01001").machine("CT1", "01001");
     let site = site.and("[reuse]\npolicy = \"policy.toml\"\n");
     let server = Setup::new(folder.path()).with_file(site.file())?.start()?;
     let mut web = server.web();
     // A girl of 2015 with a number of somebody born ten years before her, and with one of her own year.
     let of = |study: u64, patient_id: &str, number: &str| {
-        let other_ids = Attribute::new(0x0010, 0x1000, Vr::Lo);
-        let person = [
-            (k::PATIENT_ID, patient_id),
-            (k::PATIENT_NAME, "TRAN THI MAI"),
-            (k::PATIENT_BIRTH_DATE, "20150610"),
-            (k::PATIENT_SEX, "F"),
-            (other_ids, number),
-        ];
-        image(78, study, &person)
+        let mut made = image_of(78, study, (patient_id, "TRAN THI MAI", "20150610", "F"))?;
+        let item = DataSet::new().with(k::PATIENT_ID, number).with(k::TYPE_OF_PATIENT_ID, "CCCD");
+        let numbers = DataSet::new().with(k::OTHER_PATIENT_IDS_SEQUENCE, item).encode(made.syntax);
+        // It stands before the identifiers of study and series.
+        let behind = *b"\x20\x00\x0d\x00UI";
+        let at = made.data_set.windows(behind.len()).position(|window| window == behind);
+        let at = at.context("no Study Instance UID")?;
+        made.data_set.splice(at..at, numbers);
+        Ok::<Instance, anyhow::Error>(made)
     };
     let (one, other) = (of(1, "M-1", "001305012345")?, of(2, "M-2", "001315054321")?);
     server.c_store("CT1", [&one, &other])?;
+    let pair = json!({ "a": one.study, "b": other.study, "document": "CCCD" });
+    good(&web.say("POST", "/api/v1/patients/links", &[WHO], &pair)?, 201)?;
     let shown = page(&mut web, &format!("/studies/{}/person", one.study))?;
-    ensure!(shown.contains("M-2"), "the other is not offered: {shown}");
+    ensure!(shown.contains("001") && shown.contains("value=\"other\""), "the other is not shown: {shown}");
     // By the rules of this site the first is a guardian's number, and says nothing against the second.
     ensure!(!shown.contains('≠'), "{shown}");
     server.stop()
