@@ -192,7 +192,7 @@ fn a_choice_becomes_a_rule_of_the_facility() {
     store_all(&archive, &one);
     archive.code_studies(Catalogue::built_in(), Duration::ZERO).unwrap();
     coded(&archive, &one[0].study, |coding| coding.outcome == Outcome::Review);
-    let review = archive.db().codes_to_review(10, 0).unwrap();
+    let review = archive.db().codes_to_review(10, None).unwrap();
     assert_eq!(review.len(), 1);
     assert_eq!(review[0].study, uid(&one[0].study));
     assert!(studies(&archive, None)[0].exam.as_ref().unwrap().waits);

@@ -11,9 +11,9 @@ use indexer::db::{Batch, DecisionsBy, DeliveriesBy, Entry, LedgerBy, Place, Stat
 use indexer::reuse::prior::{ReportStatus, Signature};
 use indexer::reuse::{Moment, Verdict};
 use indexer::statement::{
-    BilledPrice, Decision, DecisionReason, Delivery, DeliveryMode, HybridTime, Kind, LedgerEntry,
-    LedgerEvent, LedgerLine, NO_ENTRY, OrderStatus, Report, ReportRelied, ReuseChoice, Seen, State,
-    Statement, Subject, Who,
+    BilledPrice, Decision, DecisionReason, Delivery, DeliveryMode, DocumentRelied, HybridTime, Kind,
+    LedgerEntry, LedgerEvent, LedgerLine, NO_ENTRY, OrderStatus, Report, ReportRelied, ReuseChoice, Seen,
+    State, Statement, Subject, Who,
 };
 use proptest::prelude::*;
 use storage_config::ContentHash;
@@ -39,8 +39,19 @@ fn decision(subject: u8, turn: u64) -> Decision {
             evidence: serde_json::json!({ "listed": [] }),
         },
         reports: vec![ReportRelied { report: "number:0:r".into(), version: 1 }],
+        documents: documents(subject),
         patients: Vec::new(),
     }
+}
+
+/// Decisions of one subject relied on an object that is not here.
+fn documents(subject: u8) -> Vec<DocumentRelied> {
+    let gone = DocumentRelied {
+        study: "1.2.3".parse().unwrap(),
+        sop_instance: "1.2.3.4".parse().unwrap(),
+        digest: ContentHash([7; 32]),
+    };
+    if subject == 2 { vec![gone] } else { Vec::new() }
 }
 
 fn delivery(subject: u8, turn: u64) -> Delivery {

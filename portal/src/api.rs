@@ -26,8 +26,6 @@ pub(crate) struct Stretch {
     offset: Option<u32>,
     /// Of conflicts: those that somebody resolved.
     resolved: Option<bool>,
-    /// Of codes: studies that keep one of which the lists in force would say something else.
-    pub(crate) proposed: Option<bool>,
 }
 
 impl Stretch {

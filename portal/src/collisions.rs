@@ -3,11 +3,11 @@
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Form, Query, State};
+use axum::http::StatusCode;
 use axum::http::request::Parts;
-use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use axum::routing::get;
-use indexer::archive::{Archive, Basis, StateErrorKind};
+use indexer::archive::{Archive, StateErrorKind};
 use indexer::db::{CollisionRow, DbError};
 use indexer::principal::Action;
 use indexer::query::GroupKey;
@@ -15,11 +15,11 @@ use indexer::statement::{Finding, Kind};
 use serde::Deserialize;
 
 use crate::api::ask;
-use crate::frame::{Failure, Frame, Place};
-use crate::html::{Escaped, Html};
+use crate::form::{done, go_to, on_version};
+use crate::frame::{Failure, Frame, Place, pager};
+use crate::html::{Escaped, Html, address};
 use crate::language::Language;
 use crate::persons::{Codes, codes, side_by_side};
-use crate::problem::Problem;
 use crate::sign_in::Who;
 use crate::stating::{who, who_field};
 use crate::words::with;
@@ -60,11 +60,31 @@ pub(crate) fn routes() -> Router<Portal> {
 pub(crate) struct Address {
     /// `resolved` for those that somebody resolved.
     list: String,
+    /// The key of the collision after which this page begins.
+    after: String,
 }
 
 impl Address {
-    fn at(&self) -> &'static str {
-        if self.list == "resolved" { "/collisions?list=resolved" } else { "/collisions" }
+    fn open(&self) -> bool {
+        self.list != "resolved"
+    }
+
+    /// The keys after which this page begins; what is none begins the list anew.
+    fn after(&self) -> Option<(GroupKey, GroupKey)> {
+        let (a, b) = self.after.split_once('-')?;
+        Some((a.parse().ok()?, b.parse().ok()?))
+    }
+
+    /// The address of the page of this list that begins after a collision.
+    fn at(&self, after: Option<(GroupKey, GroupKey)>) -> String {
+        let list = (!self.open()).then(|| "list=resolved".to_owned());
+        let after = after.map(|(a, b)| format!("after={a}-{b}"));
+        address("/collisions", [list, after])
+    }
+
+    /// The address of this page.
+    fn here(&self) -> String {
+        self.at(self.after())
     }
 }
 
@@ -73,17 +93,19 @@ struct Seen(CollisionRow, u64);
 
 struct Listed {
     rows: Vec<Seen>,
+    next: Option<(GroupKey, GroupKey)>,
     codes: Codes,
 }
 
-fn read(archive: &Archive, open: bool) -> Result<Listed, DbError> {
+fn read(archive: &Archive, open: bool, after: Option<(GroupKey, GroupKey)>) -> Result<Listed, DbError> {
     let db = archive.db();
-    let rows = db.collisions(open, ROWS, 0)?.into_iter().map(|row| {
+    let page = db.collisions(open, ROWS, after)?;
+    let rows = page.rows.into_iter().map(|row| {
         let said = db.subject(Kind::Collision, &format!("{}-{}", row.a, row.b))?;
         Ok(Seen(row, said.and_then(|said| said.version).unwrap_or(0)))
     });
     let rows = rows.collect::<Result<_, DbError>>()?;
-    Ok(Listed { rows, codes: codes(db)? })
+    Ok(Listed { rows, next: page.next, codes: codes(db)? })
 }
 
 async fn show(
@@ -102,9 +124,9 @@ async fn shown(
     address: &Address,
     refused: Option<(StatusCode, String)>,
 ) -> Result<Response, Failure> {
-    let open = address.list != "resolved";
-    let listed =
-        ask(&portal.archive, move |archive| read(archive, open)).await.map_err(Failure::of(language))?;
+    let (open, after) = (address.open(), address.after());
+    let listed = ask(&portal.archive, move |archive| read(archive, open, after)).await;
+    let listed = listed.map_err(Failure::of(language))?;
     let words = words(language);
     let mut out = Html::default();
     out.put(format_args!("<h1>{}</h1><p class=\"days\">", words.title));
@@ -118,14 +140,17 @@ async fn shown(
     if let Some((_, why)) = &refused {
         out.put(format_args!("<p class=\"banner bad\" role=\"alert\">{}</p>", Escaped(why)));
     }
-    if listed.rows.is_empty() {
+    if listed.rows.is_empty() && listed.next.is_none() {
         out.put(format_args!("<p class=\"banner good\">✓ {}</p>", words.none));
     }
     for seen in &listed.rows {
         collision(&mut out, language, reader, (address, &listed), seen);
     }
+    let next = listed.next.map(|next| address.at(Some(next)));
+    pager(&mut out, language, after.map(|_| address.at(None)), next);
     let status = refused.map_or(StatusCode::OK, |(status, _)| status);
-    let frame = Frame::new(portal, language, Place::Collisions, words.title, address.at()).asked_by(reader);
+    let here = address.here();
+    let frame = Frame::new(portal, language, Place::Collisions, words.title, &here).asked_by(reader);
     Ok(frame.answering(status, &out))
 }
 
@@ -144,7 +169,10 @@ fn collision(
     Seen(row, version): &Seen,
 ) {
     let words = words(language);
-    out.put(format_args!("<form class=\"card collision task\" method=\"post\" action=\"{}\">", address.at()));
+    out.put(format_args!(
+        "<form class=\"card collision task\" method=\"post\" action=\"{}\">",
+        Escaped(&address.here())
+    ));
     let persons = [row.persons[0].as_ref(), row.persons[1].as_ref()];
     side_by_side(out, language, &listed.codes, [words.first, words.second], (persons, &row.clashes));
     if row.clashes.is_empty() && row.open {
@@ -199,15 +227,12 @@ async fn resolve(
         Err(NotSaid::Document) => bad(words.no_document),
         Err(NotSaid::Field(field)) => bad(&with(words.failed, field)),
         Ok((pair, finding, says)) => {
-            let archive = portal.archive.clone();
-            let basis = Basis::Exactly(Some(typed.version).filter(|version| *version > 0));
-            let done = tokio::task::spawn_blocking(move || {
+            let basis = on_version(typed.version);
+            let work = move |archive: &Archive| {
                 archive.resolve_collision(pair, finding, (None, basis), (says, String::new()))
-            });
-            match done.await.map_err(Problem::failed).map_err(Failure::of(language))? {
-                Ok(_) => {
-                    return Ok((StatusCode::SEE_OTHER, [(header::LOCATION, address.at())]).into_response());
-                }
+            };
+            match done(&portal, language, work).await? {
+                Ok(_) => return Ok(go_to(&address.here())),
                 Err(error) if error.kind() == StateErrorKind::Conflict => {
                     (StatusCode::CONFLICT, words.changed.to_owned())
                 }

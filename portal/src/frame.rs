@@ -245,3 +245,27 @@ impl IntoResponse for Failure {
         html(self.status, frame.whole(&content))
     }
 }
+
+/// The ways on in a list that goes by the last row of a page: to its beginning, and to what follows.
+pub(crate) fn pager(out: &mut Html, language: Language, first: Option<String>, next: Option<String>) {
+    let words = language.words();
+    if first.is_none() && next.is_none() {
+        return;
+    }
+    out.put(format_args!("<nav class=\"pager\" aria-label=\"{}\">", words.pages));
+    if let Some(first) = first {
+        out.put(format_args!(
+            "<a class=\"button\" rel=\"first\" href=\"{}\">{}</a>",
+            Escaped(&first),
+            words.first_page
+        ));
+    }
+    if let Some(next) = next {
+        out.put(format_args!(
+            "<a class=\"button\" rel=\"next\" href=\"{}\" aria-label=\"{}\">→</a>",
+            Escaped(&next),
+            words.next_page
+        ));
+    }
+    out.put(format_args!("</nav>"));
+}

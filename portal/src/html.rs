@@ -66,3 +66,9 @@ mod tests {
         assert_eq!(percent("/?a=đ&b"), "%2F%3Fa%3D%C4%91%26b");
     }
 }
+
+/// An address with what is asked of it, of the parts that there are.
+pub(crate) fn address(path: &str, asked: impl IntoIterator<Item = Option<String>>) -> String {
+    let asked: Vec<String> = asked.into_iter().flatten().collect();
+    if asked.is_empty() { path.to_owned() } else { format!("{path}?{}", asked.join("&")) }
+}

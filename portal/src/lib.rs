@@ -13,6 +13,7 @@ mod collisions;
 mod damage;
 mod download;
 mod figures;
+mod form;
 mod frame;
 mod html;
 mod import;

@@ -8,7 +8,7 @@ use axum::extract::{Query, State};
 use axum::response::Response;
 use axum::routing::get;
 use indexer::archive::Archive;
-use indexer::db::{DbError, FacilityId, Stated, StudyWithoutOrder};
+use indexer::db::{DbError, FacilityId, Stated, StudyWithoutOrder, UnmetAfter};
 use indexer::query::{Level, Match, Query as Wanted, QueryRow};
 use indexer::reuse::{Date, Moment, Urgency};
 use indexer::statement::{Order, State as Statement};
@@ -18,8 +18,8 @@ use crate::Portal;
 use crate::api::ask;
 use crate::calendar::{Day, ago, moment, now_ms};
 use crate::figures::count;
-use crate::frame::{Failure, Frame, Place};
-use crate::html::{Escaped, Html, percent};
+use crate::frame::{Failure, Frame, Place, pager};
+use crate::html::{Escaped, Html, address, percent};
 use crate::language::Language;
 use crate::list::rows::{description, kinds, n_images};
 use crate::problem::Problem;
@@ -52,22 +52,53 @@ pub(crate) fn routes() -> Router<Portal> {
     Router::new().route("/reconciliation", get(page))
 }
 
-/// From which day on.
+/// From which day on, and where each of the two lists begins.
 #[derive(Debug, Default, Deserialize)]
 pub(crate) struct Address {
     since: Option<String>,
+    orders: Option<String>,
+    studies: Option<String>,
+}
+
+/// Where each of the two lists begins; what is no place begins its list anew.
+#[derive(Debug, Clone, Default)]
+struct Places {
+    orders: Option<UnmetAfter>,
+    studies: Option<UnmetAfter>,
+}
+
+impl Places {
+    fn of(address: &Address) -> Places {
+        let place = |text: &Option<String>| text.as_deref().and_then(|text| text.parse().ok());
+        Places { orders: place(&address.orders), studies: place(&address.studies) }
+    }
+
+    /// The address of the page on which the lists begin there.
+    fn at(&self, since: Date) -> String {
+        let place = |name: &str, place: &Option<UnmetAfter>| {
+            place.as_ref().map(|place| format!("{name}={}", percent(&place.to_string())))
+        };
+        let since = Some(format!("since={since}"));
+        address("/reconciliation", [since, place("orders", &self.orders), place("studies", &self.studies)])
+    }
 }
 
 struct Unmet {
     orders: Vec<Stated>,
     studies: Vec<(StudyWithoutOrder, Option<QueryRow>)>,
     codes: HashMap<FacilityId, String>,
+    since: Date,
+    here: Places,
+    next: Places,
 }
 
-fn read(archive: &Archive, since: Date, begin_ms: i64) -> Result<Unmet, DbError> {
+fn read(archive: &Archive, since: Date, begin_ms: i64, here: Places) -> Result<Unmet, DbError> {
     let db = archive.db();
-    let orders = db.orders_without_images(begin_ms, ROWS, 0)?;
-    let studies = db.studies_without_order(&since.to_string().replace('-', ""), ROWS, 0)?;
+    let orders = db.orders_without_images(begin_ms, ROWS, here.orders.as_ref())?;
+    let day = since.to_string().replace('-', "");
+    let studies = db.studies_without_order(&day, ROWS, here.studies.as_ref())?;
+    let next = Places { orders: orders.next, studies: studies.next };
+    let (orders, studies) = (orders.rows, studies.rows);
     let mut query = Wanted::new(Level::Study);
     query.keys.push(Match::StudyUid(studies.iter().map(|study| study.study_uid.clone()).collect()));
     query.limit = ROWS;
@@ -78,7 +109,7 @@ fn read(archive: &Archive, since: Date, begin_ms: i64) -> Result<Unmet, DbError>
         (study, row)
     });
     let codes = db.facility_codes()?.into_iter().map(|code| (code.facility, code.code)).collect();
-    Ok(Unmet { orders, studies: studies.collect(), codes })
+    Ok(Unmet { orders, studies: studies.collect(), codes, since, here, next })
 }
 
 async fn page(
@@ -93,7 +124,8 @@ async fn page(
     let since = since.map_err(Problem::failed).map_err(Failure::of(language))?;
     let begin: Option<Moment> = format!("{since}T00:00:00+07:00").parse().ok();
     let begin_ms = begin.map_or(0, |moment| moment.ms);
-    let unmet = ask(&portal.archive, move |archive| read(archive, since, begin_ms)).await;
+    let places = Places::of(&address);
+    let unmet = ask(&portal.archive, move |archive| read(archive, since, begin_ms, places)).await;
     let unmet = unmet.map_err(Failure::of(language))?;
     let words = words(language);
     let mut out = Html::default();
@@ -101,7 +133,7 @@ async fn page(
     head(&mut out, words, language, since, &yesterday);
     orders(&mut out, words, language, &unmet);
     studies(&mut out, words, language, &unmet);
-    let here = format!("/reconciliation?since={since}");
+    let here = unmet.here.at(since);
     Ok(Frame::new(&portal, language, Place::Reconciliation, words.title, &here).asked_by(&who).around(&out))
 }
 
@@ -165,6 +197,9 @@ fn orders(out: &mut Html, words: &Words, language: Language, unmet: &Unmet) {
         ));
     }
     out.put(format_args!("</ul>"));
+    let first = Places { orders: None, ..unmet.here.clone() };
+    let next = unmet.next.orders.clone().map(|next| Places { orders: Some(next), ..unmet.here.clone() });
+    turn(out, language, unmet, (unmet.here.orders.is_some().then_some(first), next));
 }
 
 fn studies(out: &mut Html, words: &Words, language: Language, unmet: &Unmet) {
@@ -204,6 +239,15 @@ fn studies(out: &mut Html, words: &Words, language: Language, unmet: &Unmet) {
         ));
     }
     out.put(format_args!("</ul>"));
+    let first = Places { studies: None, ..unmet.here.clone() };
+    let next = unmet.next.studies.clone().map(|next| Places { studies: Some(next), ..unmet.here.clone() });
+    turn(out, language, unmet, (unmet.here.studies.is_some().then_some(first), next));
+}
+
+/// The ways on in one of the two lists, which leave the other where it is.
+fn turn(out: &mut Html, language: Language, unmet: &Unmet, (first, next): (Option<Places>, Option<Places>)) {
+    let at = |places: Places| places.at(unmet.since);
+    pager(out, language, first.map(at), next.map(at));
 }
 
 /// The exams of an order in words, by their codes where they have no name.

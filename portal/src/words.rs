@@ -65,6 +65,8 @@ words! {
     newer: "Mới hơn", "Newer";
     older: "Cũ hơn", "Older";
     pages: "Các trang", "Pages";
+    first_page: "Về trang đầu", "First page";
+    next_page: "Trang sau", "Next page";
 
     time: "Thời gian", "Time";
     patient: "Người bệnh", "Patient";

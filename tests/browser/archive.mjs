@@ -17,6 +17,14 @@ function freePort() {
   });
 }
 
+/** What a process is started with so that its clock is `days` ahead; how long things take stays as it is. */
+function later(days) {
+  if (!days) return {};
+  const found = fs.readdirSync('/usr/lib').map(name => `/usr/lib/${name}/faketime/libfaketimeMT.so.1`).find(file => fs.existsSync(file));
+  if (!found) throw new Error('libfaketime is missing: scripts/install-test-needs installs it');
+  return { LD_PRELOAD: found, FAKETIME: `+${days}d`, FAKETIME_DONT_FAKE_MONOTONIC: '1' };
+}
+
 /** Starts `PACS_BIN` over an empty folder, with the viewer of `viewerFolder` and further variables. */
 export async function startArchive(viewerFolder, settings = {}) {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'archive-'));
@@ -44,8 +52,8 @@ export async function startArchive(viewerFolder, settings = {}) {
     await end();
     fs.rmSync(folder, { recursive: true, force: true });
   };
-  const start = async () => {
-    server = spawn(binary, ['serve'], { env, cwd: folder, stdio: ['ignore', log, log] });
+  const start = async (days = 0) => {
+    server = spawn(binary, ['serve'], { env: { ...env, ...later(days) }, cwd: folder, stdio: ['ignore', log, log] });
     for (const begin = Date.now(); ; ) {
       if (server.exitCode !== null) throw new Error(`the server ended:\n${said()}`);
       const ready = await fetch(`${base}/readyz`).then(answer => answer.ok, () => false);
@@ -58,10 +66,10 @@ export async function startArchive(viewerFolder, settings = {}) {
     }
   };
   await start();
-  /** Ends the server and starts it again, over the same folder and on the same ports. */
-  const restart = async () => {
+  /** Ends the server and starts it again, over the same folder and on the same ports, with a clock `days` ahead. */
+  const restart = async (days = 0) => {
     await end();
-    await start();
+    await start(days);
   };
   const bring = (...paths) => execFileSync(binary, ['import', '--source', 'demo', ...paths], { env, cwd: folder });
   /** Reads everything again, as an operator does; damage is told by the exit code and found by the server. */

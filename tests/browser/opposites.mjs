@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
 import { openPage, until } from './browser.mjs';
-import { checked, DOCTOR, order, report, reasons, say, send, withSite } from './reuse.mjs';
+import { checked, day, DOCTOR, order, report, reasons, say, send, withSite } from './reuse.mjs';
 
 const KNEE = { code: '18.112', name: 'Chụp X-quang khớp gối', side: 'right' };
 const NAMES = {
@@ -20,6 +20,10 @@ const header = (name, more = []) => [
 const KNEE_HEADER = [
   ['(0020,0062)', 'L'], ['(0018,0015)', 'KNEE'], ['(0008,1030)', 'XQ KHOP GOI TRAI'], ['(0018,5101)', 'AP'],
 ];
+/** Days until the exam is made again. */
+const WEEK_DAYS = 8;
+/** A day at the site as the ledger writes it. */
+const iso = before => day(before).replace(/(....)(..)(..)/, '$1-$2-$3');
 const told = page => page.locator('main').innerText();
 const all = async page => {
   if (await page.locator('.all > summary').count()) await page.locator('.all > summary').click();
@@ -101,7 +105,7 @@ export const tests = [
     }),
   },
   {
-    name: 'a link that is taken back, a damaged pack, an amended report and a repeated exam show at once',
+    name: 'a link that is taken back, a damaged pack, an amended report and an exam repeated after a week show at once',
     test: context => withSite(async archive => {
       const { page, log, shot } = await openPage(context.browser, archive.base);
       const open = async (id, says, name) => {
@@ -132,21 +136,28 @@ export const tests = [
       // A report that is amended after the decision: the flag stands on the page of the order.
       await reuse(archive, made.amended.id);
       await report(archive, made.amended.study, { status: 'amended', conclusion: 'Có xuất huyết nhỏ.' });
-      await open(made.amended.id, /Kết quả đã được sửa hoặc hủy sau quyết định này/, 'amended');
-
-      // The exam is made all the same; what was avoided is taken back.
-      await reuse(archive, made.again.id);
-      await open(made.again.id, /Đã dùng lại kết quả trước/, 'reused');
-      send(archive, 'repeated', 0, header('again', [['(0008,0030)', '000001'], ['(0008,0032)', '000001']]));
-      await open(made.again.id, /Đã chụp lại sau quyết định này/, 'repeated');
-      await page.goto(`${archive.base}/ledger`);
-      assert.match(await told(page), /Đảo: đã chụp lại/);
+      await open(made.amended.id, /Kết quả đã được sửa, hủy hoặc thay thế sau quyết định này/, 'amended');
 
       // A byte of a pack turns over; `verify` finds it.
       damage(archive, archive.sent.damaged);
       await archive.verify();
       await open(made.damaged.id, /Ảnh hỏng: mã băm không khớp/, 'damaged');
       assert.equal(await page.locator('.prior .badge.received').count(), 0, 'no green');
+
+      // A week goes by, and the exam is made all the same; what was avoided is taken back that day.
+      await reuse(archive, made.again.id);
+      await open(made.again.id, /Đã dùng lại kết quả trước/, 'reused');
+      await archive.restart(WEEK_DAYS);
+      assert.doesNotMatch(await open(made.again.id, /Đã dùng lại kết quả trước/, 'a-week-later'), /Đã chụp lại sau quyết định này/);
+      send(archive, 'repeated', -WEEK_DAYS, header('again', [['(0008,0030)', '000001'], ['(0008,0032)', '000001']]));
+      await open(made.again.id, /Đã chụp lại sau quyết định này/, 'repeated');
+      const entries = await (await fetch(`${archive.base}/api/v1/ledger/entries?order=${made.again.id}`)).json();
+      assert.deepEqual(entries.map(entry => [entry.event, entry.reversal ?? null, entry.day]), [
+        ['exam_avoided', null, iso(0)], ['exam_reversed', 'exam_performed', iso(-WEEK_DAYS)],
+      ]);
+      await page.goto(`${archive.base}/ledger`);
+      await shot('opposite-week-ledger');
+      assert.match(await told(page), /Đảo: đã chụp lại/);
       assert.deepEqual(log.errors, []);
     }),
   },

@@ -43,6 +43,33 @@ impl Answer {
     }
 }
 
+/// The body as JSON of an answer that has to have a status.
+///
+/// # Errors
+/// When it has another one, or its body is no JSON.
+pub fn good(answer: &Answer, status: u16) -> Result<Value> {
+    if answer.status != status {
+        bail!("{} in the place of {status}: {}", answer.status, String::from_utf8_lossy(&answer.body));
+    }
+    answer.json()
+}
+
+/// That an answer is a refusal with a status, whose problem names a field, or none.
+///
+/// # Errors
+/// When it is another answer.
+pub fn refused<'f>(answer: &Answer, status: u16, field: impl Into<Option<&'f str>>) -> Result<()> {
+    let problem = good(answer, status)?;
+    if answer.header("content-type") != Some("application/problem+json") {
+        bail!("no problem: {answer:?}");
+    }
+    let field = field.into();
+    if problem["field"].as_str() != field {
+        bail!("{field:?} is not named: {problem}");
+    }
+    Ok(())
+}
+
 /// One version of an instance, as `/api/v1/instances/{sop_instance}/versions` lists it.
 #[derive(Clone, Debug)]
 pub struct Version {

@@ -5,9 +5,14 @@
 
 pub mod cluster;
 pub mod database;
+pub mod description;
 pub mod dimse;
+pub mod exams;
 pub mod http;
+pub mod reuse;
 pub mod server;
+pub mod site;
+pub mod viewing;
 
 use std::time::{Duration, Instant};
 

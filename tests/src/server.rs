@@ -9,10 +9,11 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use fixtures::studies::Instance;
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::database;
-use crate::dimse::{Association, Context as Presentation};
+use crate::dimse::{Association, Context as Presentation, contexts_for};
 use crate::http::Http;
 use crate::wait_for;
 
@@ -232,6 +233,40 @@ impl Server {
     pub fn associate(&self, calling: &str, contexts: &[Presentation]) -> Result<Association> {
         let address = self.dimse.first().context("no DIMSE address")?;
         Association::open(*address, calling, "PACS", contexts)
+    }
+
+    /// C-STORE of instances over one association.
+    ///
+    /// # Errors
+    /// When one of them is not taken.
+    pub fn c_store<'a>(
+        &self,
+        calling: &str,
+        instances: impl IntoIterator<Item = &'a Instance> + Clone,
+    ) -> Result<()> {
+        let contexts = contexts_for(instances.clone());
+        let mut association = self.associate(calling, &contexts)?;
+        for one in instances {
+            let response = association.store(&contexts, one)?;
+            if response.status != 0 {
+                bail!("C-STORE of {} was answered with {response:?}", one.sop_instance);
+            }
+        }
+        association.release()
+    }
+
+    /// Stops it, has its index made again from the packs, and starts another one over that.
+    ///
+    /// # Errors
+    /// When one of the three fails.
+    pub fn made_again(self) -> Result<Server> {
+        let setup = self.setup.clone();
+        self.stop()?;
+        let made = setup.run(&["rebuild"])?;
+        if !made.status.success() {
+            bail!("not made again: {}", String::from_utf8_lossy(&made.stderr));
+        }
+        setup.start()
     }
 
     /// A C-ECHO over an association of its own, and how long both took.

@@ -6,9 +6,8 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use fixtures::studies::{Instance, Options, Scale, demo};
 use serde_json::{Value, json};
-use tests::dimse::contexts_for;
 use tests::http::Http;
-use tests::server::{Server, Setup};
+use tests::server::Setup;
 use tests::wait_for;
 
 const WHO: (&str, &str) = ("X-Claimed-User", "BS. Lê Thị Hạnh");
@@ -17,15 +16,6 @@ const LIMIT: Duration = Duration::from_secs(60);
 fn head_ct() -> Vec<Instance> {
     let all = demo(Options::new(11, Scale::Small)).filter(|one| one.path.contains("/ct-so-nao/"));
     all.collect()
-}
-
-fn c_store(server: &Server, all: &[Instance]) -> Result<()> {
-    let contexts = contexts_for(all);
-    let mut association = server.associate("CT1", &contexts)?;
-    for one in all {
-        ensure!(association.store(&contexts, one)?.status == 0, "not stored");
-    }
-    association.release()
 }
 
 fn search(web: &mut Http, query: &str) -> Result<Vec<Value>> {
@@ -54,7 +44,7 @@ fn a_head_ct_is_found_by_its_national_code_and_is_what_a_person_says() -> Result
     let all = head_ct();
     let study = all[0].study.clone();
     ensure!(web.get(&format!("/api/v1/studies/{study}/codes"))?.status == 404, "not there yet");
-    c_store(&server, &all)?;
+    server.c_store("CT1", &all)?;
     let kept = web.instance(&all[0])?;
 
     let row = wait_for("a code in the answer", LIMIT, || {

@@ -5,57 +5,26 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use fixtures::edited::{Edit, edited, replace};
-use fixtures::studies::{Instance, Options, Scale, demo};
-use fixtures::writer::keyword as k;
 use serde_json::{Value, json};
-use tests::dimse::contexts_for;
-use tests::http::{Answer, Http};
+use tests::exams::Exam;
+use tests::http::{Answer, Http, good, refused};
+use tests::reuse::{check, settled, until};
 use tests::server::{Server, Setup};
+use tests::site::{HIS_01001, HIS_01002, Site};
 use tests::wait_for;
 
 const DOCTOR: (&str, &str) = ("X-Claimed-User", "BS. Thử");
 const LIMIT: Duration = Duration::from_secs(90);
-/// Tokens of two hospitals' own systems; their values are the words after `Bearer`.
-const SITE: &str = r#"
-[dimse]
-accept = "anyone"
-[study]
-quiet_seconds = 1
-[[facility]]
-code = "01001"
-[[facility]]
-code = "01002"
-[[facility]]
-code = "01003"
-[[peer]]
-ae_title = "CT1"
-address = "127.0.0.1"
-facility = "01001"
-patient_id_is = "patient"
-[[peer]]
-ae_title = "CT2"
-address = "127.0.0.1"
-facility = "01002"
-patient_id_is = "patient"
-[[peer]]
-ae_title = "COUNTER"
-address = "127.0.0.1"
-facility = "01003"
-patient_id_is = "order"
-[[token]]
-sha256 = "0176668e445ceae281139f0ba141451a34ea5cd4015f1e554acce1851cae10ca"
-name = "HIS 01001"
-facility = "01001"
-roles = ["read", "store"]
-[[token]]
-sha256 = "26ee4e967ef9007ac67e96e64358b89f04d16a3542e3b542a2af491b3988f1a2"
-name = "HIS 01002"
-facility = "01002"
-roles = ["read", "store"]
-"#;
-const HIS: (&str, &str) = ("Authorization", "Bearer his-01001");
-const OTHER_HIS: (&str, &str) = ("Authorization", "Bearer his-01002");
+const HIS: (&str, &str) = HIS_01001.header;
+const OTHER_HIS: (&str, &str) = HIS_01002.header;
+
+/// Two hospitals with systems of their own, and a third whose machine counts orders.
+fn site() -> Site {
+    let site = Site::new().examined_soon().facility("01001").facility("01002").facility("01003");
+    let site = site.machine("CT1", "01001").machine("CT2", "01002");
+    let site = site.machine_counting("COUNTER", "01003", "order");
+    site.token(HIS_01001, &["read", "store"]).token(HIS_01002, &["read", "store"])
+}
 
 struct Person {
     number: &'static str,
@@ -91,34 +60,10 @@ impl World {
         (seed, accession, day): (u64, &str, &str),
         person: &Person,
     ) -> Result<String> {
-        let all = demo(Options::new(11, Scale::Small)).filter(|one| one.path.contains("/ct-so-nao/"));
-        let made = |original: Instance| {
-            let uids = Edit::reissued(&original, seed).uids;
-            let mut made = edited(&original, &Edit { uids, ..Edit::default() }).unwrap();
-            let mut changes = vec![
-                (k::PATIENT_ID, person.number.to_owned()),
-                (k::PATIENT_NAME, person.name.to_owned()),
-                (k::PATIENT_BIRTH_DATE, person.birth.to_owned()),
-                (k::PATIENT_SEX, person.sex.to_owned()),
-                (k::ACCESSION_NUMBER, accession.to_owned()),
-            ];
-            let dates = [k::STUDY_DATE, k::SERIES_DATE, k::ACQUISITION_DATE, k::CONTENT_DATE];
-            // Not later than now, whatever the hour.
-            let times = [k::STUDY_TIME, k::SERIES_TIME, k::ACQUISITION_TIME, k::CONTENT_TIME];
-            if !day.is_empty() {
-                changes.extend(dates.map(|date| (date, day.to_owned())));
-                changes.extend(times.map(|time| (time, "000001".to_owned())));
-            }
-            made.data_set = replace(&made.data_set, made.syntax, &changes).unwrap();
-            made
-        };
-        let all: Vec<Instance> = all.map(made).collect();
-        let contexts = contexts_for(&all);
-        let mut association = self.server.associate(calling, &contexts)?;
-        for one in &all {
-            ensure!(association.store(&contexts, one)?.status == 0, "not stored");
-        }
-        association.release()?;
+        let exam = Exam::head_ct(11).reissued(seed).person(person.name, person.birth, person.sex);
+        let exam = exam.under(person.number, accession);
+        let all = if day.is_empty() { exam } else { exam.made_on(day) }.instances()?;
+        self.server.c_store(calling, &all)?;
         Ok(all[0].study.clone())
     }
 
@@ -132,27 +77,16 @@ impl World {
     }
 
     fn check(&self, order: &str) -> Result<Value> {
-        good(&self.web.say("POST", "/api/v1/reuse/check", &[DOCTOR], &json!({ "order": order }))?, 200)
+        check(&self.web, &json!({ "order": order }))
     }
 
     fn until(&self, order: &str, what: &str, holds: impl Fn(&Value) -> bool) -> Result<Value> {
-        let mut last = Value::Null;
-        let answer = wait_for(what, LIMIT, || {
-            last = self.check(order)?;
-            Ok(holds(&last).then(|| last.clone()))
-        });
-        answer.with_context(|| format!("{last:#}"))
+        until(&self.web, &json!({ "order": order }), what, holds)
     }
 
     /// The answer once everything was looked at.
     fn settled(&self, order: &str) -> Result<Value> {
-        self.until(order, "the evidence", |told| {
-            let seen = told["studies"].as_array().map(Vec::as_slice).unwrap_or_default();
-            let looked_at = |one: &Value| one["examined_at"].is_string() && one["verified_at"].is_string();
-            !seen.is_empty()
-                && seen.iter().all(looked_at)
-                && !told["decision"].to_string().contains("not_verified")
-        })
+        settled(&self.web, &json!({ "order": order }))
     }
 
     fn form(&self, order: &str, headers: &[(&str, &str)], fields: &[(&str, &str)]) -> Result<Answer> {
@@ -186,17 +120,6 @@ fn report(facility: &str, study: &str, status: &str) -> Value {
     })
 }
 
-fn good(answer: &Answer, status: u16) -> Result<Value> {
-    ensure!(answer.status == status, "{} {}", answer.status, String::from_utf8_lossy(&answer.body));
-    answer.json()
-}
-
-fn refused(answer: &Answer, status: u16, field: &str) -> Result<()> {
-    ensure!(answer.status == status, "{} {}", answer.status, String::from_utf8_lossy(&answer.body));
-    ensure!(answer.json()?["field"] == field, "{}", answer.json()?);
-    Ok(())
-}
-
 fn seen<'a>(answer: &'a Value, study: &str) -> Option<&'a Value> {
     answer["studies"].as_array()?.iter().find(|seen| seen["study"] == study)
 }
@@ -204,7 +127,7 @@ fn seen<'a>(answer: &'a Value, study: &str) -> Option<&'a Value> {
 #[test]
 fn the_page_links_the_person_of_the_order_and_a_candidate_hides_everything() -> Result<()> {
     let folder = tempfile::tempdir()?;
-    let world = World::start(&Setup::new(folder.path()).with_file(SITE)?)?;
+    let world = World::start(&Setup::new(folder.path()).with_file(site().file())?)?;
     let of = |number| Person { number, ..LAN };
     let first = world.head_ct("CT2", 1, &of("D1"), "A1")?;
     world.say("/api/v1/reports", &report("01002", &first, "final"))?;
@@ -242,7 +165,7 @@ fn the_page_links_the_person_of_the_order_and_a_candidate_hides_everything() -> 
 #[test]
 fn what_was_withdrawn_stays_the_persons_whose_it_was() -> Result<()> {
     let folder = tempfile::tempdir()?;
-    let setup = Setup::new(folder.path()).with_file(SITE)?;
+    let setup = Setup::new(folder.path()).with_file(site().file())?;
     let world = World::start(&setup)?;
     let strangers = world.head_ct("CT1", 1, &LAN, "A1")?;
     let order = world.order("01001", &CUONG, "")?;
@@ -289,7 +212,7 @@ fn what_was_withdrawn_stays_the_persons_whose_it_was() -> Result<()> {
 #[test]
 fn one_exam_is_ordered_once_and_what_is_said_of_it_is_said_by_its_own() -> Result<()> {
     let folder = tempfile::tempdir()?;
-    let world = World::start(&Setup::new(folder.path()).with_file(SITE)?)?;
+    let world = World::start(&Setup::new(folder.path()).with_file(site().file())?)?;
     let study = world.head_ct("CT1", 1, &LAN, "A1")?;
     world.say("/api/v1/reports", &report("01001", &study, "final"))?;
     let order = world.order("01001", &LAN, "NEW")?;
@@ -383,7 +306,7 @@ fn repeat_needs_a_reason(world: &World, study: &str) -> Result<()> {
 #[test]
 fn a_repeat_at_a_hospital_without_pictures_is_noticed_and_a_doubt_is_opened() -> Result<()> {
     let folder = tempfile::tempdir()?;
-    let world = World::start(&Setup::new(folder.path()).with_file(SITE)?)?;
+    let world = World::start(&Setup::new(folder.path()).with_file(site().file())?)?;
     let study = world.head_ct("CT2", 1, &Person { number: "E-7", ..LAN }, "A1")?;
     world.say("/api/v1/reports", &report("01002", &study, "final"))?;
     let order = world.order("01001", &LAN, "")?;

@@ -3,75 +3,22 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "tests")]
 
 use anyhow::{Context as _, Result, ensure};
-use fixtures::edited::replace;
-use fixtures::many::{Address, instance};
 use fixtures::studies::Instance;
-use fixtures::writer::keyword as k;
 use serde_json::{Value, json};
-use tests::dimse::contexts_for;
-use tests::http::{Answer, Http};
-use tests::server::{Server, Setup};
+use tests::exams::image_of;
+use tests::http::{Answer, Http, good};
+use tests::server::Setup;
+use tests::site::Site;
+use tests::viewing::{key, page, priors};
 
 const WHO: (&str, &str) = ("X-Claimed-User", "BS. Nga");
-const SITE: &str = r#"
-[dimse]
-accept = "anyone"
-[[facility]]
-code = "01001"
-[[peer]]
-ae_title = "CT1"
-address = "127.0.0.1"
-facility = "01001"
-"#;
+
+fn site() -> Site {
+    Site::new().facility("01001").machine("CT1", "01001")
+}
 
 fn of(study: u64, patient_id: &str, name: &str, birth_date: &str) -> Result<Instance> {
-    let mut made = instance(91, Address { study, ..Address::default() }, 64);
-    let changes = [
-        (k::PATIENT_ID, patient_id.to_owned()),
-        (k::PATIENT_NAME, name.to_owned()),
-        (k::PATIENT_BIRTH_DATE, birth_date.to_owned()),
-        (k::PATIENT_SEX, "F".to_owned()),
-    ];
-    made.data_set = replace(&made.data_set, made.syntax, &changes).context("not edited")?;
-    Ok(made)
-}
-
-fn c_store(server: &Server, one: &Instance) -> Result<()> {
-    let contexts = contexts_for([one]);
-    let mut association = server.associate("CT1", &contexts)?;
-    let status = association.store(&contexts, one)?.status;
-    association.release()?;
-    ensure!(status == 0, "C-STORE: {status:04X}");
-    Ok(())
-}
-
-fn good(answer: &Answer, status: u16) -> Result<Value> {
-    ensure!(answer.status == status, "{} {}", answer.status, String::from_utf8_lossy(&answer.body));
-    answer.json()
-}
-
-fn page(web: &mut Http, path: &str) -> Result<String> {
-    let page = web.get(path)?;
-    ensure!(page.status == 200, "{path}: {}", page.status);
-    Ok(String::from_utf8_lossy(&page.body).into_owned())
-}
-
-/// The key of a study's patient, as the study's page gives it to the viewer.
-fn key(web: &mut Http, study: &str) -> Result<String> {
-    let text = page(web, &format!("/studies/{study}"))?;
-    let at = text.find("scope=").context("no way into the viewer")? + 6;
-    Ok(text[at..at + 32].to_owned())
-}
-
-/// Studies below the root of a study's patient, where a viewer looks for priors.
-fn priors(web: &mut Http, study: &Instance) -> Result<Vec<String>> {
-    let key = key(web, &study.study)?;
-    let rows = web.json(&format!("/patients/{key}/dicom-web/studies"))?;
-    let rows = rows.as_array().context("no list")?;
-    let mut all: Vec<String> =
-        rows.iter().filter_map(|row| row["0020000D"]["Value"][0].as_str().map(str::to_owned)).collect();
-    all.sort();
-    Ok(all)
+    image_of(91, study, (patient_id, name, birth_date, "F"))
 }
 
 fn sorted(studies: &[&Instance]) -> Vec<String> {
@@ -83,13 +30,6 @@ fn sorted(studies: &[&Instance]) -> Vec<String> {
 /// Begins an import as the page does.
 fn begin(web: &Http, body: &Value) -> Result<Answer> {
     web.say("POST", "/api/v1/imports", &[], body)
-}
-
-/// The server over an index that is made again from the packs.
-fn made_again(server: Server, setup: &Setup) -> Result<Server> {
-    server.stop()?;
-    ensure!(setup.run(&["rebuild"])?.status.success(), "not made again");
-    setup.start()
 }
 
 fn whose_they_are_and_who_takes_them_in_has_to_be_said(web: &Http, patient: &Value) -> Result<()> {
@@ -109,13 +49,13 @@ fn whose_they_are_and_who_takes_them_in_has_to_be_said(web: &Http, patient: &Val
 #[test]
 fn what_is_brought_joins_the_patient_only_by_a_persons_word() -> Result<()> {
     let folder = tempfile::tempdir()?;
-    let setup = Setup::new(folder.path()).with_file(SITE)?;
+    let setup = Setup::new(folder.path()).with_file(site().file())?;
     let mut server = setup.start()?;
     let mut web = server.web();
     let here = of(1, "26001", "NGUYEN^THI AN", "19850317")?;
     let brought = of(2, "A-77", "Nguyen Thi Anh", "19850317")?;
     let number_elsewhere = of(3, "26001", "LE VAN BINH", "19500101")?;
-    c_store(&server, &here)?;
+    server.c_store("CT1", [&here])?;
 
     let patient = json!({ "facility": "01001", "patient_id": "26001" });
     whose_they_are_and_who_takes_them_in_has_to_be_said(&web, &patient)?;
@@ -141,7 +81,7 @@ fn what_is_brought_joins_the_patient_only_by_a_persons_word() -> Result<()> {
         ensure!(anh["clashes"] == json!(["name"]), "{anh:#}");
         person = anh["person"]["patient"].as_str().context("no key")?.to_owned();
         // Not of the patient's group, offered as possibly the same; the same number of another facility neither.
-        ensure!(priors(&mut web, &here)? == sorted(&[&here]), "rebuilt {rebuilt}");
+        ensure!(priors(&mut web, &here.study)? == sorted(&[&here]), "rebuilt {rebuilt}");
         let own = key(&mut web, &here.study)?;
         let offered = web.json(&format!("/api/v1/patients/{own}/candidates"))?;
         ensure!(offered["candidates"].as_array().map(Vec::len) == Some(2), "{offered:#}");
@@ -154,7 +94,7 @@ fn what_is_brought_joins_the_patient_only_by_a_persons_word() -> Result<()> {
         let side_by_side = page(&mut web, &format!("/intakes/{id}"))?;
         ensure!(side_by_side.contains("NGUYEN THI AN") && side_by_side.contains("Nguyen Thi Anh"));
         if !rebuilt {
-            server = made_again(server, &setup)?;
+            server = server.made_again()?;
             web = server.web();
         }
     }
@@ -165,9 +105,9 @@ fn what_is_brought_joins_the_patient_only_by_a_persons_word() -> Result<()> {
     let yes = json!({ "linked": true, "document": "CCCD", "based_on": 0 });
     good(&web.say("POST", &to, &[WHO], &yes)?, 201)?;
     ensure!(good(&web.say("POST", &to, &[WHO], &yes)?, 409)?["field"] == "based_on", "an old look was taken");
-    server = made_again(server, &setup)?;
+    server = server.made_again()?;
     web = server.web();
-    ensure!(priors(&mut web, &here)? == sorted(&[&here, &brought]), "not joined");
+    ensure!(priors(&mut web, &here.study)? == sorted(&[&here, &brought]), "not joined");
     let shown = page(&mut web, &format!("/intakes/{id}"))?;
     ensure!(shown.contains("BS. Nga") && shown.contains("CCCD"), "who confirmed it is not told");
 
@@ -176,15 +116,15 @@ fn what_is_brought_joins_the_patient_only_by_a_persons_word() -> Result<()> {
     let kind = "Content-Type: application/x-www-form-urlencoded";
     let parted = web.send("POST", &format!("/intakes/{id}"), &[kind], form.as_bytes())?;
     ensure!(parted.status == 303, "{} {}", parted.status, String::from_utf8_lossy(&parted.body));
-    ensure!(priors(&mut web, &here)? == sorted(&[&here]), "not parted");
-    ensure!(priors(&mut web, &brought)? == sorted(&[&brought]), "not parted");
+    ensure!(priors(&mut web, &here.study)? == sorted(&[&here]), "not parted");
+    ensure!(priors(&mut web, &brought.study)? == sorted(&[&brought]), "not parted");
     server.stop()
 }
 
 #[test]
 fn the_command_brings_for_a_number_that_nothing_came_under_yet() -> Result<()> {
     let folder = tempfile::tempdir()?;
-    let setup = Setup::new(folder.path()).with_file(SITE)?;
+    let setup = Setup::new(folder.path()).with_file(site().file())?;
     let disc = folder.path().join("disc");
     std::fs::create_dir_all(&disc)?;
     let brought = of(5, "A-9", "TRAN THI HOA", "19700203")?;
@@ -218,8 +158,8 @@ fn the_command_brings_for_a_number_that_nothing_came_under_yet() -> Result<()> {
     good(&web.say("POST", &format!("/api/v1/intakes/{id}/persons/{person}"), &[WHO], &yes)?, 201)?;
     // What comes under the number later finds it.
     let here = of(6, "26009", "TRAN THI HOA", "19700203")?;
-    c_store(&server, &here)?;
-    ensure!(priors(&mut web, &here)? == sorted(&[&here, &brought]), "not joined");
+    server.c_store("CT1", [&here])?;
+    ensure!(priors(&mut web, &here.study)? == sorted(&[&here, &brought]), "not joined");
     let seen = web.json(&format!("/api/v1/intakes/{id}"))?;
     ensure!(seen["persons"][0]["standing"] == "confirmed", "{seen:#}");
     server.stop()

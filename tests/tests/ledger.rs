@@ -7,89 +7,25 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use calamine::{Data, Reader as _, Xlsx};
-use fixtures::edited::{Edit, edited, replace};
-use fixtures::studies::{Instance, Options, Scale, demo};
-use fixtures::writer::keyword as k;
 use serde_json::{Value, json};
-use tests::dimse::contexts_for;
-use tests::http::{Answer, Http};
+use tests::exams::Exam;
+use tests::http::{Answer, Http, good, refused};
+use tests::reuse::check;
 use tests::server::{Server, Setup};
+use tests::site::{HIS_01001, Site};
 use tests::wait_for;
 
 const DOCTOR: (&str, &str) = ("X-Claimed-User", "BS. Lê Thị Hạnh");
 const LIMIT: Duration = Duration::from_secs(90);
-const SITE: &str = r#"
-[dimse]
-accept = "anyone"
-[[facility]]
-code = "01001"
-[[peer]]
-ae_title = "CT1"
-address = "127.0.0.1"
-facility = "01001"
-patient_id_is = "patient"
-"#;
-/// A token of a hospital's own system; its value is the words after `Bearer`.
-const TOKEN: &str = r#"
-[[token]]
-sha256 = "0176668e445ceae281139f0ba141451a34ea5cd4015f1e554acce1851cae10ca"
-name = "HIS 01001"
-facility = "01001"
-roles = ["read", "store"]
-"#;
-const HIS: (&str, &str) = ("Authorization", "Bearer his-01001");
+const HIS: (&str, &str) = HIS_01001.header;
 
-/// A head CT of one person; with `seed` another one, made on `day` (YYYYMMDD).
-fn head_ct(seed: u64, day: Option<&str>) -> Vec<Instance> {
-    let all = demo(Options::new(11, Scale::Small)).filter(|one| one.path.contains("/ct-so-nao/"));
-    let one = |original: Instance| {
-        let mut made = match seed {
-            0 => original,
-            seed => {
-                edited(&original, &Edit { uids: Edit::reissued(&original, seed).uids, ..Edit::default() })
-                    .unwrap()
-            }
-        };
-        let mut changes = vec![
-            (k::PATIENT_ID, "P-1".to_owned()),
-            (k::PATIENT_NAME, "NGUYEN VAN AN".to_owned()),
-            (k::PATIENT_BIRTH_DATE, "19800412".to_owned()),
-            (k::PATIENT_SEX, "M".to_owned()),
-            (k::ACCESSION_NUMBER, format!("ACC-{seed}")),
-        ];
-        if let Some(day) = day {
-            for date in [k::STUDY_DATE, k::SERIES_DATE, k::ACQUISITION_DATE, k::CONTENT_DATE] {
-                changes.push((date, day.to_owned()));
-            }
-            // Not later than now, whatever the hour.
-            for time in [k::STUDY_TIME, k::SERIES_TIME, k::ACQUISITION_TIME, k::CONTENT_TIME] {
-                changes.push((time, "000001".to_owned()));
-            }
-        }
-        made.data_set = replace(&made.data_set, made.syntax, &changes).unwrap();
-        made
-    };
-    all.map(one).collect()
+fn site() -> Site {
+    Site::new().facility("01001").machine("CT1", "01001")
 }
 
-fn c_store(server: &Server, all: &[Instance]) -> Result<()> {
-    let contexts = contexts_for(all);
-    let mut association = server.associate("CT1", &contexts)?;
-    for one in all {
-        ensure!(association.store(&contexts, one)?.status == 0, "not stored");
-    }
-    association.release()
-}
-
-fn good(answer: &Answer, status: u16) -> Result<Value> {
-    ensure!(answer.status == status, "{} {}", answer.status, String::from_utf8_lossy(&answer.body));
-    answer.json()
-}
-
-fn refused(answer: &Answer, status: u16, field: &str) -> Result<()> {
-    ensure!(answer.status == status, "{} {}", answer.status, String::from_utf8_lossy(&answer.body));
-    ensure!(answer.json()?["field"] == field, "{}", answer.json()?);
-    Ok(())
+/// A head CT of one person under an accession number.
+fn head_ct(accession: &str) -> Exam {
+    Exam::head_ct(11).person("NGUYEN VAN AN", "19800412", "M").under("P-1", accession)
 }
 
 fn order(web: &Http, id: &str) -> Result<Value> {
@@ -110,19 +46,9 @@ fn report(web: &Http, study: &str, status: &str) -> Result<Value> {
     good(&web.say("POST", "/api/v1/reports", &[DOCTOR], &body)?, 201)
 }
 
-fn check(web: &Http, order: &str) -> Result<Value> {
-    good(&web.say("POST", "/api/v1/reuse/check", &[DOCTOR], &json!({ "order": order }))?, 200)
-}
-
-/// The answer once everything was looked at: until then each look at the study makes another one of it.
+/// The answer to an order once everything was looked at.
 fn settled(web: &Http, order: &str) -> Result<Value> {
-    wait_for("the evidence", LIMIT, || {
-        let told = check(web, order)?;
-        let seen = told["studies"].as_array().map(Vec::as_slice).unwrap_or_default();
-        let looked_at = |one: &Value| one["examined_at"].is_string() && one["verified_at"].is_string();
-        let open = told["decision"].to_string().contains("not_verified");
-        Ok((!seen.is_empty() && seen.iter().all(looked_at) && !open).then_some(told))
-    })
+    tests::reuse::settled(web, &json!({ "order": order }))
 }
 
 fn decide(web: &Http, key: &str, body: &Value) -> Result<Answer> {
@@ -150,9 +76,9 @@ fn entered(web: &mut Http, order: &str, events: &[&str]) -> Result<Vec<(String, 
 fn started(setup: &Setup) -> Result<(Server, Http, String)> {
     let server = setup.start()?;
     let mut web = server.web();
-    let all = head_ct(0, None);
+    let all = head_ct("ACC-0").instances()?;
     let study = all[0].study.clone();
-    c_store(&server, &all)?;
+    server.c_store("CT1", &all)?;
     wait_for("a code", LIMIT, || {
         let told = web.json(&format!("/api/v1/studies/{study}/codes"))?;
         Ok((told["coding"]["outcome"] == "assigned").then_some(()))
@@ -162,14 +88,14 @@ fn started(setup: &Setup) -> Result<(Server, Http, String)> {
 }
 
 fn today(web: &Http) -> Result<String> {
-    let told = check(web, "order-1")?;
+    let told = check(web, &json!({ "order": "order-1" }))?;
     Ok(told["decision"]["today"].as_str().context("no day")?.replace('-', ""))
 }
 
 #[test]
 fn a_reused_exam_is_entered_once_and_taken_back_when_it_does_not_hold() -> Result<()> {
     let folder = tempfile::tempdir()?;
-    let setup = Setup::new(folder.path()).with("PACS_STUDY__QUIET_SECONDS", "1").with_file(SITE)?;
+    let setup = Setup::new(folder.path()).with("PACS_STUDY__QUIET_SECONDS", "1").with_file(site().file())?;
     let (server, mut web, study) = started(&setup)?;
     order(&web, "order-1")?;
     let told = settled(&web, "order-1")?;
@@ -340,7 +266,8 @@ fn made_after_all(server: &Server, web: &mut Http) -> Result<()> {
     });
     good(&decide(web, "d5", &reuse)?, 201)?;
     entered(web, "order-2", &["exam_avoided"])?;
-    c_store(server, &head_ct(5, Some(&today(web)?)))?;
+    let made_again = head_ct("ACC-5").reissued(5).made_on(&today(web)?);
+    server.c_store("CT1", &made_again.instances()?)?;
     entered(web, "order-2", &["exam_avoided", "exam_reversed"])?;
     let rows = web.json("/api/v1/ledger/entries?order=order-2")?;
     ensure!(
@@ -395,7 +322,7 @@ fn verified(setup: &Setup, heads: &Value, running: bool) -> Result<()> {
 #[test]
 fn a_machine_decides_only_for_a_doctor() -> Result<()> {
     let folder = tempfile::tempdir()?;
-    let setup = Setup::new(folder.path()).with_file(&format!("{SITE}{TOKEN}"))?;
+    let setup = Setup::new(folder.path()).with_file(site().token(HIS_01001, &["read", "store"]).file())?;
     let server = setup.start()?;
     let web = server.web();
     order(&web, "order-1")?;

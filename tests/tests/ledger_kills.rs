@@ -8,14 +8,13 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use fixtures::edited::replace;
 use fixtures::rng::Rng;
-use fixtures::studies::{Instance, Options, Scale, demo};
-use fixtures::writer::keyword as k;
 use serde_json::{Value, json};
-use tests::dimse::contexts_for;
+use tests::exams::Exam;
 use tests::http::Http;
+use tests::reuse::settled;
 use tests::server::{Server, Setup};
+use tests::site::Site;
 use tests::{seed, variable, wait_for};
 
 const DOCTOR: (&str, &str) = ("X-Claimed-User", "BS. Lê Thị Hạnh");
@@ -24,52 +23,20 @@ const LIMIT: Duration = Duration::from_secs(90);
 const KILLS: u64 = 6;
 /// Orders that are decided at once, each by a doctor of its own.
 const DOCTORS: u64 = 4;
-const SITE: &str = r#"
-[dimse]
-accept = "anyone"
-[[facility]]
-code = "01001"
-[[peer]]
-ae_title = "CT1"
-address = "127.0.0.1"
-facility = "01001"
-patient_id_is = "patient"
-"#;
 
-fn head_ct() -> Vec<Instance> {
-    let all = demo(Options::new(11, Scale::Small)).filter(|one| one.path.contains("/ct-so-nao/"));
-    let changes = [
-        (k::PATIENT_ID, "P-1".to_owned()),
-        (k::PATIENT_NAME, "NGUYEN VAN AN".to_owned()),
-        (k::PATIENT_BIRTH_DATE, "19800412".to_owned()),
-        (k::PATIENT_SEX, "M".to_owned()),
-        (k::ACCESSION_NUMBER, "ACC-0".to_owned()),
-    ];
-    let renamed = |one: Instance| {
-        let data_set = replace(&one.data_set, one.syntax, &changes).unwrap();
-        Instance { data_set, ..one }
-    };
-    all.map(renamed).collect()
+fn site() -> Site {
+    Site::new().facility("01001").machine("CT1", "01001")
 }
 
 fn stored(server: &Server) -> Result<()> {
-    let all = head_ct();
-    let contexts = contexts_for(&all);
-    let mut association = server.associate("CT1", &contexts)?;
-    for one in &all {
-        ensure!(association.store(&contexts, one)?.status == 0, "not stored");
-    }
-    association.release()?;
+    let exam = Exam::head_ct(11).person("NGUYEN VAN AN", "19800412", "M").under("P-1", "ACC-0");
+    let all = exam.instances()?;
+    server.c_store("CT1", &all)?;
     let mut web = server.web();
     let codes = format!("/api/v1/studies/{}/codes", all[0].study);
     wait_for("a code", LIMIT, || Ok((web.json(&codes)?["coding"]["outcome"] == "assigned").then_some(())))?;
     order(&web, "probe")?;
-    wait_for("the evidence", LIMIT, || {
-        let told = web.say("POST", "/api/v1/reuse/check", &[DOCTOR], &json!({ "order": "probe" }))?.json()?;
-        let seen = told["studies"].as_array().map(Vec::as_slice).unwrap_or_default();
-        let done = |one: &Value| one["examined_at"].is_string() && one["verified_at"].is_string();
-        Ok((!seen.is_empty() && seen.iter().all(done)).then_some(()))
-    })
+    settled(&web, &json!({ "order": "probe" })).map(drop)
 }
 
 fn order(web: &Http, key: &str) -> Result<()> {
@@ -183,7 +150,7 @@ fn killed(setup: &Setup) -> Result<()> {
 #[test]
 fn one_entry_for_each_order_whenever_the_server_is_killed() -> Result<()> {
     let folder = tempfile::tempdir()?;
-    let setup = Setup::new(folder.path()).with("PACS_STUDY__QUIET_SECONDS", "1").with_file(SITE)?;
+    let setup = Setup::new(folder.path()).with("PACS_STUDY__QUIET_SECONDS", "1").with_file(site().file())?;
     killed(&setup)
 }
 
@@ -191,6 +158,6 @@ fn one_entry_for_each_order_whenever_the_server_is_killed() -> Result<()> {
 fn one_entry_for_each_order_on_postgres_too() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let database = fixtures::postgres::Server::start()?;
-    let setup = Setup::new(folder.path()).with("PACS_STUDY__QUIET_SECONDS", "1").with_file(SITE)?;
+    let setup = Setup::new(folder.path()).with("PACS_STUDY__QUIET_SECONDS", "1").with_file(site().file())?;
     killed(&setup.with("PACS_DATABASE__URL", &database.database()?))
 }

@@ -3,77 +3,26 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "tests")]
 
 use anyhow::{Context as _, Result, ensure};
-use fixtures::edited::replace;
-use fixtures::many::{Address, instance};
 use fixtures::studies::Instance;
 use fixtures::writer::keyword as k;
 use serde_json::{Value, json};
-use tests::dimse::contexts_for;
-use tests::http::{Answer, Http};
-use tests::server::{Server, Setup};
+use tests::exams::image;
+use tests::http::{Answer, Http, good, refused};
+use tests::server::Setup;
+use tests::site::{HIS_01001, Site, VIEWER_01002};
 
 const WHO: (&str, &str) = ("X-Claimed-User", "HIS 01001");
-const SITE: &str = r#"
-[dimse]
-accept = "anyone"
-[[facility]]
-code = "01001"
-[[facility]]
-code = "01002"
-[[peer]]
-ae_title = "CT1"
-address = "127.0.0.1"
-facility = "01001"
-patient_id_is = "patient"
-[[peer]]
-ae_title = "CT2"
-address = "127.0.0.1"
-facility = "01002"
-patient_id_is = "patient"
-"#;
 
-/// Tokens of two hospitals; their values are the words after `Bearer`.
-const TOKENS: &str = r#"
-[[token]]
-sha256 = "0176668e445ceae281139f0ba141451a34ea5cd4015f1e554acce1851cae10ca"
-name = "HIS 01001"
-facility = "01001"
-roles = ["store"]
-[[token]]
-sha256 = "bebfab1c6f19ff32bc810ad1336fcb87bbc5ed035efef7f6772b08783ea770af"
-name = "Viewer 01002"
-facility = "01002"
-roles = ["read"]
-"#;
-const STORES: (&str, &str) = ("Authorization", "Bearer his-01001");
-const READS: (&str, &str) = ("Authorization", "Bearer viewer-01002");
+const STORES: (&str, &str) = HIS_01001.header;
+const READS: (&str, &str) = VIEWER_01002.header;
+
+fn site() -> Site {
+    let site = Site::new().facility("01001").facility("01002");
+    site.machine("CT1", "01001").machine("CT2", "01002")
+}
 
 fn under(seed: u64, study: u64, accession: &str) -> Result<Instance> {
-    let mut made = instance(seed, Address { study, ..Address::default() }, 64);
-    let changes = [(k::ACCESSION_NUMBER, accession.to_owned())];
-    made.data_set = replace(&made.data_set, made.syntax, &changes).context("not edited")?;
-    Ok(made)
-}
-
-fn c_store(server: &Server, calling: &str, one: &Instance) -> Result<()> {
-    let contexts = contexts_for([one]);
-    let mut association = server.associate(calling, &contexts)?;
-    let status = association.store(&contexts, one)?.status;
-    association.release()?;
-    ensure!(status == 0, "C-STORE: {status:04X}");
-    Ok(())
-}
-
-fn good(answer: &Answer, status: u16) -> Result<Value> {
-    ensure!(answer.status == status, "{} {}", answer.status, String::from_utf8_lossy(&answer.body));
-    answer.json()
-}
-
-fn refused(answer: &Answer, status: u16, field: Option<&str>) -> Result<()> {
-    ensure!(answer.status == status, "{} {}", answer.status, String::from_utf8_lossy(&answer.body));
-    ensure!(answer.header("content-type") == Some("application/problem+json"), "{answer:?}");
-    ensure!(answer.json()?["field"].as_str() == field, "{}", answer.json()?);
-    Ok(())
+    image(seed, study, &[(k::ACCESSION_NUMBER, accession)])
 }
 
 fn names(rows: &Value, field: &str) -> Vec<String> {
@@ -115,7 +64,7 @@ fn patch(web: &Http, headers: &[(&str, &str)], body: &Value) -> Result<Answer> {
 #[test]
 fn what_is_wrong_with_an_order_is_named() -> Result<()> {
     let folder = tempfile::tempdir()?;
-    let server = Setup::new(folder.path()).with_file(SITE)?.start()?;
+    let server = Setup::new(folder.path()).with_file(site().file())?.start()?;
     let mut web = server.web();
     for (pointer, value, field) in [
         ("/purpose", json!("boredom"), "purpose"),
@@ -150,7 +99,7 @@ fn what_is_wrong_with_an_order_is_named() -> Result<()> {
 #[test]
 fn an_order_is_taken_changed_met_by_its_study_and_found_again() -> Result<()> {
     let folder = tempfile::tempdir()?;
-    let setup = Setup::new(folder.path()).with_file(SITE)?;
+    let setup = Setup::new(folder.path()).with_file(site().file())?;
     let mut server = setup.start()?;
     let mut web = server.web();
     let keyed = [WHO, ("Idempotency-Key", "order-1")];
@@ -163,9 +112,9 @@ fn an_order_is_taken_changed_met_by_its_study_and_found_again() -> Result<()> {
 
     // The same accession number at another facility is another exam, also when it was there first.
     let (strange, own) = (under(51, 0, "A-1")?, under(51, 1, "A-1")?);
-    c_store(&server, "CT2", &strange)?;
+    server.c_store("CT2", [&strange])?;
     ensure!(web.json("/api/v1/orders/order-1")?["studies"] == json!([]), "met by a stranger");
-    c_store(&server, "CT1", &own)?;
+    server.c_store("CT1", [&own])?;
     let met = web.json("/api/v1/orders/order-1")?;
     ensure!(met["studies"] == json!([own.study]), "{met}");
     for path in [
@@ -184,9 +133,7 @@ fn an_order_is_taken_changed_met_by_its_study_and_found_again() -> Result<()> {
     }
     unmet(&mut web, &strange)?;
     changed(&web)?;
-    server.stop()?;
-    ensure!(setup.run(&["rebuild"])?.status.success(), "not made again");
-    server = setup.start()?;
+    server = server.made_again()?;
     web = server.web();
     let told = good(&patch(&web, &[WHO], &json!({ "status": "cancelled" }))?, 200)?;
     ensure!(
@@ -230,7 +177,7 @@ fn changed(web: &Http) -> Result<()> {
 #[test]
 fn the_newest_version_of_a_report_counts_and_all_are_listed() -> Result<()> {
     let folder = tempfile::tempdir()?;
-    let setup = Setup::new(folder.path()).with_file(SITE)?;
+    let setup = Setup::new(folder.path()).with_file(site().file())?;
     let mut server = setup.start()?;
     let mut web = server.web();
     let own = under(52, 0, "B 1/2")?;
@@ -259,7 +206,7 @@ fn the_newest_version_of_a_report_counts_and_all_are_listed() -> Result<()> {
         draft["version"] == 1 && draft["studies"] == json!([]) && draft["signature"] == "not_told",
         "{draft}"
     );
-    c_store(&server, "CT1", &own)?;
+    server.c_store("CT1", [&own])?;
     let of_study = format!("/api/v1/reports?study={}", own.study);
     ensure!(names(&web.json(&of_study)?, "status") == ["draft"], "{}", web.json(&of_study)?);
     let signed = json!({
@@ -283,9 +230,7 @@ fn the_newest_version_of_a_report_counts_and_all_are_listed() -> Result<()> {
     let stale = with(amended.clone(), "/based_on", json!(1));
     refused(&post(&web, &stale)?, 409, Some("based_on"))?;
     good(&post(&web, &amended)?, 201)?;
-    server.stop()?;
-    ensure!(setup.run(&["rebuild"])?.status.success(), "not made again");
-    server = setup.start()?;
+    server = server.made_again()?;
     web = server.web();
     let key = draft["report"].as_str().context("no key")?.replace(' ', "%20").replace('/', "%2F");
     let all = web.json(&format!("/api/v1/reports/{key}"))?;
@@ -298,7 +243,9 @@ fn the_newest_version_of_a_report_counts_and_all_are_listed() -> Result<()> {
 #[test]
 fn a_token_speaks_for_its_own_facility_and_within_its_roles() -> Result<()> {
     let folder = tempfile::tempdir()?;
-    let server = Setup::new(folder.path()).with_file(&format!("{SITE}{TOKENS}"))?.start()?;
+    let server = Setup::new(folder.path())
+        .with_file(site().token(HIS_01001, &["store"]).token(VIEWER_01002, &["read"]).file())?
+        .start()?;
     let web = server.web();
     let say = |method: &str, path: &str, who, body: &Value| web.say(method, path, &[who], body);
     let own = with(order("C-1"), "/ordering_facility", Value::Null);

@@ -2,75 +2,32 @@
 //! place of an ordered exam is asked as a hospital's system asks it.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "tests")]
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
-
-use anyhow::{Context as _, Result, ensure};
-use fixtures::edited::replace;
-use fixtures::studies::{Date, Instance, Options, Scale, demo};
+use anyhow::{Result, ensure};
+use fixtures::studies::Instance;
 use fixtures::writer::{Attribute, Vr, keyword as k};
 use serde_json::{Value, json};
-use tests::dimse::contexts_for;
-use tests::http::{Answer, Http};
+use tests::exams::Exam;
+use tests::http::{Http, good};
+use tests::reuse::{check, settled, until};
 use tests::server::{Server, Setup};
-use tests::wait_for;
+use tests::site::Site;
 
 const WHO: (&str, &str) = ("X-Claimed-User", "BS. Lê Thị Hạnh");
-const LIMIT: Duration = Duration::from_secs(60);
-const SITE: &str = r#"
-[dimse]
-accept = "anyone"
-[study]
-quiet_seconds = 1
-[[facility]]
-code = "01001"
-licensed = true
-[[facility]]
-code = "01002"
-licensed = true
-modalities = ["CT"]
-[[peer]]
-ae_title = "CT1"
-address = "127.0.0.1"
-facility = "01001"
-patient_id_is = "patient"
-[[peer]]
-ae_title = "CT2"
-address = "127.0.0.1"
-facility = "01002"
-patient_id_is = "patient"
-[[peer]]
-ae_title = "COUNTER"
-address = "127.0.0.1"
-facility = "01001"
-patient_id_is = "order"
-"#;
 
-/// The clock of this machine in days.
-fn today() -> Date {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-    Date::new(1970, 1, 1).before(-i64::try_from((since.as_secs() + 7 * 3600) / 86_400).unwrap())
+/// A department whose machines count patients, another with a CT alone, and a counter of orders.
+fn site() -> Site {
+    let site = Site::new().examined_soon().facility_with("01001", "licensed = true");
+    let site = site.facility_with("01002", "licensed = true\nmodalities = [\"CT\"]");
+    site.machine("CT1", "01001").machine("CT2", "01002").machine_counting("COUNTER", "01001", "order")
 }
 
-/// A study of the demo, `days` old and more, as a hospital sends it under an accession number.
-fn study(folder: &str, seed: u64, days: i64, changes: &[(Attribute, &str)]) -> Vec<Instance> {
-    let options = Options { today: today().before(days), ..Options::new(seed, Scale::Small) };
-    let name = format!("/{folder}/");
-    let all = demo(options).filter(|one| one.path.contains(&name));
-    let person =
-        [(k::PATIENT_NAME, "DANG THI DUNG"), (k::PATIENT_BIRTH_DATE, "19491120"), (k::PATIENT_SEX, "F")];
-    let defaults = person.iter().filter(|(of, _)| changes.iter().all(|(changed, _)| changed != of));
-    let changes: Vec<(Attribute, String)> =
-        defaults.chain(changes).map(|(attribute, value)| (*attribute, (*value).to_owned())).collect();
-    let edited = |mut one: Instance| {
-        one.data_set = replace(&one.data_set, one.syntax, &changes).unwrap();
-        one
-    };
-    let all: Vec<Instance> = all.map(edited).collect();
-    assert!(!all.is_empty(), "{folder}");
-    all
+/// A study of the demo, `days` old and more, of one woman unless the changes say otherwise.
+fn study(folder: &str, seed: u64, days: i64, changes: &[(Attribute, &str)]) -> Result<Vec<Instance>> {
+    let exam = Exam::of(folder, seed).days_before_today(days).person("DANG THI DUNG", "19491120", "F");
+    exam.with(changes).instances()
 }
 
-fn head_ct(seed: u64, days: i64, accession: &str) -> Vec<Instance> {
+fn head_ct(seed: u64, days: i64, accession: &str) -> Result<Vec<Instance>> {
     study("ct-so-nao", seed, days, &[(k::PATIENT_ID, "P-1"), (k::ACCESSION_NUMBER, accession)])
 }
 
@@ -86,40 +43,12 @@ impl World {
         Ok(World { server, web })
     }
 
-    fn c_store(&self, calling: &str, all: &[Instance]) -> Result<()> {
-        let contexts = contexts_for(all);
-        let mut association = self.server.associate(calling, &contexts)?;
-        for one in all {
-            ensure!(association.store(&contexts, one)?.status == 0, "not stored");
-        }
-        association.release()
-    }
-
     fn say(&self, path: &str, body: &Value) -> Result<Value> {
         good(&self.web.say("POST", path, &[WHO], body)?, 201)
     }
 
     fn check(&self, body: &Value) -> Result<Value> {
-        good(&self.web.say("POST", "/api/v1/reuse/check", &[], body)?, 200)
-    }
-
-    /// The answer as soon as `holds`: evidence is gathered behind it.
-    fn until(&self, body: &Value, what: &str, holds: impl Fn(&Value) -> bool) -> Result<Value> {
-        let mut last = Value::Null;
-        let answer = wait_for(what, LIMIT, || {
-            last = self.check(body)?;
-            Ok(holds(&last).then(|| last.clone()))
-        });
-        answer.with_context(|| format!("{last:#}"))
-    }
-
-    /// The answer once the first prior was examined and verified.
-    fn settled(&self, body: &Value, what: &str) -> Result<Value> {
-        self.until(body, what, |answer| {
-            let seen = answer["studies"].as_array().map(Vec::as_slice).unwrap_or_default();
-            !seen.is_empty()
-                && seen.iter().all(|one| one["examined_at"].is_string() && one["verified_at"].is_string())
-        })
+        check(&self.web, body)
     }
 
     fn report(&self, study: &str, status: &str) -> Result<Value> {
@@ -131,11 +60,6 @@ impl World {
             }),
         )
     }
-}
-
-fn good(answer: &Answer, status: u16) -> Result<Value> {
-    ensure!(answer.status == status, "{} {}", answer.status, String::from_utf8_lossy(&answer.body));
-    answer.json()
 }
 
 /// An order for the woman of the demo at a facility.
@@ -168,7 +92,7 @@ fn has(answer: &Value, reason: &str) -> Result<()> {
 #[test]
 fn a_head_ct_is_offered_after_its_report_and_not_for_other_questions() -> Result<()> {
     let folder = tempfile::tempdir()?;
-    let world = World::start(&Setup::new(folder.path()).with_file(SITE)?)?;
+    let world = World::start(&Setup::new(folder.path()).with_file(site().file())?)?;
     let asked = order("01001", HEAD_CT, "A-2");
     let nothing = world.check(&asked)?;
     ensure!(
@@ -178,9 +102,9 @@ fn a_head_ct_is_offered_after_its_report_and_not_for_other_questions() -> Result
     ensure!(nothing["decision"]["archives"] == json!([{ "name": "PACS", "answered": true }]), "{nothing}");
 
     world.say("/api/v1/orders", &order("01001", HEAD_CT, "A-1"))?;
-    let all = head_ct(21, 3, "A-1");
-    world.c_store("CT1", &all)?;
-    let unread = world.settled(&asked, "an examined study")?;
+    let all = head_ct(21, 3, "A-1")?;
+    world.server.c_store("CT1", &all)?;
+    let unread = settled(&world.web, &asked)?;
     ensure!(verdict(&unread) == "review" && reasons(&unread)[0] == "report_none", "{unread:#}");
     world.report(&all[0].study, "final")?;
     let usable = world.check(&asked)?;
@@ -287,7 +211,7 @@ fn amended_marked_withdrawn(world: &World, asked: &Value, all: &[Instance]) -> R
 #[test]
 fn a_gap_an_old_exam_and_the_other_side_are_named() -> Result<()> {
     let folder = tempfile::tempdir()?;
-    let world = World::start(&Setup::new(folder.path()).with_file(SITE)?)?;
+    let world = World::start(&Setup::new(folder.path()).with_file(site().file())?)?;
     // Persons who have nothing in common: otherwise one would be offered as a candidate for another.
     let person = |patient: &str| match patient {
         "P-GAP" => ("LE THI HOA", "19510203"),
@@ -311,20 +235,20 @@ fn a_gap_an_old_exam_and_the_other_side_are_named() -> Result<()> {
             (k::PATIENT_BIRTH_DATE, born),
         ]
     };
-    let mut gap = study("ct-so-nao", 31, 3, &changes("P-GAP", "G-1"));
+    let mut gap = study("ct-so-nao", 31, 3, &changes("P-GAP", "G-1"))?;
     gap.remove(1);
-    let old = study("ct-so-nao", 32, 500, &changes("P-OLD", "O-1"));
+    let old = study("ct-so-nao", 32, 500, &changes("P-OLD", "O-1"))?;
     let announced = Attribute::new(0x0020, 0x1208, Vr::Is);
     let mut few = changes("P-FEW", "F-1").to_vec();
     few.push((announced, "40"));
-    let few = study("ct-so-nao", 33, 3, &few);
+    let few = study("ct-so-nao", 33, 3, &few)?;
     let mut knee = changes("P-KNEE", "K-1").to_vec();
     knee.extend([
         (k::IMAGE_LATERALITY, "L"),
         (k::BODY_PART_EXAMINED, "KNEE"),
         (k::STUDY_DESCRIPTION, "XQ KHOP GOI TRAI"),
     ]);
-    let knee = study("xq-nguc-truoc", 34, 3, &knee);
+    let knee = study("xq-nguc-truoc", 34, 3, &knee)?;
     for (patient, code, accession, all) in [
         ("P-GAP", HEAD_CT, "G-1", &gap),
         ("P-OLD", HEAD_CT, "O-1", &old),
@@ -332,7 +256,7 @@ fn a_gap_an_old_exam_and_the_other_side_are_named() -> Result<()> {
         ("P-KNEE", "18.112", "K-1", &knee),
     ] {
         world.say("/api/v1/orders", &of(patient, order("01001", code, accession)))?;
-        world.c_store("CT1", all)?;
+        world.server.c_store("CT1", all)?;
         world.report(&all[0].study, "final")?;
     }
     for (patient, reason, expected) in [
@@ -340,7 +264,7 @@ fn a_gap_an_old_exam_and_the_other_side_are_named() -> Result<()> {
         ("P-OLD", "no_window_and_old", "review"),
         ("P-FEW", "received_below_half", "not_usable"),
     ] {
-        let answer = world.settled(&head(patient), patient)?;
+        let answer = settled(&world.web, &head(patient))?;
         ensure!(verdict(&answer) == expected, "{patient}: {answer:#}");
         has(&answer, reason)?;
     }
@@ -349,7 +273,7 @@ fn a_gap_an_old_exam_and_the_other_side_are_named() -> Result<()> {
         asked["exams"][0]["side"] = json!(side);
         asked
     };
-    let other = world.settled(&knees("right"), "the knee")?;
+    let other = settled(&world.web, &knees("right"))?;
     ensure!(verdict(&other) == "not_usable", "{other:#}");
     has(&other, "side_differs")?;
     let same = world.check(&knees("left"))?;
@@ -360,22 +284,22 @@ fn a_gap_an_old_exam_and_the_other_side_are_named() -> Result<()> {
 #[test]
 fn a_stranger_is_not_listed_and_a_link_counts_until_it_is_taken_back() -> Result<()> {
     let folder = tempfile::tempdir()?;
-    let world = World::start(&Setup::new(folder.path()).with_file(SITE)?)?;
+    let world = World::start(&Setup::new(folder.path()).with_file(site().file())?)?;
     // A counter of orders that happens to say the same number, and the same number at another hospital.
     let counted = study(
         "ct-so-nao",
         41,
         3,
         &[(k::PATIENT_ID, "P-1"), (k::ACCESSION_NUMBER, "C-1"), (k::PATIENT_NAME, "PHAM VAN DUC")],
-    );
-    world.c_store("COUNTER", &counted)?;
+    )?;
+    world.server.c_store("COUNTER", &counted)?;
     let elsewhere = study(
         "ct-so-nao",
         42,
         3,
         &[(k::PATIENT_ID, "E-7"), (k::ACCESSION_NUMBER, "E-1"), (k::PATIENT_NAME, "LE VAN AN")],
-    );
-    world.c_store("CT2", &elsewhere)?;
+    )?;
+    world.server.c_store("CT2", &elsewhere)?;
     let asked = order("01001", HEAD_CT, "");
     let nothing = world.check(&asked)?;
     ensure!(nothing["decision"]["found_nothing"] == true, "{nothing:#}");
@@ -386,8 +310,8 @@ fn a_stranger_is_not_listed_and_a_link_counts_until_it_is_taken_back() -> Result
         43,
         3,
         &[(k::PATIENT_ID, "P-2"), (k::PATIENT_NAME, "TRAN VAN BINH"), (k::PATIENT_SEX, "M")],
-    );
-    world.c_store("CT1", &clash)?;
+    )?;
+    world.server.c_store("CT1", &clash)?;
     let mut other = asked.clone();
     other["patient"]["patient_id"] = json!("P-2");
     let collision = world.check(&other)?;
@@ -396,8 +320,8 @@ fn a_stranger_is_not_listed_and_a_link_counts_until_it_is_taken_back() -> Result
     has(&collision, "identity_collision")?;
     ensure!(collision["studies"][0]["exam"] == "", "a stranger's exam is told: {collision:#}");
 
-    let own = head_ct(44, 3, "A-1");
-    world.c_store("CT1", &own)?;
+    let own = head_ct(44, 3, "A-1")?;
+    world.server.c_store("CT1", &own)?;
     let (a, b) = (&own[0].study, &elsewhere[0].study);
     let linked = world.say("/api/v1/patients/links", &json!({ "a": a, "b": b, "document": "CCCD" }))?;
     let both = world.check(&asked)?;
@@ -415,17 +339,17 @@ fn a_stranger_is_not_listed_and_a_link_counts_until_it_is_taken_back() -> Result
 #[test]
 fn a_damaged_study_is_not_usable() -> Result<()> {
     let folder = tempfile::tempdir()?;
-    let setup = Setup::new(folder.path()).with_file(SITE)?;
+    let setup = Setup::new(folder.path()).with_file(site().file())?;
     let world = World::start(&setup)?;
     world.say("/api/v1/orders", &order("01001", HEAD_CT, "A-1"))?;
-    let all = head_ct(51, 3, "A-1");
-    world.c_store("CT1", &all)?;
+    let all = head_ct(51, 3, "A-1")?;
+    world.server.c_store("CT1", &all)?;
     world.report(&all[0].study, "final")?;
     world.server.stop()?;
     damage(&setup.data_dir().join("packs"), &all[1].data_set)?;
     let world = World::start(&setup)?;
     let asked = order("01001", HEAD_CT, "");
-    let answer = world.until(&asked, "a hash that does not agree", |answer| {
+    let answer = until(&world.web, &asked, "a hash that does not agree", |answer| {
         answer["decision"]["priors"].to_string().contains("hash_mismatch")
     })?;
     ensure!(verdict(&answer) == "not_usable", "{answer:#}");

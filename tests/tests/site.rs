@@ -3,86 +3,47 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "tests")]
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use fixtures::edited::replace;
 use fixtures::pdu;
 use fixtures::steps::{PERFORMED_STEP, begun, now, series};
-use fixtures::studies::{Date, Instance, Options, Scale, demo};
+use fixtures::studies::Instance;
 use fixtures::writer::{Attribute, DataSet, Syntax, Vr, keyword as k};
 use serde_json::{Value, json};
-use tests::dimse::{Context, contexts_for};
-use tests::http::{Answer, Http};
+use tests::dimse::Context;
+use tests::exams::Exam;
+use tests::http::{Http, good};
+use tests::reuse::check;
 use tests::server::{Server, Setup};
+use tests::site::Site;
 use tests::wait_for;
 
 const DOCTOR: (&str, &str) = ("X-Claimed-User", "BS. Lê Thị Hạnh");
 const LIMIT: Duration = Duration::from_secs(90);
 const HEAD_CT: &str = "18.0149.0040";
-const SITE: &str = r#"
-[dimse]
-accept = "anyone"
-[study]
-quiet_seconds = 1
-[[facility]]
-code = "01001"
-[[facility]]
-code = "01002"
-[[peer]]
-ae_title = "CT1"
-address = "127.0.0.1"
-facility = "01001"
-patient_id_is = "patient"
-"#;
 
-fn today() -> Date {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-    Date::new(1970, 1, 1).before(-i64::try_from((since.as_secs() + 7 * 3600) / 86_400).unwrap())
+fn site() -> Site {
+    Site::new().examined_soon().facility("01001").facility("01002").machine("CT1", "01001")
 }
 
-fn head_ct(person: &str, days: i64, changes: &[(Attribute, &str)]) -> Vec<Instance> {
-    exam("ct-so-nao", person, days, changes)
+/// A head CT of a person, three and some more days old.
+fn head_ct(person: &str, changes: &[(Attribute, &str)]) -> Result<Vec<Instance>> {
+    exam("ct-so-nao", person).with(changes).instances()
 }
 
-/// An exam of the demo as one of a person, `days` and some more old.
-fn exam(folder: &str, person: &str, days: i64, changes: &[(Attribute, &str)]) -> Vec<Instance> {
-    let options = Options { today: today().before(days), ..Options::new(21, Scale::Small) };
-    let folder = format!("/{folder}/");
-    let all = demo(options).filter(|one| one.path.contains(&folder));
-    let edited = |mut one: Instance| {
-        let other = |uid: &str| format!("{uid}.{}", person.len() * 100 + usize::from(person.as_bytes()[0]));
-        (one.study, one.series, one.sop_instance) =
-            (other(&one.study), other(&one.series), other(&one.sop_instance));
-        let mut all = vec![
-            (k::STUDY_INSTANCE_UID, one.study.clone()),
-            (k::SERIES_INSTANCE_UID, one.series.clone()),
-            (k::SOP_INSTANCE_UID, one.sop_instance.clone()),
-            (k::PATIENT_ID, person.to_owned()),
-            (k::PATIENT_NAME, format!("{person} THI DUNG")),
-            (k::PATIENT_BIRTH_DATE, "19491120".to_owned()),
-            (k::PATIENT_SEX, "F".to_owned()),
-            (k::ACCESSION_NUMBER, format!("A-{person}")),
-        ];
-        all.extend(changes.iter().map(|(attribute, value)| (*attribute, (*value).to_owned())));
-        one.data_set = replace(&one.data_set, one.syntax, &all).unwrap();
-        one
-    };
-    all.map(edited).collect()
+/// An exam of the demo as one of a person.
+fn exam(folder: &str, person: &str) -> Exam {
+    let seed = person.bytes().fold(0, |all, byte| all * 256 + u64::from(byte));
+    let name = format!("{person} THI DUNG");
+    let exam = Exam::of(folder, 21).days_before_today(3).reissued(seed).person(&name, "19491120", "F");
+    exam.under(person, &format!("A-{person}"))
 }
 
-fn c_store(server: &Server, all: &[Instance]) -> Result<()> {
-    let contexts = contexts_for(all);
-    let mut association = server.associate("CT1", &contexts)?;
-    for one in all {
-        ensure!(association.store(&contexts, one)?.status == 0, "not stored");
-    }
-    association.release()
-}
-
-fn good(answer: &Answer, status: u16) -> Result<Value> {
-    ensure!(answer.status == status, "{} {}", answer.status, String::from_utf8_lossy(&answer.body));
-    answer.json()
+/// The answer to an order once everything was looked at.
+fn settled(web: &Http, order: &str) -> Result<Value> {
+    tests::reuse::settled(web, &json!({ "order": order }))
 }
 
 fn say(web: &Http, path: &str, key: &str, body: &Value) -> Result<Value> {
@@ -96,20 +57,6 @@ fn order(web: &Http, key: &str, person: &str, facility: &str, code: &str, access
         "payment": { "insurance_percent": 80 }, "episode": "LK-1",
     });
     say(web, "/api/v1/orders", key, &body)
-}
-
-fn check(web: &Http, order: &str) -> Result<Value> {
-    good(&web.say("POST", "/api/v1/reuse/check", &[DOCTOR], &json!({ "order": order }))?, 200)
-}
-
-fn settled(web: &Http, order: &str) -> Result<Value> {
-    wait_for("the evidence", LIMIT, || {
-        let told = check(web, order)?;
-        let seen = told["studies"].as_array().map(Vec::as_slice).unwrap_or_default();
-        let done = |one: &Value| one["examined_at"].is_string() && one["verified_at"].is_string();
-        let open = told["decision"].to_string().contains("\"not_verified\"");
-        Ok((!seen.is_empty() && seen.iter().all(done) && !open).then_some(told))
-    })
 }
 
 fn line<'a>(answer: &'a Value, reason: &str) -> Result<&'a Value> {
@@ -156,12 +103,12 @@ fn the_policy_of_a_site_counts_from_its_day_and_a_decision_keeps_the_one_it_saw(
     std::fs::create_dir_all(&data)?;
     std::fs::write(data.join("policy.toml"), POLICY)?;
     let setup =
-        Setup::new(folder.path()).with_file(&format!("{SITE}\n[reuse]\npolicy = \"policy.toml\"\n"))?;
+        Setup::new(folder.path()).with_file(site().and("[reuse]\npolicy = \"policy.toml\"\n").file())?;
     let server = setup.start()?;
     let mut web = server.web();
-    let all = head_ct("P", 3, &[]);
+    let all = head_ct("P", &[])?;
     order(&web, "own", "P", "01001", HEAD_CT, "A-P")?;
-    c_store(&server, &all)?;
+    server.c_store("CT1", &all)?;
     report(&web, &all[0].study)?;
     order(&web, "order-1", "P", "01001", HEAD_CT, "")?;
     let told = settled(&web, "order-1")?;
@@ -222,12 +169,12 @@ fn the_policy_of_a_site_counts_from_its_day_and_a_decision_keeps_the_one_it_saw(
 #[test]
 fn what_a_device_says_it_made_is_compared_with_what_came() -> Result<()> {
     let folder = tempfile::tempdir()?;
-    let server = Setup::new(folder.path()).with_file(SITE)?.start()?;
+    let server = Setup::new(folder.path()).with_file(site().file())?.start()?;
     let web = server.web();
-    let all = head_ct("P", 3, &[]);
+    let all = head_ct("P", &[])?;
     let came = all.len();
     order(&web, "own", "P", "01001", HEAD_CT, "A-P")?;
-    c_store(&server, &all)?;
+    server.c_store("CT1", &all)?;
     report(&web, &all[0].study)?;
     order(&web, "order-1", "P", "01001", HEAD_CT, "")?;
     let told = settled(&web, "order-1")?;
@@ -239,7 +186,7 @@ fn what_a_device_says_it_made_is_compared_with_what_came() -> Result<()> {
     ] {
         let body = json!({ "status": "completed", "expected_images": expected });
         good(&web.say("PATCH", "/api/v1/orders/own", &[DOCTOR], &body)?, 200)?;
-        let told = check(&web, "order-1")?;
+        let told = check(&web, &json!({ "order": "order-1" }))?;
         let line = line(&told, reason)?;
         ensure!(line["values"]["source"] == "mpps" && line["values"]["expected"] == expected, "{line}");
         ensure!(told["decision"]["verdict"] == verdict, "{expected}: {told:#}");
@@ -250,8 +197,8 @@ fn what_a_device_says_it_made_is_compared_with_what_came() -> Result<()> {
     // What the sender announces in its headers, of the series and of the acquisition.
     for (person, tag) in [("Q", (0x0020, 0x1209)), ("R", (0x0020, 0x1002))] {
         let announced = Attribute::new(tag.0, tag.1, Vr::Is);
-        let all = head_ct(person, 3, &[(announced, &(came + 2).to_string())]);
-        c_store(&server, &all)?;
+        let all = head_ct(person, &[(announced, &(came + 2).to_string())])?;
+        server.c_store("CT1", &all)?;
         let key = format!("order-{person}");
         order(&web, &key, person, "01001", HEAD_CT, "")?;
         let told = settled(&web, &key)?;
@@ -298,13 +245,13 @@ fn until(web: &Http, reason: &str) -> Result<Value> {
 #[test]
 fn what_a_device_tells_itself_is_compared_picture_by_picture() -> Result<()> {
     let folder = tempfile::tempdir()?;
-    let setup = Setup::new(folder.path()).with_file(SITE)?;
+    let setup = Setup::new(folder.path()).with_file(site().file())?;
     let server = setup.start()?;
     let mut web = server.web();
-    let all = head_ct("P", 3, &[]);
+    let all = head_ct("P", &[])?;
     let (came, of) = (all.len(), &all[0]);
     order(&web, "own", "P", "01001", HEAD_CT, "A-P")?;
-    c_store(&server, &all)?;
+    server.c_store("CT1", &all)?;
     report(&web, &of.study)?;
     order(&web, "order-1", "P", "01001", HEAD_CT, "")?;
     let told = until(&web, "expected_not_told")?;
@@ -337,7 +284,7 @@ fn what_a_device_tells_itself_is_compared_picture_by_picture() -> Result<()> {
     let named = [(k::SOP_INSTANCE_UID, late.clone())];
     one.data_set = replace(&one.data_set, one.syntax, &named).context("not renamed")?;
     one.sop_instance.clone_from(&late);
-    c_store(&server, &[one])?;
+    server.c_store("CT1", &[one])?;
     let told = until(&web, "received_all")?;
     ensure!(told["decision"]["verdict"] == "usable", "{told:#}");
 
@@ -398,16 +345,16 @@ fn import(setup: &Setup, name: &str, date: &str, facility: &str) -> Result<()> {
 #[test]
 fn avoided_amounts_go_by_the_list_of_the_facility_in_force_and_tell_the_dose() -> Result<()> {
     let folder = tempfile::tempdir()?;
-    let setup = Setup::new(folder.path()).with_file(SITE)?;
+    let setup = Setup::new(folder.path()).with_file(site().file())?;
     let server = setup.start()?;
     let mut web = server.web();
     // One hospital's list in two versions, of which the later is not in force yet; the other hospital has none.
     import(&setup, "prices-made-up.xlsx", "2026-01-01", "01001")?;
     import(&setup, "prices-made-up.csv", "2099-01-01", "01001")?;
     let comments_on_dose = Attribute::new(0x0040, 0x0310, Vr::St);
-    let all = head_ct("P", 3, &[(comments_on_dose, "TotalDLP=812.5")]);
+    let all = head_ct("P", &[(comments_on_dose, "TotalDLP=812.5")])?;
     order(&web, "own", "P", "01001", HEAD_CT, "A-P")?;
-    c_store(&server, &all)?;
+    server.c_store("CT1", &all)?;
     report(&web, &all[0].study)?;
 
     order(&web, "order-1", "P", "01001", HEAD_CT, "")?;
@@ -432,7 +379,7 @@ fn avoided_amounts_go_by_the_list_of_the_facility_in_force_and_tell_the_dose() -
     ensure!(both[1]["event"] == "film_avoided" && both[1]["film_vnd"] == 120_000, "{both:#?}");
 
     // Where the code is open, the lowest price of those it can be, and that it is a bound.
-    c_store(&server, &exam("xq-nguc-truoc", "X", 3, &[])).context("a chest")?;
+    server.c_store("CT1", &exam("xq-nguc-truoc", "X").instances()?).context("a chest")?;
     order(&web, "order-2", "X", "01001", "18.119", "")?;
     decide(&web, "d2", "order-2")?;
     let open = entered(&mut web, "order-2", 1)?;

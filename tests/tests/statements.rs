@@ -8,9 +8,8 @@ use fixtures::hostile::Pieces;
 use fixtures::many::{Address, instance};
 use fixtures::studies::Instance;
 use serde_json::{Value, json};
-use tests::dimse::contexts_for;
-use tests::http::{Answer, Http};
-use tests::server::{Server, Setup};
+use tests::http::{Http, good, refused};
+use tests::server::Setup;
 
 const WHO: (&str, &str) = ("X-Claimed-User", "BS. Lê Thị Hạnh");
 
@@ -23,14 +22,6 @@ fn stow(web: &mut Http, all: &[&Instance]) -> Result<()> {
     let answer = web.stow(&files)?;
     ensure!([200, 202].contains(&answer.status), "STOW-RS: {}", answer.status);
     Ok(())
-}
-
-fn c_store(server: &Server, one: &Instance) -> Result<u16> {
-    let contexts = contexts_for([one]);
-    let mut association = server.associate("CT1", &contexts)?;
-    let status = association.store(&contexts, one)?.status;
-    association.release()?;
-    Ok(status)
 }
 
 /// Studies, series and instances that QIDO-RS finds of a study.
@@ -69,18 +60,6 @@ fn codes(web: &mut Http, one: &Instance) -> Result<Vec<u16>> {
     Ok(codes)
 }
 
-fn created(answer: &Answer) -> Result<Value> {
-    ensure!(answer.status == 201, "{} {}", answer.status, String::from_utf8_lossy(&answer.body));
-    answer.json()
-}
-
-fn refused(answer: &Answer, status: u16, field: Option<&str>) -> Result<()> {
-    ensure!(answer.status == status, "{} {}", answer.status, String::from_utf8_lossy(&answer.body));
-    ensure!(answer.header("content-type") == Some("application/problem+json"), "{answer:?}");
-    ensure!(answer.json()?["field"].as_str() == field, "{}", answer.json()?);
-    Ok(())
-}
-
 #[test]
 fn what_is_withdrawn_by_http_is_gone_and_comes_back_when_it_is_sent_again() -> Result<()> {
     let folder = tempfile::tempdir()?;
@@ -109,7 +88,7 @@ fn what_is_withdrawn_by_http_is_gone_and_comes_back_when_it_is_sent_again() -> R
     ensure!(found(&mut web, &uid)? == [1, 1, 3], "a refused request did something");
 
     let keyed = [WHO, ("Idempotency-Key", "withdraw-1")];
-    let told = created(&web.say("POST", "/api/v1/withdrawals", &keyed, &asked)?)?;
+    let told = good(&web.say("POST", "/api/v1/withdrawals", &keyed, &asked)?, 201)?;
     ensure!(
         told["instances"] == 3 && told["who"]["name"] == "BS. Lê Thị Hạnh" && told["who"]["by"] == "claimed",
         "{told}"
@@ -123,12 +102,12 @@ fn what_is_withdrawn_by_http_is_gone_and_comes_back_when_it_is_sent_again() -> R
     let digest = versions[0]["digest"].as_str().context("no digest")?;
     let bytes = web.get(&format!("/api/v1/instances/{}/versions/{digest}", all[0].sop_instance))?;
     ensure!(bytes.status == 410, "its bytes are given out: {}", bytes.status);
-    let again = created(&web.say("POST", "/api/v1/withdrawals", &keyed, &asked)?)?;
+    let again = good(&web.say("POST", "/api/v1/withdrawals", &keyed, &asked)?, 201)?;
     ensure!(again == told, "{again}");
     let other = json!({ "study": uid, "reason": "duplicate" });
     refused(&web.say("POST", "/api/v1/withdrawals", &keyed, &other)?, 409, Some("Idempotency-Key"))?;
 
-    ensure!(c_store(&server, &all[1])? == 0, "not taken again");
+    server.c_store("CT1", [&all[1]])?;
     ensure!(found(&mut web, &uid)? == [1, 1, 1], "by C-STORE");
     stow(&mut web, &[&all[2]])?;
     ensure!(found(&mut web, &uid)? == [1, 1, 2], "by STOW-RS");
@@ -144,7 +123,7 @@ fn what_is_withdrawn_by_http_is_gone_and_comes_back_when_it_is_sent_again() -> R
     let id = list[0]["withdrawal"].as_str().context("no withdrawal")?;
     ensure!(id == "withdraw-1" && list[0]["restored"] == false, "{list}");
     let path = format!("/api/v1/withdrawals/{id}/restore");
-    let told = created(&web.say("POST", &path, &[WHO], &json!({ "why": "it was good" }))?)?;
+    let told = good(&web.say("POST", &path, &[WHO], &json!({ "why": "it was good" }))?, 201)?;
     ensure!(told["restored"] == true && told["version"] == 2, "{told}");
     ensure!(found(&mut web, &uid)? == [1, 1, 3], "not given back");
     refused(&web.say("POST", "/api/v1/withdrawals/x/restore", &[WHO], &json!({}))?, 404, None)?;
@@ -165,7 +144,7 @@ fn commands_withdraw_for_patient_safety_and_what_is_sent_again_stays_hidden() ->
     ensure!(said.status.success(), "{said:?}");
     let text = String::from_utf8(said.stdout)?;
     ensure!(text.starts_with("2 instances withdrawn"), "{text}");
-    ensure!(c_store(&server, &all[0])? == 0, "the sender is not told of success");
+    server.c_store("CT1", [&all[0]]).context("the sender is not told of success")?;
     stow(&mut web, &[&all[1]])?;
     ensure!(found(&mut web, &uid)? == [0, 0, 0], "shown again");
     let state = web.json("/api/v1/state")?;
@@ -232,7 +211,7 @@ fn two_patients_are_one_person_while_they_are_linked() -> Result<()> {
     both.sort();
     // By key and by study: both name a patient.
     let asked = json!({ "a": a, "b": two.study, "who": "HC. Nga", "document": "CCCD" });
-    let told = created(&web.say("POST", "/api/v1/patients/links", &[], &asked)?)?;
+    let told = good(&web.say("POST", "/api/v1/patients/links", &[], &asked)?, 201)?;
     ensure!(told["linked"] == true && told["b"] == b.as_str(), "{told}");
     for restarted in [false, true] {
         for (patient, id) in [(&a, "P-1"), (&b, "P-1"), (&a, "P-2")] {
@@ -250,7 +229,7 @@ fn two_patients_are_one_person_while_they_are_linked() -> Result<()> {
             web = server.web();
         }
     }
-    let told = created(&web.say("POST", "/api/v1/patients/unlinks", &[WHO], &json!({ "a": b, "b": a }))?)?;
+    let told = good(&web.say("POST", "/api/v1/patients/unlinks", &[WHO], &json!({ "a": b, "b": a }))?, 201)?;
     ensure!(told["linked"] == false && told["version"] == 2, "{told}");
     ensure!(studies_of(&mut web, &a, "P-1")? == [one.study.clone()], "not parted");
     ensure!(studies_of(&mut web, &b, "P-1")?.is_empty(), "a stranger's study");
@@ -281,7 +260,7 @@ fn a_conflict_is_listed_until_somebody_chooses_and_a_study_is_held() -> Result<(
     ensure!(web.instance(&first)? == first.data_set, "the first one is served");
     let path = format!("/api/v1/conflicts/{}/{}/{}/served", first.study, first.series, first.sop_instance);
     let asked = json!({ "digest": open[0]["digest"], "kind": "correction", "why": "name", "based_on": 0 });
-    created(&web.say("POST", &path, &[WHO], &asked)?)?;
+    good(&web.say("POST", &path, &[WHO], &asked)?, 201)?;
     ensure!(web.instance(&second)? == second.data_set, "the chosen one is not served");
     ensure!(web.json("/api/v1/conflicts")? == json!([]), "still open");
     let resolved = web.json("/api/v1/conflicts?resolved=true")?;
@@ -292,7 +271,7 @@ fn a_conflict_is_listed_until_somebody_chooses_and_a_study_is_held() -> Result<(
 
     let hold = format!("/api/v1/studies/{}/legal-hold", first.study);
     refused(&web.get(&hold)?, 404, None)?;
-    let told = created(&web.say("POST", &hold, &[WHO], &json!({ "why": "a complaint" }))?)?;
+    let told = good(&web.say("POST", &hold, &[WHO], &json!({ "why": "a complaint" }))?, 201)?;
     ensure!(told["held"] == true, "{told}");
     ensure!(web.json("/api/v1/legal-holds")?.as_array().is_some_and(|rows| rows.len() == 1), "not listed");
     let freed = web.say("DELETE", &hold, &[WHO], &json!({}))?;

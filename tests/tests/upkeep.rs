@@ -8,17 +8,12 @@ use anyhow::{Result, ensure};
 use fixtures::hostile::Pieces;
 use fixtures::many::{Address, instance};
 use serde_json::{Value, json};
-use tests::http::{Answer, Http};
+use tests::http::{Answer, Http, good};
 use tests::server::Setup;
 use tests::wait_for;
 
 const WHO: (&str, &str) = ("X-Claimed-User", "Quản trị");
 const FORM: &str = "Content-Type: application/x-www-form-urlencoded";
-
-fn good(answer: &Answer, status: u16) -> Result<Value> {
-    ensure!(answer.status == status, "{} {}", answer.status, String::from_utf8_lossy(&answer.body));
-    answer.json()
-}
 
 fn text(answer: &Answer) -> String {
     String::from_utf8_lossy(&answer.body).into_owned()

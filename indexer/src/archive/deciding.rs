@@ -6,7 +6,7 @@
 use serde_json::json;
 use storage_config::{ContentHash, Uid};
 
-use super::reuse::{Asked, ReuseAnswer, StudySeen};
+use super::reuse::{Asked, DocumentSeen, ReuseAnswer, StudySeen};
 use super::stating::{Basis, Said, StateError, StateErrorKind, Turn, hash_of, invalid};
 use super::{Archive, StoreError};
 use crate::db::{DecisionsBy, Stated};
@@ -14,7 +14,8 @@ use crate::query::GroupKey;
 use crate::reuse::answer::Listed;
 use crate::reuse::{CheckName, Outcome, Verdict};
 use crate::statement::{
-    Decision, DecisionReason, Delivery, Kind, Order, OrderStatus, ReportRelied, ReuseChoice, Seen, State, Who,
+    Decision, DecisionReason, Delivery, DocumentRelied, Kind, Order, OrderStatus, ReportRelied, ReuseChoice,
+    Seen, State, Who,
 };
 
 /// Decisions about one order that are looked at.
@@ -205,6 +206,8 @@ impl Archive {
         let reports = seen.iter().flat_map(|of| &of.reports);
         let reports: Vec<ReportRelied> =
             reports.map(|of| ReportRelied { report: of.id.clone(), version: of.version }).collect();
+        let documents = seen.iter().flat_map(|of| of.documents.iter().map(|seen| relied(&of.study, seen)));
+        let documents = documents.collect::<Result<Vec<DocumentRelied>, StateError>>()?;
         let mut patients: Vec<GroupKey> =
             seen.iter().filter_map(|of| of.patient.as_ref()?.parse().ok()).collect();
         patients.extend(answer.order.patient.as_ref().and_then(|key| key.parse::<GroupKey>().ok()));
@@ -229,9 +232,15 @@ impl Archive {
                 evidence: evidence(&answer, prior, &seen),
             },
             reports,
+            documents,
             patients,
         })
     }
+}
+
+fn relied(study: &str, seen: &DocumentSeen) -> Result<DocumentRelied, StateError> {
+    let uid = |text: &str| Uid::parse(text).map_err(|error| invalid("studies", error.to_string()));
+    Ok(DocumentRelied { study: uid(study)?, sop_instance: uid(&seen.sop_instance)?, digest: seen.digest })
 }
 
 /// A decision is a person's: a machine has to name the doctor.

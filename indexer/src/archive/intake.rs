@@ -9,7 +9,7 @@ use super::persons::LinkPatients;
 use super::related::issuer_of_facility;
 use super::stating::{Basis, Said, StateError};
 use crate::db::{Db, FacilityId, Kin, PersonRecord, Stated};
-use crate::identity::{Birth, Clash, IdentityRules, PatientIdIs, Person, clashes};
+use crate::identity::{Birth, Clash, PatientIdIs, Person, clashes};
 use crate::query::GroupKey;
 use crate::reuse::prior::IdentityStatus;
 use crate::statement::{Intake, Kind, PatientLink, State, Who};
@@ -151,7 +151,7 @@ fn seen(archive: &Archive, stated: Stated, intake: Intake) -> Result<IntakeSeen,
     patients.extend(clashing.filter(|record| record.is_called(&intake.patient())));
     let around: Vec<Kin> =
         patients.iter().filter_map(|patient| db.kin(&patient.key).transpose()).collect::<Result<_, _>>()?;
-    let rules = IdentityRules::shipped();
+    let rules = db.identity_rules();
     let mut brought: Vec<Brought> = Vec::new();
     let mut gone = Vec::new();
     for study in &intake.studies {

@@ -44,6 +44,7 @@ mod recovery;
 mod related;
 mod remote;
 pub mod reuse;
+mod second_reading;
 mod setting_aside;
 mod sources;
 mod stating;
@@ -85,6 +86,7 @@ pub use recovery::Recovered;
 pub use related::{Related, issuer_of_facility, person_of};
 pub use remote::{Backlog, Remote};
 pub use reuse::{Asked, ReuseAnswer, ReuseSite, SiteLicence};
+pub use second_reading::ReportStanding;
 pub use stating::{Basis, Said, StateError, StateErrorKind};
 pub use store::{Origin, Store};
 pub use verify::{

@@ -9,7 +9,7 @@ use super::error::DbError;
 use super::row::NO_NUMBER;
 use super::session::{Session, signed, unsigned};
 use super::statement::step_versions;
-use crate::evidence::Evidence;
+use crate::evidence::{Evidence, documents};
 
 /// Series of a study that are examined.
 const SERIES_MAX: i64 = 512;
@@ -100,14 +100,30 @@ const SET: &str = "INSERT INTO study_evidence (study_row, state, time_ms, rule, 
      ON CONFLICT (study_row) DO UPDATE SET state = excluded.state, time_ms = excluded.time_ms, \
      rule = excluded.rule, body = excluded.body";
 const CLEAR: &str = "DELETE FROM study_evidence WHERE study_row = ?1";
+const CLEAR_DOCUMENTS: &str = "DELETE FROM study_document WHERE study_row = ?1";
+const ADD_DOCUMENT: &str = "INSERT INTO study_document (study_row, digest) SELECT i.study_row, i.digest \
+     FROM instance i WHERE i.sop_uid = ?2 AND i.study_row = ?1 AND i.version = 0 \
+     ON CONFLICT (study_row, digest) DO NOTHING";
 const EXAMINED: &str = "UPDATE study SET examined_generation = ?2 WHERE id = ?1 AND examined_generation < ?2";
 const OF_STUDY: &str = "SELECT e.state, e.time_ms, e.rule, e.body FROM study s JOIN study_evidence e \
      ON e.study_row = s.id WHERE s.study_uid = ?1";
 const MARK: &str = "UPDATE study SET examined_generation = 0 WHERE study_uid = ?1";
 
 #[cfg(test)]
-pub(super) const HOT: &[&str] =
-    &[CHANGED, OLDER, LATER, STUDY, STATE, INSTANCES, CLEAR, EXAMINED, OF_STUDY, MARK];
+pub(super) const HOT: &[&str] = &[
+    CHANGED,
+    OLDER,
+    LATER,
+    STUDY,
+    STATE,
+    INSTANCES,
+    CLEAR,
+    CLEAR_DOCUMENTS,
+    ADD_DOCUMENT,
+    EXAMINED,
+    OF_STUDY,
+    MARK,
+];
 
 impl Db {
     /// Studies that wait to be examined: changed ones of which nothing came since `quiet_before_ms` (milliseconds since
@@ -249,11 +265,16 @@ fn set(
 ) -> Result<(), DbError> {
     let row = session.row(STUDY, [study.as_str()], |row| row.get::<_, i64>(0))?;
     let Some(row) = row else { return Ok(()) };
+    session.execute(CLEAR_DOCUMENTS, [row])?;
     match found {
         Some(found) => {
             let body = serde_json::to_string(&found.evidence).map_err(|_| DbError::Invalid("evidence"))?;
             let state = signed(found.state, "generation")?;
             session.execute(SET, params![row, state, found.time_ms, found.rule, body])?;
+            let objects = found.evidence.reports.iter().filter_map(|of| documents::sop_instance(&of.report));
+            for sop_instance in objects {
+                session.execute(ADD_DOCUMENT, params![row, sop_instance])?;
+            }
         }
         None => {
             session.execute(CLEAR, [row])?;

@@ -1,12 +1,12 @@
 //! [`Db`] as far as it is about decisions, hand-overs and the ledger.
 
-use storage_config::Uid;
+use storage_config::{ContentHash, Uid};
 
-use super::statement::{self, DecisionsBy, DeliveriesBy, LedgerBy, LedgerSum, Stated};
+use super::statement::{self, DecisionsBy, DeliveriesBy, DocumentChanged, LedgerBy, LedgerSum, Stated};
 use super::{Db, DbError, FacilityId};
 use crate::ledger::Posted;
 use crate::ledger::chain::Head;
-use crate::statement::HybridTime;
+use crate::statement::{Decision, HybridTime};
 
 /// A time in milliseconds since 1970-01-01 UTC as rows keep it.
 fn packed(ms: i64) -> i64 {
@@ -29,12 +29,28 @@ impl Db {
         self.read(|session| statement::decisions(session, by, facility, (limit, offset)))
     }
 
-    /// How many decisions to reuse in force relied on a report of which another version counts now.
+    /// How many decisions [`DecisionsBy::ReportChanged`] finds.
     ///
     /// # Errors
     /// When the database fails.
     pub fn decisions_with_changed_report(&self) -> Result<u64, DbError> {
         self.read(statement::flagged)
+    }
+
+    /// What became of the objects of a study that a decision relied on as its report; what came beside them since.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn changed_documents(&self, decision: &Decision) -> Result<Vec<DocumentChanged>, DbError> {
+        self.read(|session| statement::changed_documents(session, decision))
+    }
+
+    /// The digest of the version of an instance that is served in a study.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn served_digest(&self, study: &Uid, sop_instance: &str) -> Result<Option<ContentHash>, DbError> {
+        self.read(|session| statement::served_digest(session, study, sop_instance))
     }
 
     /// Repeats that were decided from `from_ms` to before `to_ms` (milliseconds since 1970-01-01 UTC) although a prior

@@ -36,6 +36,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0014_intake.sql"),
     include_str!("migrations/0016_assigned.sql"),
     include_str!("migrations/0017_mpps.sql"),
+    include_str!("migrations/0018_documents.sql"),
     include_str!("migrations/0019_search.sql"),
 ];
 /// Page cache of the connection that writes, in KiB. It keeps the upper levels of the hash indexes.

@@ -2,10 +2,12 @@
 
 use storage_config::{ContentHash, Uid};
 
-use super::person::{self, CandidateRow, CollisionRow, Kin, PersonRecord};
-use super::statement::{self, OrdersBy, RejectedArrival, ReportsBy, Stated, StudyWithoutOrder, SubjectRow};
+use super::person::{self, CandidateRow, CollisionRow, Collisions, Kin, PersonRecord};
+use super::statement::{
+    self, OrdersBy, RejectedArrival, ReportsBy, Stated, StudyWithoutOrder, SubjectRow, Unmet, UnmetAfter,
+};
 use super::{Conflict, Db, DbError, FacilityId, StudySender, apply, conflict, holding, study};
-use crate::identity::{Person, Relation};
+use crate::identity::{IdentityRules, Person, Relation};
 use crate::query::GroupKey;
 use crate::statement::{HybridTime, Kind, LegalHold, State};
 
@@ -153,7 +155,7 @@ impl Db {
     }
 
     /// Open orders said at `since_ms` (milliseconds since 1970-01-01 UTC) or later that no study meets, the oldest
-    /// first; at most `limit` after the first `offset`.
+    /// first; at most `limit`, those after a place of the list.
     ///
     /// # Errors
     /// When the database fails.
@@ -161,15 +163,15 @@ impl Db {
         &self,
         since_ms: i64,
         limit: u32,
-        offset: u32,
-    ) -> Result<Vec<Stated>, DbError> {
+        after: Option<&UnmetAfter>,
+    ) -> Result<Unmet<Stated>, DbError> {
         let since = u64::try_from(since_ms).ok().and_then(|ms| HybridTime::new(ms, 0).ok());
         let since = since.map_or(0, HybridTime::packed);
-        self.read(|session| statement::orders_without_images(session, since, (limit, offset)))
+        self.read(|session| statement::orders_without_images(session, since, (limit, after)))
     }
 
-    /// Studies of a day (YYYYMMDD) or later that meet no order, the newest first; at most `limit` after the first
-    /// `offset`.
+    /// Studies of a day (YYYYMMDD) or later that meet no order, the newest first; at most `limit`, those after a place
+    /// of the list.
     ///
     /// # Errors
     /// When the database fails.
@@ -177,9 +179,9 @@ impl Db {
         &self,
         day: &str,
         limit: u32,
-        offset: u32,
-    ) -> Result<Vec<StudyWithoutOrder>, DbError> {
-        self.read(|session| statement::studies_without_order(session, day, (limit, offset)))
+        after: Option<&UnmetAfter>,
+    ) -> Result<Unmet<StudyWithoutOrder>, DbError> {
+        self.read(|session| statement::studies_without_order(session, day, (limit, after)))
     }
 
     /// Current reports, the latest first; at most `limit` after the first `offset`. For reports of a study the
@@ -315,13 +317,25 @@ impl Db {
         self.read_snapshot(|session| person::relation(session, (a, b), rules))
     }
 
-    /// Collisions that are open, or those that a person resolved; at most `limit` after the first `offset`.
+    /// When two records are of one person, as the site has it.
+    #[must_use]
+    pub fn identity_rules(&self) -> &IdentityRules {
+        &self.options().identity
+    }
+
+    /// Collisions that are open, or those that a person resolved, by their keys; at most `limit`, those after a pair of
+    /// keys.
     ///
     /// # Errors
     /// When the database fails.
-    pub fn collisions(&self, open: bool, limit: u32, offset: u32) -> Result<Vec<CollisionRow>, DbError> {
+    pub fn collisions(
+        &self,
+        open: bool,
+        limit: u32,
+        after: Option<(GroupKey, GroupKey)>,
+    ) -> Result<Collisions, DbError> {
         let rules = &self.options().identity;
-        self.read_snapshot(|session| person::collisions(session, open, (limit, offset), rules))
+        self.read_snapshot(|session| person::collisions(session, open, (limit, after), rules))
     }
 
     /// Open collisions of one patient.

@@ -19,6 +19,15 @@ const MEASURED: [&str; 5] = ["113701", "125000", "125100", "125200", "126000"];
 /// Documents of one study that are listed at most.
 const DOCUMENTS_MAX: usize = 50;
 
+/// What stands before the SOP Instance UID in the name of a report that is an object.
+const OBJECT: &str = "object:";
+
+/// The SOP Instance UID of a report that is an object; none for one that was stated.
+#[must_use]
+pub fn sop_instance(report: &str) -> Option<&str> {
+    report.strip_prefix(OBJECT)
+}
+
 /// Whether a SOP class may hold a report.
 #[must_use]
 pub fn may_be_report(sop_class: &str) -> bool {
@@ -33,7 +42,7 @@ pub(super) fn of(series: &[Series]) -> Vec<ReportVersion> {
 fn report(image: &Image) -> Option<ReportVersion> {
     let uid = text(&image.attributes, "00080018").unwrap_or_default();
     let version = |status, reader, signature| ReportVersion {
-        report: format!("object:{uid}"),
+        report: format!("{OBJECT}{uid}"),
         version: 1,
         status,
         reader,

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use storage_config::Uid;
+use storage_config::{ContentHash, Uid};
 
 use super::{OrderStatus, StatementError, invalid, text};
 use crate::query::GroupKey;
@@ -111,6 +111,17 @@ pub struct ReportRelied {
     pub version: u64,
 }
 
+/// An object of a study that was its report when somebody decided: a structured report or an encapsulated PDF.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DocumentRelied {
+    /// The study in which it stands.
+    pub study: Uid,
+    /// SOP Instance UID.
+    pub sop_instance: Uid,
+    /// The digest of the version that was served.
+    pub digest: ContentHash,
+}
+
 /// What the archive answered when it was decided, frozen.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Seen {
@@ -157,6 +168,9 @@ pub struct Decision {
     /// Reports that were relied on.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reports: Vec<ReportRelied>,
+    /// Structured reports and encapsulated PDFs of the studies that were relied on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub documents: Vec<DocumentRelied>,
     /// Keys of the patients of the studies, and of the order's.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub patients: Vec<GroupKey>,

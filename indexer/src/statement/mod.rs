@@ -24,7 +24,9 @@ use storage_config::ContentHash;
 
 pub use assigned::{ASSIGNED_STUDIES_MAX, AssignedCodes, CodesAssigned};
 pub use codes::{CodeRule, StudyCode, Verdict};
-pub use decision::{DECIDED_STUDIES_MAX, Decision, DecisionReason, ReportRelied, ReuseChoice, Seen};
+pub use decision::{
+    DECIDED_STUDIES_MAX, Decision, DecisionReason, DocumentRelied, ReportRelied, ReuseChoice, Seen,
+};
 pub use delivery::{BilledPrice, Delivery, DeliveryMode};
 pub use intake::{INTAKE_STUDIES_MAX, Intake};
 pub use kinds::{

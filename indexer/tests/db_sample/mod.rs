@@ -298,8 +298,9 @@ pub fn everything(db: &Db) -> String {
     for open in [true, false] {
         line(
             "collisions",
-            &db.collisions(open, 1000, 0)
+            &db.collisions(open, 1000, None)
                 .unwrap()
+                .rows
                 .iter()
                 .map(|c| (c.a, c.b, &c.clashes))
                 .map(|c| format!("{c:?}"))

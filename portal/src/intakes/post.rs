@@ -1,18 +1,18 @@
 //! What the form of an import says, and its way into a statement.
 
 use axum::extract::{Form, Path, State};
+use axum::http::StatusCode;
 use axum::http::request::Parts;
-use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse, Response};
-use indexer::archive::{Basis, BroughtIs, StateErrorKind};
+use axum::response::Response;
+use indexer::archive::{Archive, BroughtIs, StateErrorKind};
 use indexer::principal::Action;
 use serde::Deserialize;
 
 use super::{shown, words};
 use crate::Portal;
+use crate::form::{done, go_to, on_version};
 use crate::frame::Failure;
 use crate::language::Language;
-use crate::problem::Problem;
 use crate::sign_in::Who;
 use crate::stating::who;
 use crate::words::with;
@@ -52,12 +52,10 @@ pub(super) async fn said(
                 linked: typed.say == "same",
                 document: typed.document.trim().to_owned(),
             };
-            let basis = Basis::Exactly(Some(typed.version).filter(|version| *version > 0));
-            let archive = portal.archive.clone();
-            let done = tokio::task::spawn_blocking(move || {
-                archive.confirm_brought(is, (None, basis), (says, String::new()))
-            });
-            match done.await.map_err(Problem::failed).map_err(Failure::of(language))? {
+            let basis = on_version(typed.version);
+            let work =
+                move |archive: &Archive| archive.confirm_brought(is, (None, basis), (says, String::new()));
+            match done(&portal, language, work).await? {
                 Ok(_) => None,
                 Err(error) if error.kind() == StateErrorKind::Conflict => {
                     Some((StatusCode::CONFLICT, words.changed.to_owned()))
@@ -67,7 +65,7 @@ pub(super) async fn said(
         }
     };
     match refused {
-        None => Ok((StatusCode::SEE_OTHER, [(header::LOCATION, format!("/intakes/{id}"))]).into_response()),
+        None => Ok(go_to(&format!("/intakes/{id}"))),
         refused => shown(&portal, language, &reader, &id, refused).await,
     }
 }

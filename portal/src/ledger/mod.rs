@@ -24,7 +24,7 @@ use serde_json::{Value, json};
 use crate::Portal;
 use crate::calendar::now_ms;
 use crate::problem::Problem;
-use crate::stating::{changed_reports, delivery_shown, own_deliveries, say, site};
+use crate::stating::{changed_grounds, delivery_shown, own_deliveries, say, site};
 
 /// Rows of a list when the request names no number, and at most.
 const ROWS: u32 = 100;
@@ -258,10 +258,11 @@ async fn warnings(State(portal): State<Portal>, parts: Parts, asked: Asked) -> R
             _ => None,
         });
         let flagged = flagged.map(|(key, decision)| {
-            let (flag, reports) = changed_reports(archive, decision)?;
+            let changed = changed_grounds(archive, decision)?;
             Ok(json!({
-                "decision": key, "order": decision.order, "studies": decision.studies, "flagged": flag,
-                "reports_changed": reports, "record": format!("/reuse/record?decision={key}"),
+                "decision": key, "order": decision.order, "studies": decision.studies,
+                "flagged": changed.flag(), "reports_changed": changed.reports,
+                "documents_changed": changed.documents, "record": format!("/reuse/record?decision={key}"),
             }))
         });
         let flagged = flagged.collect::<Result<Vec<Value>, Problem>>()?;

@@ -17,7 +17,7 @@ use crate::html::{Escaped, Html, percent};
 use crate::language::Language;
 use crate::problem::Problem;
 use crate::sign_in::Who;
-use crate::stating::{changed_reports, say, site};
+use crate::stating::{changed_grounds, say, site};
 
 crate::words::words! {
     title: "Biên bản sử dụng lại kết quả chẩn đoán hình ảnh", "Record of the reuse of an imaging result";
@@ -53,7 +53,7 @@ crate::words::words! {
     film_amount: "Phần tiền phim", "Film part";
     lower_bound: "mức thấp nhất trong các mã dịch vụ có thể", "lowest of the possible service codes";
     no_amount: "Chưa có số tiền được xác nhận.", "No amount is confirmed.";
-    amended: "Phiếu kết quả đã được sửa hoặc hủy sau quyết định này. Cần xem lại.", "A report was amended or cancelled after this decision. It has to be looked at again.";
+    amended: "Phiếu kết quả đã được sửa, hủy hoặc thay thế sau quyết định này. Cần xem lại.", "A report was amended, cancelled or replaced after this decision. It has to be looked at again.";
     versions: "Phiên bản chính sách", "Version of the policy";
     clinical_change: "Tình trạng lâm sàng thay đổi", "Clinical change";
     too_old: "Kết quả đã quá cũ", "Too old";
@@ -122,7 +122,7 @@ fn look(archive: &Archive, key: &str, token: Option<FacilityId>) -> Result<Seen,
     let (order, _) = archive.ordered(&decision.order).map_err(problem)?;
     let codes = site::codes(archive.db())?;
     let facility = site::code(&codes, order.facility).cloned().unwrap_or_default();
-    let (flag, _) = changed_reports(archive, &decision)?;
+    let flag = changed_grounds(archive, &decision)?.flag();
     let (entries, _) = archive.db().ledger_of_order(&decision.order)?;
     let mut seen = Seen {
         stated,

@@ -16,7 +16,9 @@ use axum::extract::{DefaultBodyLimit, Query, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::get;
-use indexer::archive::{Archive, Asked, ReuseAnswer, StateError, StateErrorKind, StoreError, answer_name};
+use indexer::archive::{
+    Archive, Asked, ReportStanding, ReuseAnswer, StateError, StateErrorKind, StoreError, answer_name,
+};
 use indexer::db::{DecisionsBy, FacilityId, ReportsBy, Stated};
 use indexer::principal::Principal;
 use indexer::query::{Level, Match, Query as Wanted, QueryRow};
@@ -28,7 +30,7 @@ use crate::frame::{Failure, Frame, Place};
 use crate::language::Language;
 use crate::problem::Problem;
 use crate::sign_in::Who;
-use crate::stating::changed_reports;
+use crate::stating::changed_grounds;
 use crate::stating::site::concerns;
 use crate::{FORM_BYTES, Portal};
 
@@ -37,6 +39,12 @@ const STUDIES_MAX: usize = 200;
 
 /// Reports of one study that are looked at.
 const REPORTS_MAX: u32 = 50;
+
+/// Second readings and opinions that are shown.
+const OTHERS_MAX: usize = 5;
+
+/// The report of a prior, and what others read.
+type Read = (Option<Stated>, Vec<(Stated, ReportStanding)>);
 
 /// The routes of this module.
 pub(crate) fn routes() -> Router<Portal> {
@@ -68,6 +76,8 @@ struct Shown {
     rows: Vec<QueryRow>,
     /// The newest report of the prior that is shown, where it may be shown.
     report: Option<Stated>,
+    /// Second readings and opinions on it, the newest first.
+    others: Vec<(Stated, ReportStanding)>,
     /// Which prior is shown.
     at: usize,
     ordering_facility: String,
@@ -75,7 +85,7 @@ struct Shown {
     name: String,
     /// The latest decision about the order.
     decision: Option<Stated>,
-    /// Whether another version of a report counts now than the decision relied on.
+    /// Whether another report counts now than the decision relied on.
     amended: bool,
     /// Why the ledger took the avoided exam back, where it did.
     reversed: Option<Reversal>,
@@ -102,9 +112,9 @@ fn read(archive: &Archive, id: &str, at: usize) -> Result<Shown, StateError> {
     query.limit = STUDIES_MAX as u32;
     query.keys.push(Match::StudyUid(uids.clone()));
     let rows = if uids.is_empty() { Vec::new() } else { db.query(&query)?.rows };
-    let report = match priors.get(at).filter(|prior| prior.report) {
-        Some(prior) => newest_report(&answer, archive, &prior.studies)?,
-        None => None,
+    let (report, others) = match priors.get(at).filter(|prior| prior.report) {
+        Some(prior) => reports(&answer, archive, &prior.studies)?,
+        None => Default::default(),
     };
     let name = answer_name(&answer)?;
     let decision = db.decisions(&DecisionsBy::Order(id.to_owned()), None, 1, 0)?.pop();
@@ -116,13 +126,25 @@ fn read(archive: &Archive, id: &str, at: usize) -> Result<Shown, StateError> {
     let codes = db.facility_codes()?;
     let code = order.facility.and_then(|number| codes.iter().rfind(|code| code.facility.0 == number));
     let ordering_facility = code.map(|code| code.code.clone()).unwrap_or_default();
-    Ok(Shown { order, answer, rows, report, at, ordering_facility, name, decision, amended, reversed })
+    Ok(Shown {
+        order,
+        answer,
+        rows,
+        report,
+        others,
+        at,
+        ordering_facility,
+        name,
+        decision,
+        amended,
+        reversed,
+    })
 }
 
 fn report_changed(archive: &Archive, decision: &Decision) -> Result<bool, StateError> {
-    let (flag, _) = changed_reports(archive, decision)
+    let changed = changed_grounds(archive, decision)
         .map_err(|problem| StateError::Store(StoreError::Internal(format!("{problem:?}"))))?;
-    Ok(flag.is_some())
+    Ok(changed.flag().is_some())
 }
 
 /// Why the last entry of an order's exam takes it back; none where it counts.
@@ -137,23 +159,23 @@ fn reversed(entries: &[Stated]) -> Option<Reversal> {
     of_exam.next_back().and_then(|entry| entry.reversal)
 }
 
-/// The newest of the reports that count.
-fn newest_report(
-    answer: &ReuseAnswer,
-    archive: &Archive,
-    studies: &[String],
-) -> Result<Option<Stated>, StateError> {
+/// The newest of the reports that count, and what others read: second readings also where they count.
+fn reports(answer: &ReuseAnswer, archive: &Archive, studies: &[String]) -> Result<Read, StateError> {
+    let (mut newest, mut others) = Read::default();
     for study in studies.iter().filter_map(|study| Uid::parse(study).ok()) {
         let seen = answer.studies.iter().find(|seen| seen.study == study.as_str());
         let counts = |key: &str| seen.is_some_and(|seen| seen.reports.iter().any(|report| report.id == key));
-        let found = archive.db().reports(&ReportsBy::Study(study.clone()), None, REPORTS_MAX, 0)?;
-        let is_report = |found: &Stated| matches!(found.statement.state, Statement::Report(_));
-        let newest = found.into_iter().find(|found| counts(&found.statement.subject.key) && is_report(found));
-        if newest.is_some() {
-            return Ok(newest);
+        for found in archive.db().reports(&ReportsBy::Study(study.clone()), None, REPORTS_MAX, 0)? {
+            let standing = archive.report_standing(&found, std::slice::from_ref(&study))?;
+            if standing.second_reading_of.is_some() || standing.second_opinion {
+                others.push((found, standing));
+            } else if newest.is_none() && counts(&found.statement.subject.key) {
+                newest = Some(found);
+            }
         }
     }
-    Ok(None)
+    others.truncate(OTHERS_MAX);
+    Ok((newest, others))
 }
 
 /// What is said above the page: a status and a text, nothing where all is well.

@@ -1,9 +1,9 @@
 //! What the forms of the reuse page say, and its way into statements.
 
 use axum::extract::{Form, Query, State};
+use axum::http::StatusCode;
 use axum::http::request::Parts;
-use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use indexer::archive::{Archive, Asked, Basis, Decide, LinkPatients, Shown, StateError, StateErrorKind};
 use indexer::db::FacilityId;
 use indexer::principal::{Action, Principal};
@@ -15,9 +15,9 @@ use storage_config::{ContentHash, Uid};
 use super::words::{Words, words};
 use super::{Address, shown};
 use crate::Portal;
+use crate::form::{done, go_to};
 use crate::frame::Failure;
 use crate::language::Language;
-use crate::problem::Problem;
 use crate::sign_in::Who;
 use crate::stating::who;
 
@@ -65,14 +65,12 @@ pub(super) async fn said(
         // What is said here is said by a person: a token alone names none.
         Ok(_) if !who::names_person(&parts, Some(&typed.who)) => Err(Refused::Nobody),
         Ok(says) => {
-            let (archive, order, reader) = (portal.archive.clone(), address.order.clone(), reader.clone());
-            let done =
-                tokio::task::spawn_blocking(move || state(&archive, &order, &typed, says, &reader)).await;
-            done.map_err(Problem::failed).map_err(Failure::of(language))?
+            let (order, reader) = (address.order.clone(), reader.clone());
+            done(&portal, language, move |archive| state(archive, &order, &typed, says, &reader)).await?
         }
     };
     match told {
-        Ok(()) => Ok((StatusCode::SEE_OTHER, [(header::LOCATION, to)]).into_response()),
+        Ok(()) => Ok(go_to(&to)),
         Err(refused) => {
             let notice = notice(words(language), &refused);
             shown(&portal, language, &reader, &address, Some(notice)).await

@@ -192,7 +192,7 @@ fn found(out: &mut Html, making: &Making<'_>, listed: &Listed) {
     let words = making.words;
     out.put(format_args!("<div class=\"found\">"));
     match making.shown.report.as_ref().map(|Stated { statement, .. }| &statement.state) {
-        Some(Statement::Report(report)) => conclusion(out, making, report),
+        Some(Statement::Report(report)) => conclusion(out, making, making.words.conclusion, report),
         _ if !listed.confirmed => {
             out.put(format_args!("<p class=\"warn\">{}</p>", words.hidden));
         }
@@ -201,6 +201,13 @@ fn found(out: &mut Html, making: &Making<'_>, listed: &Listed) {
         }
         _ => {
             out.put(format_args!("<p>{}</p>", words.no_report));
+        }
+    }
+    for (stated, standing) in &making.shown.others {
+        let name =
+            if standing.second_reading_of.is_some() { words.second_reading } else { words.second_opinion };
+        if let Statement::Report(report) = &stated.statement.state {
+            conclusion(out, making, name, report);
         }
     }
     out.put(format_args!("</div>"));
@@ -212,7 +219,7 @@ fn is_withdrawn(listed: &Listed) -> bool {
     listed.reasons.iter().any(withdrawn)
 }
 
-fn conclusion(out: &mut Html, making: &Making<'_>, report: &Report) {
+fn conclusion(out: &mut Html, making: &Making<'_>, name: &str, report: &Report) {
     let words = making.words;
     let status = match report.status {
         ReportStatus::Draft => words.draft,
@@ -233,9 +240,8 @@ fn conclusion(out: &mut Html, making: &Making<'_>, report: &Report) {
     let text = if text.is_empty() { words.no_conclusion } else { text };
     let at = report.signed_at.map(|at| format!(" · {}", moment(making.language, at.ms))).unwrap_or_default();
     out.put(format_args!(
-        "<details class=\"conclusion\"><summary><b>{}:</b> {}</summary></details>\
+        "<details class=\"conclusion\"><summary><b>{name}:</b> {}</summary></details>\
          <small><b>{}</b> · {status} · {signed}{at}</small>",
-        words.conclusion,
         Escaped(text),
         Escaped(reader),
     ));

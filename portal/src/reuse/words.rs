@@ -27,6 +27,8 @@ crate::words::words! {
     number: "Mã NB", "Patient ID";
     personal: "Số định danh", "Personal no.";
     conclusion: "Kết luận", "Conclusion";
+    second_opinion: "Ý kiến khác", "Second opinion";
+    second_reading: "Đọc lại tại đây", "Second reading";
     no_report: "Chưa có kết quả đọc.", "There is no report.";
     no_conclusion: "(không ghi kết luận)", "(no conclusion)";
     no_reader: "không ghi bác sĩ đọc", "reader not named";
@@ -34,7 +36,7 @@ crate::words::words! {
     final_: "Đã duyệt", "Final";
     amended: "Đã sửa đổi", "Amended";
     cancelled: "Đã hủy", "Cancelled";
-    report_changed: "Kết quả đã được sửa hoặc hủy sau quyết định này. Cần xem lại.", "A report was amended or cancelled after this decision. It has to be looked at again.";
+    report_changed: "Kết quả đã được sửa, hủy hoặc thay thế sau quyết định này. Cần xem lại.", "A report was amended, cancelled or replaced after this decision. It has to be looked at again.";
     made_again: "Đã chụp lại sau quyết định này: khoản tránh chụp lại đã bị đảo.", "The exam was made after this decision: the avoided amount was reversed.";
     taken_back: "Khoản tránh chụp lại của chỉ định này đã bị đảo.", "The avoided amount of this order was reversed.";
     hidden: "Hình ảnh và kết quả được ẩn cho đến khi xác nhận đúng người bệnh.", "Pictures and report are hidden until the identity is confirmed.";

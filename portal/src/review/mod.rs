@@ -18,8 +18,10 @@ use indexer::db::Reviewed;
 use indexer::query::{Level, Match, Query as Wanted, QueryRow};
 use indexer::statement::Kind;
 use serde::Deserialize;
+use storage_config::Uid;
 
 use crate::frame::{Failure, Frame, Place};
+use crate::html::address;
 use crate::language::Language;
 use crate::problem::Problem;
 use crate::sign_in::Who;
@@ -39,7 +41,8 @@ pub(crate) fn routes() -> Router<Portal> {
 struct Address {
     /// `proposed` for studies that keep a code of which the lists in force would say something else.
     list: String,
-    page: Option<u32>,
+    /// The study after which this page begins.
+    after: Option<String>,
     /// The study that was decided just now.
     done: Option<String>,
 }
@@ -49,14 +52,16 @@ impl Address {
         self.list == "proposed"
     }
 
-    fn page(&self) -> u32 {
-        self.page.unwrap_or(1).clamp(1, 100_000)
+    /// The study after which this page begins; what is none begins the list anew.
+    fn after(&self) -> Option<Uid> {
+        self.after.as_deref().and_then(|study| Uid::parse(study).ok())
     }
 
-    /// The address itself, for page `page`.
-    fn at(&self, page: u32) -> String {
-        let list = if self.proposed() { "list=proposed&" } else { "" };
-        format!("/review?{list}page={page}")
+    /// The address of the page of this list that begins after a study.
+    fn at(&self, after: Option<&Uid>) -> String {
+        let list = self.proposed().then(|| "list=proposed".to_owned());
+        let after = after.map(|study| format!("after={study}"));
+        address("/review", [list, after])
     }
 }
 
@@ -78,12 +83,11 @@ struct Queue {
     facility_codes: std::collections::HashMap<indexer::db::FacilityId, String>,
 }
 
-fn read(archive: &Archive, proposed: bool, page: u32) -> Result<Queue, ReadError> {
+fn read(archive: &Archive, proposed: bool, after: Option<&Uid>) -> Result<Queue, ReadError> {
     let db = archive.db();
-    let offset = (page - 1).saturating_mul(ROWS);
     let mut reviewed = match proposed {
-        true => db.codes_proposed(ROWS + 1, offset)?,
-        false => db.codes_to_review(ROWS + 1, offset)?,
+        true => db.codes_proposed(ROWS + 1, after)?,
+        false => db.codes_to_review(ROWS + 1, after)?,
     };
     let more = reviewed.len() > ROWS as usize;
     reviewed.truncate(ROWS as usize);
@@ -133,8 +137,8 @@ async fn shown(
     address: &Address,
     notice: Notice,
 ) -> Result<Response, Failure> {
-    let (archive, proposed, page) = (portal.archive.clone(), address.proposed(), address.page());
-    let queue = tokio::task::spawn_blocking(move || read(&archive, proposed, page)).await;
+    let (archive, proposed, after) = (portal.archive.clone(), address.proposed(), address.after());
+    let queue = tokio::task::spawn_blocking(move || read(&archive, proposed, after.as_ref())).await;
     let queue = queue
         .map_err(Problem::failed)
         .and_then(|queue| queue.map_err(Problem::failed))
@@ -142,7 +146,7 @@ async fn shown(
     let status = if let Notice::Refused(status, _) = &notice { *status } else { StatusCode::OK };
     let catalogue = portal.archive.catalogue();
     let content = page::content(language, who, address, &queue, catalogue.as_deref(), &notice);
-    let here = address.at(page);
+    let here = address.at(address.after().as_ref());
     let title = words::words(language).title;
     let frame = Frame::new(portal, language, Place::Review, title, &here).asked_by(who);
     Ok(frame.answering(status, &content))

@@ -6,6 +6,7 @@ use indexer::principal::Action;
 
 use super::words::{Words, words};
 use super::{Address, Notice, Queue, Task};
+use crate::frame::pager;
 use crate::html::{Escaped, Html, percent};
 use crate::language::Language;
 use crate::list::rows::{description, kinds, n_images, viewer};
@@ -52,7 +53,7 @@ pub(super) fn content(
         return out;
     }
     let may = who.may(Action::Store);
-    let action = Escaped(&address.at(address.page())).to_string();
+    let action = Escaped(&address.at(address.after().as_ref())).to_string();
     // A key pressed in a field must not press the first button of the first study.
     out.put(format_args!(
         "<form method=\"post\" action=\"{action}\" class=\"tasks\"><button type=\"submit\" disabled hidden></button>"
@@ -67,7 +68,9 @@ pub(super) fn content(
         techniques(&mut out, catalogue);
     }
     out.put(format_args!("</form><p class=\"keys\">{}</p>", words.keys));
-    pager(&mut out, language, address, queue.more);
+    let last = queue.tasks.last().filter(|_| queue.more).map(|task| &task.reviewed.study);
+    let first = address.after().map(|_| address.at(None));
+    pager(&mut out, language, first, last.map(|study| address.at(Some(study))));
     out
 }
 
@@ -219,22 +222,4 @@ fn techniques(out: &mut Html, catalogue: &Catalogue) {
         out.put(format_args!("<option value=\"{} {}\"></option>", Escaped(&technique.code), Escaped(name)));
     }
     out.put(format_args!("</datalist>"));
-}
-
-fn pager(out: &mut Html, language: Language, address: &Address, more: bool) {
-    let (words, page) = (language.words(), address.page());
-    if page == 1 && !more {
-        return;
-    }
-    out.put(format_args!("<nav class=\"pager\" aria-label=\"{}\">", words.pages));
-    if page > 1 {
-        let there = address.at(page - 1);
-        out.put(format_args!("<a class=\"button\" rel=\"prev\" href=\"{}\">←</a>", Escaped(&there)));
-    }
-    out.put(format_args!("<span>{}</span>", with(words.page, page)));
-    if more {
-        let there = address.at(page + 1);
-        out.put(format_args!("<a class=\"button\" rel=\"next\" href=\"{}\">→</a>", Escaped(&there)));
-    }
-    out.put(format_args!("</nav>"));
 }

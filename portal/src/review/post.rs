@@ -1,19 +1,19 @@
 //! What the form of the review queue says, and its way into a statement.
 
 use axum::extract::{Form, Query, State};
+use axum::http::StatusCode;
 use axum::http::request::Parts;
-use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse, Response};
-use indexer::archive::{Archive, Basis, ChooseCodes, StateError, StateErrorKind};
+use axum::response::Response;
+use indexer::archive::{ChooseCodes, StateError, StateErrorKind};
 use indexer::statement::{Verdict, Who as Says};
 use storage_config::Uid;
 
 use super::words::{Words, words};
 use super::{Address, Notice, shown};
 use crate::Portal;
+use crate::form::{done, go_to, on_version};
 use crate::frame::Failure;
 use crate::language::Language;
-use crate::problem::Problem;
 use crate::sign_in::Who;
 use crate::stating::who;
 
@@ -61,12 +61,12 @@ pub(super) async fn decide(
         Err(Refused::Nobody) => refused(StatusCode::BAD_REQUEST, words.nobody),
         Err(Refused::NotUnderstood) => refused(StatusCode::BAD_REQUEST, words.not_a_technique),
         Ok(choice) => {
-            let (archive, study) = (portal.archive.clone(), choice.study.to_string());
-            let stated = tokio::task::spawn_blocking(move || state(&archive, choice)).await;
-            match stated.map_err(Problem::failed).map_err(Failure::of(language))? {
-                Ok(()) => {
-                    let to = format!("{}&done={study}", address.at(address.page()));
-                    return Ok((StatusCode::SEE_OTHER, [(header::LOCATION, to)]).into_response());
+            let study = choice.study.to_string();
+            match done(&portal, language, move |archive| archive.choose_codes(choice)).await? {
+                Ok(_) => {
+                    let here = address.at(address.after().as_ref());
+                    let to = format!("{here}{}done={study}", if here.contains('?') { '&' } else { '?' });
+                    return Ok(go_to(&to));
                 }
                 Err(error) => told(words, &error),
             }
@@ -108,14 +108,10 @@ fn choice(fields: &Fields, parts: &Parts) -> Result<ChooseCodes, Refused> {
         techniques,
         service: None,
         as_rule: verdict == Verdict::Assigned && !fields.text(&format!("rule.{}", decision.row)).is_empty(),
-        based_on: Basis::Exactly(Some(decision.version).filter(|version| *version > 0)),
+        based_on: on_version(decision.version),
         who,
         why: String::new(),
     })
-}
-
-fn state(archive: &Archive, choice: ChooseCodes) -> Result<(), StateError> {
-    archive.choose_codes(choice).map(drop)
 }
 
 fn told(words: &Words, error: &StateError) -> Notice {

@@ -129,7 +129,7 @@ impl Seen {
                 report_amended: db.decisions_with_changed_report()?,
                 film_billed_without_film: db.film_billed_without_film()?,
             },
-            collisions: db.collisions(true, ROWS, 0)?.len() as u64,
+            collisions: db.collisions(true, ROWS, None)?.rows.len() as u64,
             backlog: archive.backlog().map(|backlog| (backlog.bytes, backlog.oldest.as_secs())),
             packs: packs_seen(archive)?,
             verifying: site

@@ -9,13 +9,18 @@ use indexer::archive::ChooseCodes;
 use indexer::codes::coded::StudyCoding;
 use indexer::db::Stated;
 use indexer::statement::{Kind, State as Statement, StudyCode, Verdict};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::body::{Request, uid};
 use super::{say, told_with};
 use crate::Portal;
-use crate::api::{Stretch, ask};
+use crate::api::ask;
 use crate::problem::{Asked, Problem};
+
+/// Rows of a list when the request names no number, and at most.
+const ROWS: u32 = 100;
+const ROWS_MAX: u32 = 1000;
 
 /// What a study is coded as, and what a person chose.
 pub(super) async fn one(
@@ -71,16 +76,28 @@ pub(super) async fn choose(
     Ok((StatusCode::CREATED, Json(chosen(&stated))))
 }
 
+/// Which studies that wait are asked for.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Wanted {
+    limit: Option<u32>,
+    /// The study after which the list goes on.
+    after: Option<String>,
+    /// Those that keep a code of which the lists in force would say something else.
+    proposed: Option<bool>,
+}
+
 /// Studies that wait for a person, the latest first.
 pub(super) async fn review(
     State(portal): State<Portal>,
-    Asked(stretch): Asked<Stretch>,
+    Asked(wanted): Asked<Wanted>,
 ) -> Result<Json<Value>, Problem> {
-    let (limit, offset) = stretch.bounds();
-    let proposed = stretch.proposed.unwrap_or(false);
+    let limit = wanted.limit.unwrap_or(ROWS).min(ROWS_MAX);
+    let after = wanted.after.as_deref().map(|study| uid("after", study)).transpose()?;
+    let proposed = wanted.proposed.unwrap_or(false);
     let waiting = ask(&portal.archive, move |archive| match proposed {
-        true => archive.db().codes_proposed(limit, offset),
-        false => archive.db().codes_to_review(limit, offset),
+        true => archive.db().codes_proposed(limit, after.as_ref()),
+        false => archive.db().codes_to_review(limit, after.as_ref()),
     });
     let waiting = waiting.await?;
     let rows = waiting.iter().map(|one| {

@@ -27,12 +27,13 @@ const LIMIT_MAX: u32 = 100;
 pub(super) struct Wanted {
     resolved: bool,
     limit: u32,
-    offset: u32,
+    /// The key of the collision after which the list goes on.
+    after: Option<String>,
 }
 
 impl Default for Wanted {
     fn default() -> Self {
-        Wanted { resolved: false, limit: LIMIT_MAX, offset: 0 }
+        Wanted { resolved: false, limit: LIMIT_MAX, after: None }
     }
 }
 
@@ -42,10 +43,13 @@ pub(super) async fn list(
     wanted: Result<Query<Wanted>, axum::extract::rejection::QueryRejection>,
 ) -> Result<Json<Value>, Problem> {
     let Query(wanted) = wanted.map_err(|error| Problem::Invalid("query", error.body_text()))?;
+    let after = wanted.after.as_deref().map(|key| pair("after", key)).transpose()?;
     let answer = say(&portal.archive, move |archive| {
-        let rows = archive.db().collisions(!wanted.resolved, wanted.limit.min(LIMIT_MAX), wanted.offset)?;
-        let rows = rows.iter().map(|row| one(archive, row)).collect::<Result<Vec<Value>, Problem>>()?;
-        Ok::<Value, Problem>(json!({ "collisions": rows }))
+        let page = archive.db().collisions(!wanted.resolved, wanted.limit.min(LIMIT_MAX), after)?;
+        let rows = page.rows.iter().map(|row| one(archive, row));
+        let rows = rows.collect::<Result<Vec<Value>, Problem>>()?;
+        let next = page.next.map(|(a, b)| format!("{a}-{b}"));
+        Ok::<Value, Problem>(json!({ "collisions": rows, "next": next }))
     });
     Ok(Json(answer.await?))
 }
@@ -76,10 +80,10 @@ fn one(archive: &Archive, row: &CollisionRow) -> Result<Value, Problem> {
 }
 
 /// The two patients of a collision's key.
-fn pair(key: &str) -> Result<(GroupKey, GroupKey), Problem> {
+fn pair(field: &'static str, key: &str) -> Result<(GroupKey, GroupKey), Problem> {
     let (a, b) = key
         .split_once('-')
-        .ok_or_else(|| Problem::Invalid("key", "is not two patients' keys with - between them".into()))?;
+        .ok_or_else(|| Problem::Invalid(field, "is not two patients' keys with - between them".into()))?;
     Ok((key_of(a)?, key_of(b)?))
 }
 
@@ -90,7 +94,7 @@ pub(super) async fn resolve(
     parts: Parts,
     body: Bytes,
 ) -> Result<(StatusCode, Json<Value>), Problem> {
-    let pair = pair(&key)?;
+    let pair = pair("key", &key)?;
     let mut request = Request::read(&parts, &body)?;
     let finding: Option<Finding> = request.fields.one_of("finding")?;
     let finding = finding.ok_or_else(|| Problem::Invalid("finding", "is missing".into()))?;

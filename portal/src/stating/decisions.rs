@@ -7,7 +7,7 @@ use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use indexer::archive::{Archive, Decide, Shown};
-use indexer::db::{DecisionsBy, FacilityId, Stated};
+use indexer::db::{DecisionsBy, DocumentChanged, FacilityId, Stated};
 use indexer::reuse::Verdict;
 use indexer::statement::{Decision, DecisionReason, Kind, ReuseChoice, State as Statement};
 use serde::Deserialize;
@@ -32,7 +32,7 @@ pub(super) struct Wanted {
     order: Option<String>,
     study: Option<String>,
     facility: Option<String>,
-    /// `report_amended`: those that relied on a report of which another version counts now.
+    /// `report_amended`: those that relied on a report, or an object that is one, of which another version counts now.
     flagged: Option<String>,
     limit: Option<u32>,
     offset: Option<u32>,
@@ -188,23 +188,59 @@ pub(super) async fn list(
 fn told(archive: &Archive, stated: &Stated, codes: &Codes) -> Result<Value, Problem> {
     let mut answer = shown(stated, codes);
     let Statement::ReuseDecision(decision) = &stated.statement.state else { return Ok(answer) };
-    let (flagged, changed) = changed_reports(archive, decision)?;
+    let changed = changed_grounds(archive, decision)?;
     let (order, _) = archive.ordered(&decision.order)?;
     if let Some(answer) = answer.as_object_mut() {
-        answer.insert("flagged".into(), json!(flagged));
-        answer.insert("reports_changed".into(), json!(changed));
+        answer.insert("flagged".into(), json!(changed.flag()));
+        answer.insert("reports_changed".into(), json!(changed.reports));
+        answer.insert("documents_changed".into(), json!(changed.documents));
         answer.insert("order_status".into(), json!(order.status));
     }
     Ok(answer)
 }
 
-/// Reports that a decision in force relied on and of which another version counts now.
-pub(crate) fn changed_reports(
-    archive: &Archive,
-    decision: &Decision,
-) -> Result<(Option<&'static str>, Vec<Value>), Problem> {
+/// What a decision in force relied on and is another one now.
+pub(crate) struct Changed {
+    /// Reports of which another version counts.
+    pub reports: Vec<Value>,
+    /// Structured reports and encapsulated PDFs that are not served as they were, and those that came beside them.
+    pub documents: Vec<Value>,
+}
+
+impl Changed {
+    /// The word by which decisions are flagged.
+    pub(crate) fn flag(&self) -> Option<&'static str> {
+        (!self.reports.is_empty() || !self.documents.is_empty()).then_some("report_amended")
+    }
+}
+
+/// Reports and objects that a decision in force relied on and of which another version counts now.
+pub(crate) fn changed_grounds(archive: &Archive, decision: &Decision) -> Result<Changed, Problem> {
+    if !decision.reuses() {
+        return Ok(Changed { reports: Vec::new(), documents: Vec::new() });
+    }
+    let documents = archive.db().changed_documents(decision)?;
+    Ok(Changed {
+        reports: changed_reports(archive, decision)?,
+        documents: documents.iter().map(changed_document).collect(),
+    })
+}
+
+fn changed_document(changed: &DocumentChanged) -> Value {
+    let what = match (changed.relied_on, changed.now) {
+        (Some(_), None) => "withdrawn",
+        (Some(_), Some(_)) => "other_version",
+        (None, _) => "added",
+    };
+    json!({
+        "study": changed.study, "sop_instance": changed.sop_instance, "change": what,
+        "relied_on": changed.relied_on, "now": changed.now,
+    })
+}
+
+fn changed_reports(archive: &Archive, decision: &Decision) -> Result<Vec<Value>, Problem> {
     let mut changed = Vec::new();
-    for relied in decision.reports.iter().filter(|_| decision.reuses()) {
+    for relied in &decision.reports {
         let row = archive.db().subject(Kind::Report, &relied.report)?;
         let now = row.as_ref().and_then(|row| row.version);
         if now == Some(relied.version) {
@@ -218,7 +254,7 @@ pub(crate) fn changed_reports(
             "report": relied.report, "relied_on": relied.version, "now": now, "status": status,
         }));
     }
-    Ok(((!changed.is_empty()).then_some("report_amended"), changed))
+    Ok(changed)
 }
 
 /// A version of a decision.
@@ -243,6 +279,7 @@ fn shown(stated: &Stated, codes: &Codes) -> Value {
         "order_version": decision.seen.order_version,
         "evidence": decision.seen.evidence,
         "reports": decision.reports,
+        "documents": decision.documents,
         "doubt_about_person": doubt,
         "record": format!("/reuse/record?decision={}", stated.statement.subject.key),
     });

@@ -24,7 +24,7 @@ pub(crate) mod who;
 mod withdrawals;
 
 pub(crate) use body::Request;
-pub(crate) use decisions::changed_reports;
+pub(crate) use decisions::changed_grounds;
 pub(crate) use deliveries::{own as own_deliveries, shown as delivery_shown};
 
 use axum::Router;

@@ -132,8 +132,11 @@ fn shown(archive: &Archive, stated: &Stated, codes: &Codes) -> Result<Value, Pro
         None => archive.db().studies_under(facility, &report.accession)?,
     };
     let mut answer = version(stated, codes);
+    let standing = archive.report_standing(stated, &studies)?;
     if let Some(answer) = answer.as_object_mut() {
         answer.insert("studies".into(), json!(studies));
+        answer.insert("second_opinion".into(), json!(standing.second_opinion));
+        answer.insert("second_reading_of".into(), json!(standing.second_reading_of));
     }
     Ok(answer)
 }

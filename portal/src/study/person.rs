@@ -4,9 +4,9 @@
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::Response;
-use indexer::archive::Archive;
-use indexer::db::{Db, DbError, PersonRecord, Stated};
-use indexer::identity::{Clash, Ground, IdentityRules, clashes};
+use indexer::archive::{Archive, StateError};
+use indexer::db::{Db, PersonRecord, Stated};
+use indexer::identity::{Clash, Ground, clashes};
 use indexer::principal::Action;
 use indexer::reuse::prior::IdentityStatus;
 use indexer::statement::State as Statement;
@@ -14,7 +14,6 @@ use storage_config::Uid;
 
 use super::words::{Words, words};
 use crate::Portal;
-use crate::api::ask;
 use crate::calendar::moment;
 use crate::frame::{Failure, Frame, Place};
 use crate::html::{Escaped, Html};
@@ -22,6 +21,7 @@ use crate::intakes::{self, by};
 use crate::language::Language;
 use crate::persons::{Codes, codes, named, side_by_side};
 use crate::sign_in::Who;
+use crate::stating::say;
 use crate::words::with;
 
 /// People of a page.
@@ -44,24 +44,25 @@ struct Seen {
     codes: Codes,
 }
 
-fn read(archive: &Archive, study: &Uid) -> Result<Option<Seen>, DbError> {
+fn read(archive: &Archive, study: &Uid) -> Result<Option<Seen>, StateError> {
     let db: &Db = archive.db();
     let Some((key, _)) = db.keys_of_study(study)? else { return Ok(None) };
     let Some(kin) = db.kin(&key)? else { return Ok(None) };
     let candidates = db.candidates(&kin)?;
-    let rules = IdentityRules::shipped();
-    let other = |record: &PersonRecord, status, grounds: &[Ground]| Other {
-        clashes: clashes(&kin.anchor.person, &record.person, &rules.policy),
-        // What cannot be told now is said anew, whatever was said before.
-        said: archive.said_of(kin.anchor.key, record.key).ok().flatten(),
-        record: record.clone(),
-        status,
-        grounds: grounds.to_vec(),
+    let rules = db.identity_rules();
+    let other = |record: &PersonRecord, status, grounds: &[Ground]| {
+        Ok::<Other, StateError>(Other {
+            clashes: clashes(&kin.anchor.person, &record.person, &rules.policy),
+            said: archive.said_of(kin.anchor.key, record.key)?,
+            record: record.clone(),
+            status,
+            grounds: grounds.to_vec(),
+        })
     };
     let candidates = candidates.iter().map(|one| other(&one.record, None, &one.grounds));
     let members = kin.members.iter().map(|one| other(&one.record, Some(one.status), &one.grounds));
     Ok(Some(Seen {
-        others: candidates.chain(members).take(PEOPLE).collect(),
+        others: candidates.chain(members).take(PEOPLE).collect::<Result<_, _>>()?,
         collides: !kin.clashing.is_empty(),
         codes: codes(db)?,
         own: kin.anchor,
@@ -87,7 +88,7 @@ pub(super) async fn shown(
     refused: Option<(StatusCode, String)>,
 ) -> Result<Response, Failure> {
     let wanted = uid.clone();
-    let seen = ask(&portal.archive, move |archive| read(archive, &wanted))
+    let seen = say(&portal.archive, move |archive| read(archive, &wanted))
         .await
         .map_err(Failure::of(language))?
         .ok_or_else(|| Failure::no_study(language))?;

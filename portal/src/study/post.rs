@@ -1,10 +1,10 @@
 //! What the forms of a study say: legal hold, withdrawing, giving back, who is one person with its patient.
 
 use axum::extract::{Form, Path, State};
+use axum::http::StatusCode;
 use axum::http::request::Parts;
-use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse, Response};
-use indexer::archive::{Archive, Basis, LinkPatients, Said, StateError, StateErrorKind, Withdraw};
+use axum::response::Response;
+use indexer::archive::{Archive, LinkPatients, Said, StateError, StateErrorKind, Withdraw};
 use indexer::principal::Action;
 use indexer::statement::{LegalHold, Reason, State as Statement, Who as Says};
 use serde::Deserialize;
@@ -13,9 +13,9 @@ use storage_config::Uid;
 use super::words::{Words, words};
 use super::{person, shown};
 use crate::Portal;
+use crate::form::{done, go_to, on_version};
 use crate::frame::Failure;
 use crate::language::Language;
-use crate::problem::Problem;
 use crate::sign_in::Who;
 use crate::stating::who;
 use crate::words::with;
@@ -76,12 +76,12 @@ pub(super) async fn keeping(
 ) -> Result<Response, Failure> {
     let uid = Uid::parse(&uid).map_err(|_| Failure::no_study(language))?;
     let of = uid.clone();
-    match done(&portal, language, (&parts, &reader), typed, move |archive, typed, says| {
+    match taken(&portal, language, (&parts, &reader), typed, move |archive, typed, says| {
         keep(archive, of, typed, says)
     })
     .await?
     {
-        Ok(()) => Ok(see(&format!("/studies/{uid}"))),
+        Ok(()) => Ok(go_to(&format!("/studies/{uid}"))),
         Err(refused) => {
             shown(&portal, language, &reader, &uid, Some(notice(words(language), &refused))).await
         }
@@ -98,8 +98,8 @@ pub(super) async fn link(
     Form(typed): Form<Typed>,
 ) -> Result<Response, Failure> {
     let uid = Uid::parse(&uid).map_err(|_| Failure::no_study(language))?;
-    match done(&portal, language, (&parts, &reader), typed, join).await? {
-        Ok(()) => Ok(see(&format!("/studies/{uid}/person"))),
+    match taken(&portal, language, (&parts, &reader), typed, join).await? {
+        Ok(()) => Ok(go_to(&format!("/studies/{uid}/person"))),
         Err(refused) => {
             let notice = notice(words(language), &refused);
             person::shown(&portal, language, &reader, &uid, Some(notice)).await
@@ -107,12 +107,8 @@ pub(super) async fn link(
     }
 }
 
-fn see(to: &str) -> Response {
-    (StatusCode::SEE_OTHER, [(header::LOCATION, to.to_owned())]).into_response()
-}
-
 /// Does what a form says, if whoever sent it may.
-async fn done(
+async fn taken(
     portal: &Portal,
     language: Language,
     (parts, reader): (&Parts, &Who),
@@ -123,9 +119,7 @@ async fn done(
         return Ok(Err(Refused::Forbidden));
     }
     let Ok(says) = who::who(parts, Some(typed.who.clone())) else { return Ok(Err(Refused::Nobody)) };
-    let archive = portal.archive.clone();
-    let done = tokio::task::spawn_blocking(move || work(&archive, typed, says));
-    done.await.map_err(Problem::failed).map_err(Failure::of(language))
+    done(portal, language, move |archive| work(archive, typed, says)).await
 }
 
 fn keep(archive: &Archive, study: Uid, typed: Typed, who: Says) -> Result<(), Refused> {
@@ -136,7 +130,7 @@ fn keep(archive: &Archive, study: Uid, typed: Typed, who: Says) -> Result<(), Re
     match typed.say.as_str() {
         say @ ("hold" | "lift") => {
             let state = Statement::LegalHold(LegalHold { held: say == "hold" });
-            let based_on = Basis::Exactly(Some(typed.version).filter(|version| *version > 0));
+            let based_on = on_version(typed.version);
             archive.state(Said { id: None, key: study.to_string(), state, based_on, who, why })?;
         }
         "withdraw" => {
@@ -174,7 +168,7 @@ fn join(archive: &Archive, typed: Typed, who: Says) -> Result<(), Refused> {
         _ => return Err(Refused::NotUnderstood("say")),
     };
     let link = LinkPatients { a, b, linked, document };
-    let based_on = Basis::Exactly(Some(typed.version).filter(|version| *version > 0));
+    let based_on = on_version(typed.version);
     archive.link_patients(link, (None, based_on), (who, String::new()))?;
     Ok(())
 }

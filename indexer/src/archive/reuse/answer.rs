@@ -1,6 +1,7 @@
 //! The answer to an order as it is given out: the decision, and the versions of what was seen for it.
 
 use serde::{Deserialize, Serialize};
+use storage_config::ContentHash;
 
 use crate::reuse::prior::IdentityStatus;
 use crate::reuse::{Answer, Moment};
@@ -67,6 +68,9 @@ pub struct StudySeen {
     /// Its reports, newest versions; none while the identity is not confirmed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reports: Vec<SubjectSeen>,
+    /// Structured reports and encapsulated PDFs that stand in it; none while the identity is not confirmed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub documents: Vec<DocumentSeen>,
     /// Reports of facilities that neither have the study nor ordered it: they do not count as its report.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub second_opinions: Vec<SubjectSeen>,
@@ -85,4 +89,13 @@ pub struct SubjectSeen {
     pub id: String,
     /// Its version.
     pub version: u64,
+}
+
+/// An object of a study that is its report, in the version that is served.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DocumentSeen {
+    /// SOP Instance UID.
+    pub sop_instance: String,
+    /// Its digest.
+    pub digest: ContentHash,
 }

@@ -4,12 +4,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::answer::{StudySeen, SubjectSeen};
+use storage_config::Uid;
+
+use super::answer::{DocumentSeen, StudySeen, SubjectSeen};
 use super::exams::{self, Known, MetOrder};
+use crate::archive::second_reading::reports_on;
 use crate::archive::{Archive, ReadError, Related};
 use crate::codes::coded::StudyCoding;
 use crate::codes::facts::Imaging;
 use crate::db::{EvidenceRow, FacilityId, PriorStudy, ReportsBy, SeriesVerified, Stated};
+use crate::evidence::documents;
 use crate::reuse::Moment;
 use crate::reuse::performed::StepFacts;
 use crate::reuse::prior::{
@@ -91,7 +95,10 @@ impl Gathering<'_> {
             self.archive.shared.wanted.add(&uid);
         }
         let mut reports = reports;
-        reports.extend(found.iter().filter(|_| told).flat_map(|found| found.evidence.reports.clone()));
+        let of_objects = found.iter().filter(|_| told).flat_map(|found| found.evidence.reports.clone());
+        let of_objects: Vec<ReportVersion> = of_objects.collect();
+        let documents = self.documents(&uid, &of_objects)?;
+        reports.extend(of_objects);
         let seen = StudySeen {
             study: uid.to_string(),
             patient: Some(whose.patient),
@@ -109,6 +116,7 @@ impl Gathering<'_> {
             examined_at: found.as_ref().map(|found| Moment { ms: found.time_ms }),
             verified_at: integrity.series.iter().filter_map(|it| Some(it.verification.as_ref()?.at)).min(),
             reports: reports_seen,
+            documents,
             second_opinions,
             marks: marks_seen,
             withdrawals: withdrawals_seen,
@@ -225,7 +233,10 @@ impl Gathering<'_> {
             let State::Report(report) = &statement.state else { continue };
             let version = current.version.unwrap_or(0);
             let subject = SubjectSeen { id: statement.subject.key.clone(), version };
-            if !reports_on(report.facility, study, orders) {
+            let holds = |facility: u32| {
+                study.holders.iter().any(|holder| holder.visible && holder.facility.0 == facility)
+            };
+            if !reports_on(report.facility, holds, orders) {
                 others.push(subject);
                 continue;
             }
@@ -233,6 +244,17 @@ impl Gathering<'_> {
             seen.push(subject);
         }
         Ok((versions, seen, others))
+    }
+
+    /// The versions of the objects that are reports of a study, as they are served.
+    fn documents(&self, study: &Uid, reports: &[ReportVersion]) -> Result<Vec<DocumentSeen>, ReadError> {
+        let mut seen = Vec::with_capacity(reports.len());
+        for sop_instance in reports.iter().filter_map(|of| documents::sop_instance(&of.report)) {
+            let digest = self.archive.db().served_digest(study, sop_instance)?;
+            let sop_instance = sop_instance.to_owned();
+            seen.extend(digest.map(|digest| DocumentSeen { sop_instance, digest }));
+        }
+        Ok(seen)
     }
 
     /// What was found when the study was examined, if it is about what is served now.
@@ -311,14 +333,6 @@ impl Gathering<'_> {
 
 /// Versions of reports, their subjects, and those of second opinions.
 type Reports = (Vec<ReportVersion>, Vec<SubjectSeen>, Vec<SubjectSeen>);
-
-/// Whether a facility reports on a study: one of which the study is visible, one that ordered it, or none that is told.
-fn reports_on(facility: Option<u32>, study: &PriorStudy, orders: &[Stated]) -> bool {
-    let Some(facility) = facility.filter(|facility| *facility != 0) else { return true };
-    let holds = study.holders.iter().any(|holder| holder.visible && holder.facility.0 == facility);
-    let ordered = |stated: &Stated| matches!(&stated.statement.state, State::Order(order) if order.facility == Some(facility));
-    holds || orders.iter().any(ordered)
-}
 
 fn withdrawal(stated: &Stated) -> Withdrawal {
     let reason = match &stated.statement.state {

@@ -15,7 +15,7 @@ mod gather;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
-pub use answer::{OrderSeen, ReuseAnswer, StudySeen, SubjectSeen};
+pub use answer::{DocumentSeen, OrderSeen, ReuseAnswer, StudySeen, SubjectSeen};
 use storage_config::ContentHash;
 
 use super::related::issuer_of_facility;

@@ -82,21 +82,22 @@ impl Db {
         self.read(|session| rows::unstated(session, limit))
     }
 
-    /// Studies that wait for a person, the latest first; at most `limit` after the first `offset`.
+    /// Studies that wait for a person, the latest first; at most `limit`, those after a study. It may wait no more; of
+    /// one that is not here the list begins anew.
     ///
     /// # Errors
     /// When the database fails.
-    pub fn codes_to_review(&self, limit: u32, offset: u32) -> Result<Vec<Reviewed>, DbError> {
-        self.read(|session| rows::review(session, false, (limit, offset)))
+    pub fn codes_to_review(&self, limit: u32, after: Option<&Uid>) -> Result<Vec<Reviewed>, DbError> {
+        self.read(|session| rows::review(session, false, (limit, after)))
     }
 
-    /// Studies that keep codes of which the lists in force would say something else, the latest first; at most `limit`
-    /// after the first `offset`.
+    /// Studies that keep codes of which the lists in force would say something else, the latest first; at most `limit`,
+    /// those after a study, as of [`Db::codes_to_review`].
     ///
     /// # Errors
     /// When the database fails.
-    pub fn codes_proposed(&self, limit: u32, offset: u32) -> Result<Vec<Reviewed>, DbError> {
-        self.read(|session| rows::review(session, true, (limit, offset)))
+    pub fn codes_proposed(&self, limit: u32, after: Option<&Uid>) -> Result<Vec<Reviewed>, DbError> {
+        self.read(|session| rows::review(session, true, (limit, after)))
     }
 
     /// How many studies wait for a person, and how many [`Db::codes_proposed`] has.

@@ -72,9 +72,11 @@ const LATER: &str = "SELECT s.study_uid FROM study_code c JOIN study s ON s.id =
 const OF_STUDY: &str =
     "SELECT c.body FROM study s JOIN study_code c ON c.study_row = s.id WHERE s.study_uid = ?1";
 const REVIEW: &str = "SELECT s.study_uid, c.facility_id, c.body FROM study_code c JOIN study s ON s.id = c.study_row \
-     WHERE c.outcome = 2 ORDER BY c.study_row DESC LIMIT ?1 OFFSET ?2";
+     WHERE c.outcome = 2 AND c.study_row < coalesce((SELECT a.id FROM study a WHERE a.study_uid = ?2), 9223372036854775807) \
+     ORDER BY c.study_row DESC LIMIT ?1";
 const PROPOSED: &str = "SELECT s.study_uid, c.facility_id, c.body FROM study_code c JOIN study s ON s.id = c.study_row \
-     WHERE c.proposed = 1 ORDER BY c.study_row DESC LIMIT ?1 OFFSET ?2";
+     WHERE c.proposed = 1 AND c.study_row < coalesce((SELECT a.id FROM study a WHERE a.study_uid = ?2), 9223372036854775807) \
+     ORDER BY c.study_row DESC LIMIT ?1";
 const PROPOSE: &str = "UPDATE study_code SET proposed = ?2 WHERE study_row = ?1";
 const WAITING: &str = "SELECT (SELECT count(*) FROM study_code WHERE outcome = 2), \
      (SELECT count(*) FROM study_code WHERE proposed = 1)";
@@ -220,10 +222,10 @@ pub(in crate::db) fn waiting(session: &Session<'_>) -> Result<(u64, u64), DbErro
 pub(in crate::db) fn review(
     session: &Session<'_>,
     proposed: bool,
-    (limit, offset): (u32, u32),
+    (limit, after): (u32, Option<&Uid>),
 ) -> Result<Vec<Reviewed>, DbError> {
     let sql = if proposed { PROPOSED } else { REVIEW };
-    let rows = session.rows(sql, params![limit, offset], |row| {
+    let rows = session.rows(sql, params![limit, after.map_or("", Uid::as_str)], |row| {
         Ok((row.get::<_, String>(0)?, FacilityId(row.get(1)?), row.get::<_, String>(2)?))
     })?;
     rows.into_iter()

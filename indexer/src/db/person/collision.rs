@@ -14,11 +14,10 @@ const NOTE: &str = "INSERT INTO collision (a, b) VALUES (?1, ?2) ON CONFLICT (a,
 const FORGET: &str = "DELETE FROM collision WHERE a = ?1 OR b = ?1";
 const UNDER: &str = "SELECT id FROM person WHERE patient_key = ?1 ORDER BY key";
 /// Pairs that nobody has resolved, and those that somebody opened.
-const OPEN: &str = "SELECT c.a, c.b FROM collision c WHERE NOT EXISTS (SELECT 1 FROM patient_link l \
-     WHERE l.a = c.a AND l.b = c.b AND l.said <> 3) \
-     UNION SELECT l.a, l.b FROM patient_link l WHERE l.said = 3 ORDER BY 1, 2 LIMIT ?1 OFFSET ?2";
-const RESOLVED: &str =
-    "SELECT l.a, l.b FROM patient_link l WHERE l.said IN (4, 5) ORDER BY 1, 2 LIMIT ?1 OFFSET ?2";
+const OPEN: &str = "SELECT c.a, c.b FROM collision c WHERE (c.a, c.b) > (?2, ?3) \
+     AND NOT EXISTS (SELECT 1 FROM patient_link l WHERE l.a = c.a AND l.b = c.b AND l.said <> 3) \
+     UNION SELECT l.a, l.b FROM patient_link l WHERE l.said = 3 AND (l.a, l.b) > (?2, ?3) ORDER BY 1, 2 LIMIT ?1";
+const RESOLVED: &str = "SELECT l.a, l.b FROM patient_link l WHERE l.said IN (4, 5) AND (l.a, l.b) > (?2, ?3) ORDER BY 1, 2 LIMIT ?1";
 const OF_PERSON: &str = "SELECT a, b FROM collision WHERE a = ?1 UNION SELECT a, b FROM collision WHERE b = ?1 \
      UNION SELECT a, b FROM patient_link WHERE a = ?1 AND said = 3 \
      UNION SELECT a, b FROM patient_link WHERE b = ?1 AND said = 3 LIMIT 64";
@@ -39,6 +38,15 @@ pub struct CollisionRow {
     pub clashes: Vec<Clash>,
     /// Whether it is open.
     pub open: bool,
+}
+
+/// A page of collisions.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Collisions {
+    /// The collisions: fewer than asked for, or none, also where the list goes on.
+    pub rows: Vec<CollisionRow>,
+    /// The keys after which it goes on; none at its end.
+    pub next: Option<(GroupKey, GroupKey)>,
 }
 
 /// Looks up at once what [`note_new`] asks of many sayings.
@@ -113,17 +121,24 @@ fn whole(session: &Session<'_>, pair: [Vec<u8>; 2], rules: &IdentityRules) -> Re
     Ok(CollisionRow { a, b, persons, clashes, open })
 }
 
-/// Collisions that are open, or those that a person resolved, by their keys.
+/// Collisions that are open, or those that a person resolved, by their keys, after a pair of keys.
 pub(in crate::db) fn list(
     session: &Session<'_>,
     open: bool,
-    (limit, offset): (u32, u32),
+    (limit, after): (u32, Option<(GroupKey, GroupKey)>),
     rules: &IdentityRules,
-) -> Result<Vec<CollisionRow>, DbError> {
-    let pairs = session.rows(if open { OPEN } else { RESOLVED }, params![limit, offset], pair)?;
+) -> Result<Collisions, DbError> {
+    let bytes = |key: fn(&(GroupKey, GroupKey)) -> &GroupKey| {
+        after.as_ref().map_or(&[][..], |pair| &key(pair).as_bytes()[..])
+    };
+    let params = params![limit.saturating_add(1), bytes(|pair| &pair.0), bytes(|pair| &pair.1)];
+    let mut pairs = session.rows(if open { OPEN } else { RESOLVED }, params, pair)?;
+    let more = pairs.len() > limit as usize;
+    pairs.truncate(limit as usize);
     let all = pairs.into_iter().map(|pair| whole(session, pair, rules)).collect::<Result<Vec<_>, _>>()?;
+    let next = all.last().filter(|_| more).map(|row| (row.a, row.b));
     // Rules may have changed since a pair was noted.
-    Ok(all.into_iter().filter(|row| row.open == open).collect())
+    Ok(Collisions { rows: all.into_iter().filter(|row| row.open == open).collect(), next })
 }
 
 /// Open collisions of one saying.

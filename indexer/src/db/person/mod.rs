@@ -15,7 +15,7 @@ use storage_config::Uid;
 
 pub(super) use candidates::candidates;
 pub use candidates::{CANDIDATES_MAX, CandidateRow};
-pub use collision::CollisionRow;
+pub use collision::{CollisionRow, Collisions};
 pub(super) use collision::{list as collisions, look_again, of_person as collisions_of};
 pub use kin::{Kin, Member};
 pub(super) use kin::{anchor, around, group, keys_of, kin, relation};

@@ -63,6 +63,14 @@ impl Db {
         self.read(|session| studies::is_held(session, facility, study))
     }
 
+    /// The facilities that visibly hold a study, by their numbers.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn holders_of_study(&self, study: &Uid) -> Result<Vec<FacilityId>, DbError> {
+        self.read(|session| studies::holders(session, study))
+    }
+
     /// The withdrawals of a study as they stand, the latest first; at most `limit`.
     ///
     /// # Errors

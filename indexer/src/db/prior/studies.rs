@@ -77,6 +77,9 @@ const SERIES: &str = "SELECT r.series_uid, r.modality, r.generation, r.n_instanc
 /// By the instances that speak for series: a facility that sent the series has them.
 const HOLDERS: &str = "SELECT h.facility_id, min(h.hidden) FROM series r JOIN holding h ON h.instance_id = r.winner_id \
      WHERE r.study_row = ?1 AND r.n_instances > 0 GROUP BY h.facility_id ORDER BY h.facility_id";
+const HOLDERS_OF: &str = "SELECT DISTINCT h.facility_id FROM study s JOIN series r ON r.study_row = s.id \
+     JOIN holding h ON h.instance_id = r.winner_id AND h.hidden = 0 WHERE s.study_uid = ?1 AND r.n_instances > 0 \
+     ORDER BY h.facility_id";
 const HIDDEN_HOLDERS: &str = "SELECT DISTINCT h.facility_id FROM series r JOIN instance i ON i.series_row = r.id \
      AND i.version <> 0 JOIN holding h ON h.instance_id = i.id WHERE r.study_row = ?1 ORDER BY h.facility_id";
 const STATE: &str = "SELECT CAST(coalesce(sum(generation), 0) AS BIGINT) FROM series WHERE study_row = ?1";
@@ -88,7 +91,7 @@ const WITHDRAWALS: &str = "SELECT t.version, t.body FROM withdrawal w JOIN subje
 
 #[cfg(test)]
 pub(super) const HOT: &[&str] =
-    &[OF_PATIENT, WITHDRAWN, SERIES, HOLDERS, HIDDEN_HOLDERS, IS_HELD, STATE, WITHDRAWALS];
+    &[OF_PATIENT, WITHDRAWN, SERIES, HOLDERS, HOLDERS_OF, HIDDEN_HOLDERS, IS_HELD, STATE, WITHDRAWALS];
 
 type Raw = (i64, [String; 3], u64, u32, u64);
 
@@ -151,6 +154,10 @@ fn whole(session: &Session<'_>, row: Raw, withdrawn: bool) -> Result<PriorStudy,
 
 pub(super) fn is_held(session: &Session<'_>, facility: FacilityId, study: &Uid) -> Result<bool, DbError> {
     Ok(session.row(IS_HELD, params![study.as_str(), facility.0], |_| Ok(()))?.is_some())
+}
+
+pub(super) fn holders(session: &Session<'_>, study: &Uid) -> Result<Vec<FacilityId>, DbError> {
+    session.rows(HOLDERS_OF, [study.as_str()], |row| Ok(FacilityId(row.get(0)?)))
 }
 
 pub(super) fn withdrawals(session: &Session<'_>, study: &Uid, limit: u32) -> Result<Vec<Stated>, DbError> {

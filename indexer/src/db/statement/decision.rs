@@ -3,6 +3,7 @@
 use crate::db::sql::params;
 use storage_config::Uid;
 
+use super::flagged;
 use super::list::{Stated, read, stated};
 use crate::db::entry::FacilityId;
 use crate::db::error::DbError;
@@ -11,17 +12,20 @@ use crate::db::session::Session;
 use crate::identity::IdentityRules;
 use crate::query::GroupKey;
 use crate::reuse::Verdict;
-use crate::statement::{Decision, HybridTime, Kind, ReuseChoice};
+use crate::statement::{Decision, HybridTime, ReuseChoice};
 
 const SET: &str = "INSERT INTO reuse_decision (subject_row, time, order_key, facility_id, choice, verdict, withdrawn) \
      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (subject_row) DO UPDATE SET time = excluded.time, \
      order_key = excluded.order_key, facility_id = excluded.facility_id, choice = excluded.choice, \
      verdict = excluded.verdict, withdrawn = excluded.withdrawn";
 const CLEAR_REPORTS: &str = "DELETE FROM decision_report WHERE subject_row = ?1";
+const CLEAR_DOCUMENTS: &str = "DELETE FROM decision_document WHERE subject_row = ?1";
 const CLEAR_PATIENTS: &str = "DELETE FROM decision_patient WHERE subject_row = ?1";
 const CLEAR_STUDIES: &str = "DELETE FROM decision_study WHERE subject_row = ?1";
 const ADD_REPORT: &str = "INSERT INTO decision_report (report_key, subject_row, version) VALUES (?1, ?2, ?3) \
      ON CONFLICT (report_key, subject_row) DO NOTHING";
+const ADD_DOCUMENT: &str = "INSERT INTO decision_document (subject_row, digest, study_uid) VALUES (?1, ?2, ?3) \
+     ON CONFLICT (subject_row, digest) DO NOTHING";
 const ADD_PATIENT: &str = "INSERT INTO decision_patient (patient, subject_row) VALUES (?1, ?2) \
      ON CONFLICT (patient, subject_row) DO NOTHING";
 const ADD_STUDY: &str = "INSERT INTO decision_study (study_uid, subject_row) VALUES (?1, ?2) \
@@ -43,16 +47,6 @@ const OF_STUDY: &str = decisions!(
     "d.subject_row IN (SELECT s.subject_row FROM decision_study s WHERE s.study_uid = ?4) \
      AND (?3 = -1 OR d.facility_id = ?3)"
 );
-/// Decisions to reuse in force that relied on a report of which another version counts now.
-/// From the few reports of a decision to what counts of them now: the other way round would go through all reports.
-const FLAGGED: &str = "SELECT t.version, t.body FROM reuse_decision d JOIN subject u ON u.id = d.subject_row \
-     JOIN statement t ON t.id = u.statement_row WHERE d.time >= 0 AND d.withdrawn = 0 AND d.choice <> 3 \
-     AND (?3 = -1 OR d.facility_id = ?3) AND EXISTS (SELECT 1 FROM decision_report p CROSS JOIN subject r \
-     WHERE p.subject_row = d.subject_row AND r.kind = ?4 AND r.key = p.report_key \
-     AND r.version <> p.version) ORDER BY d.time DESC, d.subject_row LIMIT ?1 OFFSET ?2";
-const COUNT_FLAGGED: &str = "SELECT count(*) FROM reuse_decision d WHERE d.time >= 0 AND d.withdrawn = 0 \
-     AND d.choice <> 3 AND EXISTS (SELECT 1 FROM decision_report p CROSS JOIN subject r \
-     WHERE p.subject_row = d.subject_row AND r.kind = ?1 AND r.key = p.report_key AND r.version <> p.version)";
 /// Repeats that were decided although the answer was usable, of a stretch of time.
 const REPEATS: &str = "SELECT t.version, t.body FROM reuse_decision d JOIN subject u ON u.id = d.subject_row \
      JOIN statement t ON t.id = u.statement_row WHERE d.time >= ?3 AND d.time < ?4 AND d.choice = 3 \
@@ -62,13 +56,12 @@ const REPEATS: &str = "SELECT t.version, t.body FROM reuse_decision d JOIN subje
 pub(super) const HOT: &[&str] = &[
     SET,
     CLEAR_REPORTS,
+    CLEAR_DOCUMENTS,
     CLEAR_PATIENTS,
     CLEAR_STUDIES,
     NEWEST,
     OF_ORDER,
     OF_STUDY,
-    FLAGGED,
-    COUNT_FLAGGED,
     REPEATS,
 ];
 
@@ -81,7 +74,8 @@ pub enum DecisionsBy {
     Order(String),
     /// A study that was decided on.
     Study(Uid),
-    /// Decisions to reuse in force that relied on a report of which another version counts now.
+    /// Decisions to reuse in force that relied on a report of which another version counts now, or on an object of the
+    /// study that is not served as it was, or beside which another one came.
     ReportChanged,
 }
 
@@ -107,12 +101,15 @@ pub(super) fn apply(
     let withdrawn = i64::from(decision.withdrawn);
     let params = params![subject, time.packed(), decision.order, facility, choice, verdict, withdrawn];
     session.execute(SET, params)?;
-    for clear in [CLEAR_REPORTS, CLEAR_PATIENTS, CLEAR_STUDIES] {
+    for clear in [CLEAR_REPORTS, CLEAR_DOCUMENTS, CLEAR_PATIENTS, CLEAR_STUDIES] {
         session.execute(clear, [subject])?;
     }
     for relied in &decision.reports {
         let version = i64::try_from(relied.version).map_err(|_| DbError::Range("version"))?;
         session.execute(ADD_REPORT, params![relied.report, subject, version])?;
+    }
+    for relied in &decision.documents {
+        session.execute(ADD_DOCUMENT, params![subject, &relied.digest.0[..], relied.study.as_str()])?;
     }
     for patient in &decision.patients {
         session.execute(ADD_PATIENT, params![&patient.as_bytes()[..], subject])?;
@@ -131,22 +128,15 @@ pub(in crate::db) fn decisions(
     (limit, offset): (u32, u32),
 ) -> Result<Vec<Stated>, DbError> {
     let facility = facility.map_or(-1, |facility| i64::from(facility.0));
-    let report = Kind::Report.number();
     let rows = match by {
         DecisionsBy::Newest => session.rows(NEWEST, params![limit, offset, facility], stated),
         DecisionsBy::Order(order) => session.rows(OF_ORDER, params![limit, offset, facility, order], stated),
         DecisionsBy::Study(study) => {
             session.rows(OF_STUDY, params![limit, offset, facility, study.as_str()], stated)
         }
-        DecisionsBy::ReportChanged => session.rows(FLAGGED, params![limit, offset, facility, report], stated),
+        DecisionsBy::ReportChanged => return flagged::decisions(session, facility, (limit, offset)),
     };
     rows?.into_iter().map(read).collect()
-}
-
-/// How many decisions [`DecisionsBy::ReportChanged`] finds.
-pub(in crate::db) fn flagged(session: &Session<'_>) -> Result<u64, DbError> {
-    let count = session.row(COUNT_FLAGGED, [Kind::Report.number()], |row| row.get::<_, i64>(0))?;
-    Ok(count.and_then(|count| u64::try_from(count).ok()).unwrap_or(0))
 }
 
 /// Repeats although a prior was usable or to be reviewed, decided from `from` to before `to` (packed times).

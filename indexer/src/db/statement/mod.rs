@@ -7,6 +7,7 @@ mod assigned;
 mod code;
 mod decision;
 mod delivery;
+mod flagged;
 mod intake;
 mod ledger;
 mod legal_hold;
@@ -32,9 +33,11 @@ use crate::statement::{State, Statement};
 
 pub(super) use assigned::{core as assigned_core, of_study as assigned_codes};
 pub use decision::DecisionsBy;
-pub(super) use decision::{decisions, flagged, repeats, study_coded};
+pub(super) use decision::{decisions, repeats, study_coded};
 pub use delivery::DeliveriesBy;
 pub(super) use delivery::{deliveries, film_billed, without_film};
+pub use flagged::DocumentChanged;
+pub(super) use flagged::{count as flagged, documents as changed_documents, served_digest};
 pub(super) use intake::{newest as intakes, of_study as intakes_of_study};
 pub use ledger::{LedgerBy, LedgerSum};
 pub(super) use ledger::{
@@ -51,7 +54,7 @@ pub(super) use performed::versions_of_study as step_versions;
 pub use performed::{StepVersions, StudySteps};
 pub use report::ReportsBy;
 pub(super) use report::{reports, versions};
-pub use unmet::StudyWithoutOrder;
+pub use unmet::{NotAPlace, StudyWithoutOrder, Unmet, UnmetAfter};
 pub(super) use unmet::{orders as orders_without_images, studies as studies_without_order};
 pub(super) use withdrawal::{coverable, covered_ahead, is_covered};
 
@@ -96,6 +99,7 @@ pub(super) fn hot() -> Vec<&'static str> {
         code::HOT,
         decision::HOT,
         delivery::HOT,
+        flagged::HOT,
         intake::HOT,
         ledger::HOT,
         list::HOT,
