@@ -110,7 +110,10 @@ fn of_bytes() -> Vec<Removal> {
         }),
         ("a picture that a device told of", |p, _| {
             let steps = p.completeness.steps.as_mut();
-            steps.is_some_and(|it| set(&mut it.received_images, it.received_images.saturating_sub(1)))
+            steps.is_some_and(|it| {
+                let less = it.received_images.saturating_sub(1);
+                set(&mut it.received_images, less)
+            })
         }),
         ("no gaps", |p, _| p.completeness.slice_gaps == Some(0) && set(&mut p.completeness.slice_gaps, None)),
         ("frames decode", |p, _| {

@@ -4,7 +4,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from pydicom.dataset import Dataset
-from pynetdicom import AE
+from pynetdicom import AE, evt
 from pynetdicom.sop_class import ModalityPerformedProcedureStep
 
 from dimse_sender import pause
@@ -23,24 +23,27 @@ class Told:
 class Device:
     """A device over one association."""
 
-    def __init__(self, association):
-        self.association = association
+    def __init__(self, ae: AE, port: int):
+        handlers = [(evt.EVT_DIMSE_RECV, self._heard)]
+        self.instance = ""
+        self.association = ae.associate("127.0.0.1", port, ae_title="PACS", evt_handlers=handlers)
+
+    def _heard(self, event):
+        # What send_n_create returns leaves the name of the new instance out.
+        self.instance = str(event.message.command_set.get("AffectedSOPInstanceUID", ""))
 
     def create(self, attributes: Dataset, instance: str | None) -> Told:
         pause(self.association)
-        return told(self.association.send_n_create(attributes, ModalityPerformedProcedureStep, instance))
+        return self._told(self.association.send_n_create(attributes, ModalityPerformedProcedureStep, instance))
 
     def change(self, attributes: Dataset, instance: str) -> Told:
         pause(self.association)
-        return told(self.association.send_n_set(attributes, ModalityPerformedProcedureStep, instance))
+        return self._told(self.association.send_n_set(attributes, ModalityPerformedProcedureStep, instance))
 
-
-def told(answer) -> Told:
-    """The answer, read from its status elements."""
-    status, attributes = answer
-    instance = status.get("AffectedSOPInstanceUID") or (attributes or {}).get("AffectedSOPInstanceUID", "")
-    comment, error_id = status.get("ErrorComment", ""), status.get("ErrorID")
-    return Told(status.get("Status"), str(comment), error_id, str(instance))
+    def _told(self, answer) -> Told:
+        status, _ = answer
+        comment = str(status.get("ErrorComment", ""))
+        return Told(status.get("Status"), comment, status.get("ErrorID"), self.instance)
 
 
 @contextmanager
@@ -49,12 +52,13 @@ def device(port: int, calling: str = "CT1", transfer_syntax=None):
     ae = AE(ae_title=calling)
     ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = 60
     ae.add_requested_context(ModalityPerformedProcedureStep, transfer_syntax)
-    association = ae.associate("127.0.0.1", port, ae_title="PACS")
-    assert association.is_established and association.accepted_contexts, "the context was not accepted"
+    calls = Device(ae, port)
+    assert calls.association.is_established, "the association was not accepted"
+    assert calls.association.accepted_contexts, "the context was not accepted"
     try:
-        yield Device(association)
+        yield calls
     finally:
-        association.release()
+        calls.association.release()
 
 
 def begun(*studies: str, accession: str = "A-1") -> Dataset:
