@@ -36,9 +36,10 @@ pub struct Caution {
     pub(crate) reasons: Vec<Vec<&'static str>>,
     /// Folded words that begin a reason where they begin a bracket.
     pub(crate) illnesses: Vec<Vec<&'static str>>,
-    /// Folded phrases that tell what a patient complains of, and words that make a complaint of any part.
+    /// Folded phrases that tell what a patient complains of.
     pub(crate) complaints: Vec<Vec<&'static str>>,
-    felt: BTreeSet<&'static str>,
+    /// Folded phrases that make a complaint or a finding of the part of a text that they stand in.
+    pub(crate) felt: Vec<Vec<&'static str>>,
     /// Concepts, the modalities and the words by which a text alone does not say them.
     pub(crate) unsure: Vec<(Vec<&'static str>, Concept, Vec<&'static str>)>,
     surnames: BTreeSet<&'static str>,
@@ -97,7 +98,7 @@ impl Caution {
             "reason" => self.reasons.extend(words()),
             "illness" => self.illnesses.extend(words()),
             "complaint" => self.complaints.extend(words()),
-            "felt" => self.felt.extend(phrases()),
+            "felt" => self.felt.extend(words()),
             "said" => self.said.entry(of).or_default().extend(phrases()),
             "unsure" => {
                 vocabulary.info(of)?;
@@ -149,11 +150,6 @@ impl Caution {
             }
         }
         kept.join(" ")
-    }
-
-    /// Whether `word` makes a complaint of the part of a text that it stands in.
-    pub(crate) fn is_felt(&self, word: &str) -> bool {
-        self.felt.contains(word)
     }
 
     /// Whether `word` has that part in a sentence about contrast.

@@ -76,7 +76,7 @@ pub(super) fn without_complaints(
 /// Whether a part of a text tells a complaint, and names no kind of imaging.
 fn is_complaint(part: &str, vocabulary: &Vocabulary, imaging: Imaging, caution: &Caution) -> bool {
     let words = folded_words(part);
-    let told = begins(&words, &caution.complaints) || words.iter().any(|word| caution.is_felt(word));
+    let told = begins(&words, &caution.complaints) || (0..words.len()).any(|at| begins(&words[at..], &caution.felt));
     told && !names_kind(part, vocabulary, imaging)
 }
 

@@ -144,7 +144,7 @@ impl Case<'_> {
         if regions.level == Level::BodyPart && chosen.whole {
             // What text says was done outweighs a body part, which is often left over.
             let done = self.chosen(&Regions::default(), &tags);
-            chosen = if done.whole { done } else { chosen };
+            chosen = if done.whole { Chosen { regions: chosen.regions, ..done } } else { chosen };
         }
         let needs_no_region = self.chosen(&Regions::default(), &tags).names == chosen.names;
         if !chosen.names.is_empty() && (regions.found.is_empty() || chosen.whole && needs_no_region) {

@@ -8,6 +8,7 @@ use super::repair::{alternatives, pieces};
 use super::spelling;
 use super::vocabulary::{Concept, Kind, Meaning, Phrase, Vocabulary};
 use crate::codes::facts::Imaging;
+use crate::dataset::fold::fold;
 
 /// Words that deny what follows, and verbs that may stand between.
 const DENIERS: [&str; 6] = ["KHONG", "KO", "KHG", "NO", "WITHOUT", "SANS"];
@@ -103,14 +104,14 @@ impl Vocabulary {
         let words = std::mem::take(&mut reading.words);
         let mut covered = vec![false; words.len()];
         let found = self.cover(&words, &marks, imaging);
-        let denied = self.denied(&words, &marks, &found, imaging);
+        let denied = self.denied(text, &words, &marks, &found, imaging);
         for (at, phrase) in found {
             covered[at..at + phrase.words.len()].fill(true);
+            let text = words[at..at + phrase.words.len()].join(" ");
+            reading.covered += text.len();
             if denied.contains(&at) {
                 continue;
             }
-            let text = words[at..at + phrase.words.len()].join(" ");
-            reading.covered += text.len();
             for meaning in meanings(phrase, &marks[at], imaging) {
                 let marked = meaning.is_marked();
                 for concept in &meaning.concepts {
@@ -135,33 +136,32 @@ impl Vocabulary {
     }
 
     /// Places of phrases for a way of examining or a kind of imaging that the word before denies (`không dùng sonde`,
-    /// `no CTA`), and of that word, which says nothing else then.
+    /// `no CTA`), and of that word, which says nothing else then. A mark between them parts them: `không, 3D` is without
+    /// contrast, and three-dimensional.
     fn denied(
         &self,
+        text: &str,
         words: &[String],
         marks: &[String],
         found: &[(usize, &Phrase)],
         imaging: Imaging,
     ) -> BTreeSet<usize> {
+        let text = fold(&text.replace(',', ";"));
         let within = |at: usize| {
-            found.iter().any(|(from, phrase)| phrase.words.len() > 1 && (*from..*from + phrase.words.len()).contains(&at))
+            let long = found.iter().filter(|(_, phrase)| phrase.words.len() > 1);
+            long.map(|(from, phrase)| *from..*from + phrase.words.len()).any(|places| places.contains(&at))
         };
         let is = |list: &[&str], at: usize| !within(at) && list.contains(&words[at].as_str());
         let mut denied = BTreeSet::new();
         for (at, phrase) in found.iter().filter(|(at, _)| *at > 0) {
-            let may = |kind: Kind, with_verb: bool| match kind {
-                Kind::Modality => true,
-                Kind::Exam => with_verb || phrase.words.len() > 1,
-                _ => false,
-            };
-            let with_verb = *at > 1 && is(&DENIED_VERBS, at - 1);
-            let by = if with_verb { at - 2 } else { at - 1 };
-            let concepts = || meanings(phrase, &marks[*at], imaging).flat_map(|meaning| &meaning.concepts);
-            let only = |concept: &Concept| {
-                may(self.kind(concept), with_verb) || matches!(self.kind(concept), Kind::Contrast)
-            };
-            let any = concepts().any(|concept| may(self.kind(concept), with_verb));
-            if is(&DENIERS, by) && any && concepts().all(only) {
+            let by = if *at > 1 && is(&DENIED_VERBS, at - 1) { at - 2 } else { at - 1 };
+            let kinds: Vec<Kind> = meanings(phrase, &marks[*at], imaging)
+                .flat_map(|meaning| &meaning.concepts)
+                .map(|concept| self.kind(concept))
+                .collect();
+            let way = |kind: &Kind| matches!(kind, Kind::Exam | Kind::Modality);
+            let is_way = kinds.iter().any(way) && kinds.iter().all(|kind| way(kind) || *kind == Kind::Contrast);
+            if is_way && is(&DENIERS, by) && text.contains(&words[by..=*at].join(" ")) {
                 denied.extend([by, *at]);
             }
         }
