@@ -72,12 +72,14 @@ impl List {
         all.push(&slice.on("k.newest"));
         for other in others.iter().filter(|other| other.keys.len() <= LOOKED_UP_MAX) {
             let (table, column) = other.table();
-            let has = format!(
-                "EXISTS (SELECT 1 FROM {table} o WHERE o.{column} IN {} AND o.newest = k.newest \
-                 AND o.study_row = k.study_row)",
+            let mut has = Fragment::new(&format!(
+                "SELECT 1 FROM {table} o WHERE o.{column} IN {} AND o.newest = k.newest AND o.study_row = k.study_row",
                 placeholders(other.keys.len())
-            );
-            all.and(&has, other.keys.iter().cloned());
+            ));
+            has.bound.extend_from_slice(&other.keys);
+            // Follows from the rest: whoever joins lists instead of looking up reads no more than the slice either.
+            has.push(&slice.on("o.newest"));
+            all.and(&format!("EXISTS ({})", has.text), has.bound);
         }
         all
     }
