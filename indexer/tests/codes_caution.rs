@@ -270,3 +270,71 @@ fn a_machine_that_nobody_told_leaves_the_service_open() {
     let offered: Vec<&str> = mapping.candidates.iter().map(|offered| offered.technique.as_str()).collect();
     assert_eq!((mapping.service, offered), (None, vec!["18.296", "18.366"]));
 }
+
+#[test]
+fn what_is_denied_is_not_done() {
+    for (modality, text, body_part, want) in [
+        ("CT", "CLVT ruột non không dùng sonde", "ABDOMEN", "18.227"),
+        ("CT", "CLVT ruột non có dùng sonde", "ABDOMEN", "18.228"),
+        ("US", "SA tim không Doppler", "HEART", "18.49"),
+        ("MR", "MRI não không TOF", "HEAD", "18.296"),
+        ("MR", "MRI não không, TOF", "HEAD", "18.298"),
+        ("CT", "Scanner cérébral sans injection", "HEAD", "18.149"),
+        ("CT", "Scanner cérébral avec injection", "HEAD", "18.150"),
+    ] {
+        assert_eq!(techniques(modality, text, body_part), [want], "{text}");
+    }
+}
+
+#[test]
+fn a_complaint_is_no_order() {
+    for (modality, text, body_part, want) in [
+        ("MR", "Tê tay (T) - MRI cột sống cổ", "CSPINE", "18.334"),
+        ("DX", "Đau lưng lan chân P - CSTL T/N", "LSPINE", "18.91"),
+        ("MR", "Low back pain, MRI L-spine", "LSPINE", "18.338"),
+        ("DX", "Tê tay P chụp XQ cột sống cổ", "CSPINE", "18.86"),
+        ("US", "SA tuyến giáp - hạch cổ bình thường", "", "18.1"),
+        ("DX", "XQ đầu gối P", "KNEE", "18.112"),
+        ("US", "Đau bụng - SA", "ABDOMEN", "18.15"),
+    ] {
+        assert_eq!(techniques(modality, text, body_part), [want], "{text}");
+    }
+}
+
+#[test]
+fn what_was_done_outweighs_the_body_part() {
+    for (modality, text, body_part, want) in [
+        ("US", "Dẫn lưu áp xe dưới SA", "ABDOMEN", "18.633"),
+        ("XA", "Nong van hai lá", "HEART", "18.662"),
+        ("XA", "Chụp ĐMV qua đường ĐM quay", "HEART", "18.657"),
+        ("XA", "Nong cầu nối AVF tay T", "ARM", "18.521"),
+        ("RF", "Chụp thận xuôi dòng P qua dẫn lưu", "ABDOMEN", "18.141"),
+    ] {
+        assert_eq!(techniques(modality, text, body_part), [want], "{text}");
+    }
+    // A new valve has no technique in the chapter, and the picture of the heart is not what was done.
+    assert_eq!(techniques("XA", "TAVI", "HEART"), Vec::<String>::new());
+}
+
+#[test]
+fn one_region_of_each_side_is_no_examination_of_both() {
+    for (text, want) in [
+        ("Bàn tay P, bàn chân T", None),
+        ("Bàn tay P, bàn tay T", Some(Side::Both)),
+        ("Gối P + gối T", Some(Side::Both)),
+        ("Hai khớp gối", Some(Side::Both)),
+        ("Hai xương cẳng tay P", Some(Side::Right)),
+    ] {
+        assert_eq!(mapped(&study("DX", text, "")).laterality, want, "{text}");
+    }
+}
+
+#[test]
+fn contrast_on_a_condition_waits_unless_the_pictures_tell() {
+    for text in ["CT chest, contrast if needed", "CT ngực có tiêm nếu cần", "CT ngực +/- thuốc"] {
+        let facts = study("CT", text, "CHEST");
+        assert_eq!((mapped(&facts).techniques, mapped(&facts).contrast), (Vec::new(), None), "{text}");
+        let given = StudyFacts { contrast_agent: "Ultravist 300".to_owned(), ..facts };
+        assert_eq!(mapped(&given).techniques, ["18.192"], "{text}");
+    }
+}

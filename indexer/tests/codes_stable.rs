@@ -30,6 +30,7 @@ fn headers() -> Vec<StudyFacts> {
         "headers-blind-12",
         "headers-blind-13",
         "headers-blind-14",
+        "headers-blind-18",
     ];
     sets.iter().flat_map(|set| whole_headers(set)).collect()
 }

@@ -40,6 +40,8 @@ pub struct Caution {
     pub(crate) complaints: Vec<Vec<&'static str>>,
     /// Folded phrases that make a complaint or a finding of the part of a text that they stand in.
     pub(crate) felt: Vec<Vec<&'static str>>,
+    /// Folded phrases by which something is done only on a condition.
+    pub(crate) conditions: Vec<Vec<&'static str>>,
     /// Concepts, the modalities and the words by which a text alone does not say them.
     pub(crate) unsure: Vec<(Vec<&'static str>, Concept, Vec<&'static str>)>,
     surnames: BTreeSet<&'static str>,
@@ -98,6 +100,7 @@ impl Caution {
             "reason" => self.reasons.extend(words()),
             "illness" => self.illnesses.extend(words()),
             "complaint" => self.complaints.extend(words()),
+            "condition" => self.conditions.extend(words()),
             "felt" => self.felt.extend(words()),
             "said" => self.said.entry(of).or_default().extend(phrases()),
             "unsure" => {
@@ -135,7 +138,9 @@ impl Caution {
         while at < words.len() {
             let is_name = self.surnames.contains(folded[at].trim_start_matches('('))
                 && folded.get(at + 1).is_some_and(|word| self.middle_names.contains(word.as_str()))
-                && !folded.get(at..at + 3).is_some_and(|three| self.no_persons.contains(three.join(" ").as_str()));
+                && !folded
+                    .get(at..at + 3)
+                    .is_some_and(|three| self.no_persons.contains(three.join(" ").as_str()));
             if is_name {
                 // A mark behind the name stays, it may part examinations.
                 let end = words.get(at + 2).and_then(|word| word.chars().last());

@@ -55,9 +55,8 @@ pub(super) fn without_complaints(
     imaging: Imaging,
     caution: &Caution,
 ) -> String {
-    let names_region = |part: &str| {
-        vocabulary.read_text(part, imaging).of_kind(vocabulary, Kind::Region).next().is_some()
-    };
+    let names_region =
+        |part: &str| vocabulary.read_text(part, imaging).of_kind(vocabulary, Kind::Region).next().is_some();
     let (complaints, others): (Vec<&str>, Vec<&str>) =
         parts(text).into_iter().partition(|part| is_complaint(part, vocabulary, imaging, caution));
     if !complaints.is_empty() {
@@ -76,7 +75,8 @@ pub(super) fn without_complaints(
 /// Whether a part of a text tells a complaint, and names no kind of imaging.
 fn is_complaint(part: &str, vocabulary: &Vocabulary, imaging: Imaging, caution: &Caution) -> bool {
     let words = folded_words(part);
-    let told = begins(&words, &caution.complaints) || (0..words.len()).any(|at| begins(&words[at..], &caution.felt));
+    let told =
+        begins(&words, &caution.complaints) || (0..words.len()).any(|at| begins(&words[at..], &caution.felt));
     told && !names_kind(part, vocabulary, imaging)
 }
 
@@ -122,9 +122,8 @@ fn has_remark(text: &str) -> bool {
 fn before_reason(text: &str, caution: &Caution) -> Option<String> {
     let words: Vec<&str> = text.split_whitespace().collect();
     let folded = folded_words(text);
-    let begins_here = |at: &usize| {
-        begins(&folded[*at..], &caution.reasons) || begins(&folded[*at..], &caution.complaints)
-    };
+    let begins_here =
+        |at: &usize| begins(&folded[*at..], &caution.reasons) || begins(&folded[*at..], &caution.complaints);
     (0..words.len()).find(begins_here).map(|at| words[..at].join(" "))
 }
 

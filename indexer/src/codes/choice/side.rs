@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use super::evidence::Evidence;
 use crate::codes::facts::StudyFacts;
-use crate::codes::reading::{Concept, Reading, Vocabulary};
+use crate::codes::reading::{Concept, Kind, Reading, Vocabulary};
 
 /// A side of the body (PS3.3 C.7.3.1.1.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +40,9 @@ pub(crate) fn of(
     if !regions.iter().any(|region| vocabulary.is_paired(region)) {
         return None;
     }
+    if are_of_different_regions(evidence, vocabulary) {
+        return None;
+    }
     let tag = match facts.laterality.trim().to_ascii_uppercase().as_str() {
         "L" | "LEFT" => Some(Side::Left),
         "R" | "RIGHT" => Some(Side::Right),
@@ -60,6 +63,16 @@ pub(crate) fn of(
         _ if against => None,
         _ => Some(first),
     }
+}
+
+/// Whether order and study text list one region of the left and another of the right: neither is examined on both sides.
+fn are_of_different_regions(evidence: &Evidence, vocabulary: &Vocabulary) -> bool {
+    let sided = |side: &str| {
+        let pieces = evidence.pieces.iter().filter(|piece| piece.has(side));
+        pieces.flat_map(|piece| piece.of_kind(vocabulary, Kind::Region)).collect::<BTreeSet<Concept>>()
+    };
+    let (left, right) = (sided("left"), sided("right"));
+    !left.is_empty() && !right.is_empty() && left.is_disjoint(&right)
 }
 
 fn said(reading: &Reading) -> Option<Side> {

@@ -34,7 +34,10 @@ pub(crate) fn read(text: &str, vocabulary: &Vocabulary, imaging: Imaging, cautio
     let mut of_regions: Vec<Stated> = Vec::new();
     for clause in text.split([',', ';', '|']) {
         let reading = vocabulary.read_text(&signs_as_words(clause), imaging);
-        let Some(stated) = clause_says(&free_words(&reading, vocabulary), caution) else { continue };
+        let words = free_words(&reading, vocabulary);
+        let Some(stated) = on_condition(&words, caution).or_else(|| clause_says(&words, caution)) else {
+            continue;
+        };
         let stated = if stated == Stated::Open && is_answered_no(clause) { Stated::Without } else { stated };
         if reading.of_kind(vocabulary, Kind::Region).next().is_some() {
             of_regions.push(stated);
@@ -75,6 +78,7 @@ fn signs_as_words(text: &str) -> String {
     for (sign, word) in [("(-)", " no "), ("(+)", " yes "), ("( - )", " no "), ("( + )", " yes ")] {
         signs = signs.replace(sign, word);
     }
+    let signs = signs.replace("+/-", " prn ").replace(" ± ", " prn ");
     signs.replace(" - ", " and ").replace(['/', '&'], " and ")
 }
 
@@ -106,6 +110,17 @@ enum Part {
     And,
     Between,
     Drunk,
+}
+
+/// Contrast that is to be given `nếu cần` is open.
+fn on_condition(words: &[String], caution: &Caution) -> Option<Stated> {
+    let condition = |at: usize| {
+        let holds =
+            |phrase: &Vec<&str>| words[at..].iter().zip(phrase).filter(|(word, of)| word == of).count();
+        caution.conditions.iter().any(|phrase| holds(phrase) == phrase.len())
+    };
+    let agent = words.iter().any(|word| caution.says("agent", word));
+    (agent && (0..words.len()).any(condition)).then_some(Stated::Open)
 }
 
 fn clause_says(words: &[String], caution: &Caution) -> Option<Stated> {

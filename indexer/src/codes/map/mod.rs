@@ -140,12 +140,7 @@ impl Case<'_> {
             regions.found.insert("fetus");
             regions.level = regions.level.min(Level::Text);
         }
-        let mut chosen = self.chosen(&regions, &tags);
-        if regions.level == Level::BodyPart && chosen.whole {
-            // What text says was done outweighs a body part, which is often left over.
-            let done = self.chosen(&Regions::default(), &tags);
-            chosen = if done.whole { Chosen { regions: chosen.regions, ..done } } else { chosen };
-        }
+        let mut chosen = self.done(&regions, &tags);
         let needs_no_region = self.chosen(&Regions::default(), &tags).names == chosen.names;
         if !chosen.names.is_empty() && (regions.found.is_empty() || chosen.whole && needs_no_region) {
             // Ways of examining that need no region come from texts only.
@@ -181,6 +176,16 @@ impl Case<'_> {
             return Err(Line { about: "region", what });
         }
         self.techniques_of(&chosen, &regions, &tags, named)
+    }
+
+    /// What the table says. What a text says was done outweighs a body part, which is often left over.
+    fn done(&self, regions: &Regions, tags: &BTreeSet<Concept>) -> Chosen {
+        let chosen = self.chosen(regions, tags);
+        if regions.level != Level::BodyPart || !chosen.whole {
+            return chosen;
+        }
+        let done = self.chosen(&Regions::default(), tags);
+        if done.whole { Chosen { regions: chosen.regions, ..done } } else { chosen }
     }
 
     /// What the table says; where a text lists several examinations, each with its own projections and ways.
@@ -289,8 +294,9 @@ impl Case<'_> {
         if !left.is_empty() {
             doubts.push(Line { about: "region", what: format!("no technique for {}", list(&left)) });
         }
-        // Whom a health check is for is no part of the examination.
-        if regions.level == Level::BodyPart && !self.evidence.text().has("health_check") {
+        // A health check takes the chest: whom it is for is no part of the examination.
+        let checked = regions.found == BTreeSet::from(["chest"]) && self.evidence.text().has("health_check");
+        if regions.level == Level::BodyPart && !checked {
             let text = self.evidence.text();
             let unknown: Vec<String> = text.unknown.iter().chain(&text.stray).take(8).cloned().collect();
             if !unknown.is_empty() {

@@ -160,7 +160,8 @@ impl Vocabulary {
                 .map(|concept| self.kind(concept))
                 .collect();
             let way = |kind: &Kind| matches!(kind, Kind::Exam | Kind::Modality);
-            let is_way = kinds.iter().any(way) && kinds.iter().all(|kind| way(kind) || *kind == Kind::Contrast);
+            let is_way =
+                kinds.iter().any(way) && kinds.iter().all(|kind| way(kind) || *kind == Kind::Contrast);
             if is_way && is(&DENIERS, by) && text.contains(&words[by..=*at].join(" ")) {
                 denied.extend([by, *at]);
             }
