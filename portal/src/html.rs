@@ -54,6 +54,12 @@ pub(crate) fn percent(text: &str) -> String {
     out
 }
 
+/// An address with what is asked of it, of the parts that there are.
+pub(crate) fn address(path: &str, asked: impl IntoIterator<Item = Option<String>>) -> String {
+    let asked: Vec<String> = asked.into_iter().flatten().collect();
+    if asked.is_empty() { path.to_owned() } else { format!("{path}?{}", asked.join("&")) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -65,10 +71,4 @@ mod tests {
         assert_eq!(shown, "&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt;&amp;&quot;đ");
         assert_eq!(percent("/?a=đ&b"), "%2F%3Fa%3D%C4%91%26b");
     }
-}
-
-/// An address with what is asked of it, of the parts that there are.
-pub(crate) fn address(path: &str, asked: impl IntoIterator<Item = Option<String>>) -> String {
-    let asked: Vec<String> = asked.into_iter().flatten().collect();
-    if asked.is_empty() { path.to_owned() } else { format!("{path}?{}", asked.join("&")) }
 }
