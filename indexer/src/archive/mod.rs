@@ -237,7 +237,7 @@ impl Archive {
             stop: Mutex::new(false),
             stopped: Condvar::new(),
         });
-        let recovered = recovery::start(&shared)?;
+        let recovered = shared.db.with_many_rows(|| recovery::start(&shared))?;
         shared.marks.hold_for(shared.db.epoch()?);
         shared.look_at_space();
         shared.look_at_backlog();
@@ -262,7 +262,7 @@ impl Archive {
         self.shared.manifests.clear();
         self.shared.readers.clear();
         self.shared.records.clear();
-        recovery::rebuild(&self.shared, progress)
+        self.shared.db.with_many_rows(|| recovery::rebuild(&self.shared, progress))
     }
 
     /// Why no store would be taken at the moment, asked before a sender's data are read.

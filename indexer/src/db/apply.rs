@@ -14,7 +14,7 @@ use super::removal;
 use super::series;
 use super::session::Session;
 use super::sqlite::DbOptions;
-use super::statement;
+use super::statement::{self, Page};
 use super::study;
 use super::touched::Touched;
 use super::verified;
@@ -102,8 +102,8 @@ pub(super) fn apply(
     }
     // What was asked ahead was asked for the records.
     session.forget_ahead();
-    let subjects: Vec<i64> = std::mem::take(&mut touched.subjects).into_iter().collect();
-    statement::settle(session, &subjects, &mut touched)?;
+    let subjects = std::mem::take(&mut touched.subjects).into_iter().collect();
+    statement::settle(session, Page::of(subjects), &mut touched)?;
     statement::apply_again(session, &mut touched)?;
     settle(session, &mut touched)?;
     machine::note(session, &touched.clocks)?;
@@ -176,18 +176,16 @@ fn apply_one(
     Ok(Applied::Noted)
 }
 
-/// Decides statements that were left for later, of at most `limit` subjects behind `after`; the last of those.
+/// Decides statements that were left for later.
 pub(super) fn decide_statements(
     session: &Session<'_>,
-    (after, limit): (i64, u32),
+    page: Page,
     options: &DbOptions,
-) -> Result<Option<i64>, DbError> {
-    let subjects = statement::undecided(session, after, limit)?;
+) -> Result<(), DbError> {
     let mut touched = Touched::by(options);
-    statement::settle(session, &subjects, &mut touched)?;
+    statement::settle(session, page, &mut touched)?;
     statement::apply_again(session, &mut touched)?;
-    settle(session, &mut touched)?;
-    Ok(subjects.last().copied())
+    settle(session, &mut touched)
 }
 
 /// Brings what was touched up to date, in the order of rows, so that two writers would wait and not deadlock.

@@ -39,6 +39,19 @@ impl Db {
         }
     }
 
+    /// Does what makes very many rows at once, with more memory for the database meanwhile.
+    pub(crate) fn with_many_rows<T>(&self, work: impl FnOnce() -> T) -> T {
+        let set = |large| match self {
+            // It is faster with it, and right without.
+            Db::Sqlite(db) => drop(db.set_large_cache(large)),
+            Db::Postgres(_) => {}
+        };
+        set(true);
+        let done = work();
+        set(false);
+        done
+    }
+
     /// Answers of a server that were waited for since it was opened: what a batch of rows costs besides the server's work. 0
     /// for a file.
     #[must_use]

@@ -41,6 +41,8 @@ pub(super) const MIGRATIONS: &[&str] = &[
 ];
 /// Page cache of the connection that writes, in KiB. It keeps the upper levels of the hash indexes.
 const WRITER_CACHE_KIB: i64 = 16 * 1024;
+/// The same while many rows are made at once, which touch the indexes all over.
+const LARGE_CACHE_KIB: i64 = 128 * 1024;
 /// Page cache of each connection that reads, in KiB: the upper levels of the indexes of a million studies, so that a look-up
 /// by key reads one page.
 const READER_CACHE_KIB: i64 = 16 * 1024;
@@ -172,6 +174,14 @@ impl SqliteDb {
             *slot = Some(connection);
         }
         result
+    }
+
+    /// Gives the connection that writes more memory, or takes it back.
+    pub(super) fn set_large_cache(&self, large: bool) -> Result<(), DbError> {
+        let slot = lock(&self.writer);
+        let Some(connection) = slot.as_ref() else { return Ok(()) };
+        let cache = if large { LARGE_CACHE_KIB } else { WRITER_CACHE_KIB };
+        connection.execute_batch(&format!("PRAGMA cache_size = -{cache}")).map_err(DbError::Statement)
     }
 
     /// Runs `work` on a connection that can only read; each statement sees its own state.

@@ -1,10 +1,12 @@
 //! [`Db`] as far as it is about statements.
 
+use std::sync::mpsc::{SyncSender, sync_channel};
+
 use storage_config::{ContentHash, Uid};
 
 use super::person::{self, CandidateRow, CollisionRow, Collisions, Kin, PersonRecord};
 use super::statement::{
-    self, OrdersBy, RejectedArrival, ReportsBy, Stated, StudyWithoutOrder, SubjectRow, Unmet, UnmetAfter,
+    self, OrdersBy, Page, RejectedArrival, ReportsBy, Stated, StudyWithoutOrder, SubjectRow, Unmet, UnmetAfter,
 };
 use super::{Conflict, Db, DbError, FacilityId, StudySender, apply, conflict, holding, study};
 use crate::identity::{IdentityRules, Person, Relation};
@@ -12,24 +14,47 @@ use crate::query::GroupKey;
 use crate::statement::{HybridTime, Kind, LegalHold, State};
 
 /// Subjects that one transaction decides at most.
-const SUBJECTS: u32 = 4000;
+const SUBJECTS: u32 = 2000;
+/// Pages of them that are read and wait.
+const PAGES: usize = 1;
 /// Studies that meet one order, and orders that meet one study, at most.
 const MEETING: u32 = 100;
 
 impl Db {
-    /// Decides all statements that were left for later, in small transactions.
+    /// Decides all statements that were left for later, in transactions of some thousand subjects.
     ///
     /// # Errors
     /// When the database fails; what was decided before stays.
     pub fn decide_statements(&self) -> Result<(), DbError> {
-        let options = self.options();
-        // From one end to the other: the rows of those that are decided are passed over once, not by each transaction.
+        while !self.read(|session| statement::undecided(session, 0, 1))?.is_empty() {
+            self.decide_all()?;
+        }
+        Ok(())
+    }
+
+    /// Goes through the subjects once, in order: the rows of those that are decided are not passed over again. What comes
+    /// next is read while what came before is applied.
+    fn decide_all(&self) -> Result<(), DbError> {
+        std::thread::scope(|scope| {
+            let (tell, told) = sync_channel(PAGES);
+            let reading = scope.spawn(move || self.read_undecided(&tell));
+            let decided = told.into_iter().try_for_each(|page: Page| {
+                self.write(|session| apply::decide_statements(session, page, self.options()))
+            });
+            let read = reading.join().unwrap_or_else(|defect| std::panic::resume_unwind(defect));
+            decided.and(read)
+        })
+    }
+
+    fn read_undecided(&self, tell: &SyncSender<Page>) -> Result<(), DbError> {
         let mut after = 0;
         loop {
-            match self.write(|session| apply::decide_statements(session, (after, SUBJECTS), options))? {
-                Some(last) => after = last,
-                None if after == 0 => return Ok(()),
-                None => after = 0,
+            let page = self.read(|session| statement::page(session, after, SUBJECTS))?;
+            let Some(last) = page.subjects.last() else { return Ok(()) };
+            after = *last;
+            // Nobody takes it after an error, which is told by whoever met it.
+            if tell.send(page).is_err() {
+                return Ok(());
             }
         }
     }

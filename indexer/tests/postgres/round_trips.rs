@@ -183,7 +183,7 @@ fn crowd(number: u32) -> Sample {
         received_ms: SAMPLE.received_ms + i64::from(number * 37 % 101),
         facility: number % 3,
         scope: pick(&["", "", "", "order:A1"], 9),
-        performed: Some(("20240102", "101500")).filter(|_| number % 2 == 0),
+        performed: Some(("20240102", "101500")).filter(|_| number.is_multiple_of(2)),
         ..SAMPLE
     }
 }

@@ -5,7 +5,6 @@
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -17,7 +16,7 @@ use tokio_postgres::{Client, Row, Statement};
 use super::failed;
 use super::known::{Found, Known, Rows, key};
 use super::values::type_of;
-use super::wait::{in_order, wait};
+use super::wait::{Request, in_order, wait};
 use crate::db::ahead::{Holds, LookUp};
 use crate::db::dialect;
 use crate::db::error::DbError;
@@ -33,9 +32,6 @@ const FIRST_IDS: usize = 8;
 const MOST_IDS: usize = 512;
 
 type Values = Vec<Value<'static>>;
-
-/// A request whose answer is waited for with others.
-type Request<'r, T> = Pin<Box<dyn Future<Output = Result<T, tokio_postgres::Error>> + 'r>>;
 
 /// Rows of one statement that are sent together.
 struct Waiting {
@@ -237,7 +233,7 @@ impl Connection {
         }
         let requests = asked.iter().map(|(.., statement, columns)| {
             let request = async move { self.client.query(statement, &references(columns)).await };
-            Box::pin(request) as Request<'_, Vec<Row>>
+            Box::pin(request) as Request<'_, Vec<Row>, tokio_postgres::Error>
         });
         let answers = self.wait(in_order(requests.collect()))?;
         for ((sql, holds, keys, ..), rows) in asked.into_iter().zip(answers) {
@@ -297,7 +293,7 @@ impl Connection {
                 };
                 self.client.execute(statement, &values).await
             };
-            Box::pin(request) as Request<'_, u64>
+            Box::pin(request) as Request<'_, u64, tokio_postgres::Error>
         });
         self.wait(in_order(requests.collect())).map(drop)
     }

@@ -36,10 +36,11 @@ pub(super) fn wait<F: Future>(future: F, limit: Duration) -> Option<F::Output> {
     }
 }
 
+/// A request whose answer is waited for with others.
+pub(super) type Request<'r, T, E> = Pin<Box<dyn Future<Output = Result<T, E>> + 'r>>;
+
 /// Sends many requests in their order before the first answer is waited for; what they answer, or the first error.
-pub(super) async fn in_order<T, E>(
-    mut requests: Vec<Pin<Box<dyn Future<Output = Result<T, E>> + '_>>>,
-) -> Result<Vec<T>, E> {
+pub(super) async fn in_order<T, E>(mut requests: Vec<Request<'_, T, E>>) -> Result<Vec<T>, E> {
     let mut answers: Vec<Option<Result<T, E>>> = requests.iter().map(|_| None).collect();
     let mut sent = false;
     poll_fn(|context| {

@@ -21,6 +21,8 @@ mod served;
 mod unmet;
 mod withdrawal;
 
+use std::collections::HashMap;
+
 use crate::db::sql::{ToValue, Value, params};
 
 use super::ahead::LookUp;
@@ -76,6 +78,10 @@ const CURRENT_BODY: &str =
 const UNDECIDED: &str = "SELECT DISTINCT subject_row FROM statement WHERE version IS NULL AND subject_row > ?1 \
      ORDER BY subject_row LIMIT ?2";
 
+const BODIES: &str = "SELECT id, body FROM statement WHERE version IS NULL AND subject_row >= ?1 AND subject_row <= ?2 \
+     AND length(body) <= ?3";
+/// Longest body that is read ahead, in letters: many of them are in memory at a time.
+const READ_AHEAD: u32 = 8 << 10;
 /// Statements that are read and applied together: one may be long.
 const APPLIED: usize = 128;
 
@@ -164,6 +170,37 @@ pub(super) fn undecided(session: &Session<'_>, after: i64, limit: u32) -> Result
     session.rows(UNDECIDED, params![after, limit], |row| row.get(0))
 }
 
+/// Subjects that are to be decided, in order.
+#[derive(Default)]
+pub(super) struct Page {
+    pub subjects: Vec<i64>,
+    /// Statements of theirs that were read before, by id; whatever is not here is read when it is wanted.
+    read: HashMap<i64, Statement>,
+}
+
+/// Subjects behind `after` with statements that were left for later, at most `limit`, and those statements unless they are
+/// long.
+pub(super) fn page(session: &Session<'_>, after: i64, limit: u32) -> Result<Page, DbError> {
+    let subjects = undecided(session, after, limit)?;
+    let (Some(first), Some(last)) = (subjects.first(), subjects.last()) else { return Ok(Page::default()) };
+    let bodies = session.rows(BODIES, params![first, last, READ_AHEAD], |row| {
+        Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?))
+    })?;
+    let mut read = HashMap::with_capacity(bodies.len());
+    // One that cannot be read is met again where it counts.
+    for (id, body) in bodies {
+        read.extend(read_body(Some(body)).ok().map(|statement| (id, statement)));
+    }
+    Ok(Page { subjects, read })
+}
+
+impl Page {
+    /// Subjects of which nothing was read before.
+    pub(super) fn of(subjects: Vec<i64>) -> Page {
+        Page { subjects, ..Page::default() }
+    }
+}
+
 /// What of a subject is not decided yet, and what counts of it so far.
 struct Undecided {
     subject: i64,
@@ -176,10 +213,11 @@ struct Undecided {
 }
 
 /// Decides what counts of subjects, and applies it where that changed.
-pub(super) fn settle(session: &Session<'_>, subjects: &[i64], touched: &mut Touched) -> Result<(), DbError> {
-    session.look_ahead(&[LookUp::of_rows(UNDECIDED_OF, subjects), LookUp::of_rows(SUBJECT, subjects)])?;
+pub(super) fn settle(session: &Session<'_>, page: Page, touched: &mut Touched) -> Result<(), DbError> {
+    let Page { subjects, mut read } = page;
+    session.look_ahead(&[LookUp::of_rows(UNDECIDED_OF, &subjects), LookUp::of_rows(SUBJECT, &subjects)])?;
     let mut undecided = Vec::with_capacity(subjects.len());
-    for subject in subjects {
+    for subject in &subjects {
         undecided.extend(new_of(session, *subject)?);
     }
     let first = |it: &Undecided| {
@@ -192,7 +230,7 @@ pub(super) fn settle(session: &Session<'_>, subjects: &[i64], touched: &mut Touc
     for it in undecided {
         changed.extend(decide(session, &it)?.map(|statement| (it.subject, statement)));
     }
-    changed.chunks(APPLIED).try_for_each(|changed| apply_all(session, changed, touched))
+    changed.chunks(APPLIED).try_for_each(|changed| apply_all(session, changed, &mut read, touched))
 }
 
 fn new_of(session: &Session<'_>, subject: i64) -> Result<Option<Undecided>, DbError> {
@@ -241,13 +279,22 @@ fn decide(session: &Session<'_>, undecided: &Undecided) -> Result<Option<i64>, D
 }
 
 /// Applies statements that came to count, each with its subject.
-fn apply_all(session: &Session<'_>, changed: &[(i64, i64)], touched: &mut Touched) -> Result<(), DbError> {
-    let ids: Vec<i64> = changed.iter().map(|(_, statement)| *statement).collect();
+fn apply_all(
+    session: &Session<'_>,
+    changed: &[(i64, i64)],
+    read: &mut HashMap<i64, Statement>,
+    touched: &mut Touched,
+) -> Result<(), DbError> {
+    let ids = changed.iter().map(|(_, statement)| *statement);
+    let ids: Vec<i64> = ids.filter(|statement| !read.contains_key(statement)).collect();
     session.look_ahead(&[LookUp::of_rows(BODY, &ids)])?;
     let mut statements = Vec::with_capacity(changed.len());
     for (subject, id) in changed {
-        let body = session.row(BODY, [*id], |row| row.get(0))?;
-        statements.push((*subject, read_body(body)?));
+        let statement = match read.remove(id) {
+            Some(statement) => statement,
+            None => read_body(session.row(BODY, [*id], |row| row.get(0))?)?,
+        };
+        statements.push((*subject, statement));
     }
     // In whatever order they are applied, the outcome is the same. What changes what others look up comes first.
     let (alike, others): (Vec<_>, Vec<_>) = statements.into_iter().partition(|(_, statement)| {
