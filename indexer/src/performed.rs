@@ -107,7 +107,7 @@ fn items<'a>(
     match holder.get(tag).map(|element| element.value) {
         None => Ok(None),
         Some(Value::Sequence(items)) => Ok(Some(Some(items).filter(|items| !items.is_empty()))),
-        Some(Value::Bytes(bytes)) if bytes.is_empty() => Ok(Some(None)),
+        Some(Value::Bytes([])) => Ok(Some(None)),
         Some(_) => Err(StepFault::Invalid(name)),
     }
 }

@@ -71,9 +71,9 @@ enum Incoming {
     /// It is read and dropped.
     Dropped,
     /// It is stored.
-    Store(Receipt),
+    Store(Box<Receipt>),
     /// It says something of a performed procedure step.
-    Step(Telling),
+    Step(Box<Telling>),
 }
 
 impl Incoming {
@@ -205,10 +205,11 @@ impl Desk {
         let syntax = negotiated.map(|c| &c.transfer_syntax).filter(|_| command.has_data_set);
         let incoming = match (syntax, command.field, service) {
             (Some(syntax), C_STORE_RQ, Service::Storage) => {
-                Incoming::Store(Receipt::begin(&conversation.archive, &conversation.caller, &command, syntax))
+                let receipt = Receipt::begin(&conversation.archive, &conversation.caller, &command, syntax);
+                Incoming::Store(Box::new(receipt))
             }
             (Some(syntax), N_CREATE_RQ | N_SET_RQ, Service::PerformedStep) => {
-                Incoming::Step(Telling::begin(&conversation.archive, &command, syntax))
+                Incoming::Step(Box::new(Telling::begin(&conversation.archive, &command, syntax)))
             }
             _ => Incoming::Dropped,
         };
