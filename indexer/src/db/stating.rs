@@ -6,7 +6,8 @@ use storage_config::{ContentHash, Uid};
 
 use super::person::{self, CandidateRow, CollisionRow, Collisions, Kin, PersonRecord};
 use super::statement::{
-    self, OrdersBy, Page, RejectedArrival, ReportsBy, Stated, StudyWithoutOrder, SubjectRow, Unmet, UnmetAfter,
+    self, OrdersBy, Page, RejectedArrival, ReportsBy, Stated, StudyWithoutOrder, SubjectRow, Unmet,
+    UnmetAfter,
 };
 use super::{Conflict, Db, DbError, FacilityId, StudySender, apply, conflict, holding, study};
 use crate::identity::{IdentityRules, Person, Relation};
