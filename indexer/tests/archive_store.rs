@@ -330,6 +330,7 @@ fn wait_until(mut holds: impl FnMut() -> bool) {
 
 /// What later versions of the schema added, taken away again, the latest first.
 const OLDER: &[&str] = &[
+    "DROP TABLE decision_document; DROP TABLE study_document;",
     "DROP TABLE code_assigned; DROP INDEX study_code_unstated; ALTER TABLE study_code DROP COLUMN core; \
      ALTER TABLE study_code DROP COLUMN unstated;",
     "DROP TABLE intake_study; DROP TABLE intake;",
