@@ -335,6 +335,8 @@ const OLDER: &[&str] = &[
      ALTER TABLE words RENAME TO study_word; DROP INDEX study_code_found; \
      ALTER TABLE study_code_value DROP COLUMN newest; \
      CREATE INDEX study_code_found ON study_code_value (value, study_row);",
+    "DROP TABLE decision_document; DROP TABLE study_document;",
+    "DROP TABLE performed_study; DROP TABLE performed_series; DROP TABLE performed_step;",
     "DROP TABLE code_assigned; DROP INDEX study_code_unstated; ALTER TABLE study_code DROP COLUMN core; \
      ALTER TABLE study_code DROP COLUMN unstated;",
     "DROP TABLE intake_study; DROP TABLE intake;",

@@ -52,6 +52,13 @@ fn until_flagged(web: &mut Http, flagged: bool) -> Result<Value> {
     Ok(told)
 }
 
+fn withdraw(web: &Http, one: &Instance, key: &str) -> Result<Value> {
+    let body = json!({
+        "study": one.study, "series": one.series, "sop_instance": one.sop_instance, "reason": "duplicate",
+    });
+    say(web, "/api/v1/withdrawals", key, &body)
+}
+
 /// Serves a version of an object.
 fn serve(web: &mut Http, object: &Instance, wanted: &[u8]) -> Result<()> {
     let Instance { study, series, sop_instance, .. } = object;
@@ -104,12 +111,6 @@ fn a_report_that_is_an_object_flags_the_decisions_that_relied_on_it() -> Result<
     let told = until_flagged(&mut web, true)?;
     let changed = &told["documents_changed"][0];
     ensure!(changed["change"] == "added" && changed["sop_instance"] == *pdf.sop_instance, "{told}");
-    let withdraw = |web: &Http, one: &Instance, key: &str| {
-        let body = json!({
-            "study": one.study, "series": one.series, "sop_instance": one.sop_instance, "reason": "duplicate",
-        });
-        say(web, "/api/v1/withdrawals", key, &body)
-    };
     withdraw(&web, &pdf, "w1")?;
     until_flagged(&mut web, false)?;
 
