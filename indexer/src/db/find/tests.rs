@@ -84,6 +84,7 @@ fn insert(session: &Session<'_>, study: &Study) {
 fn with_studies(count: u64, test: impl FnOnce(&Session<'_>, Vec<Study>)) {
     let folder = tempfile::tempdir().unwrap();
     let db = SqliteDb::open(&folder.path().join("index.sqlite"), DbOptions::default()).unwrap();
+    eprintln!("seed {SEED}");
     let mut rng = Rng::new(SEED);
     let mut all: Vec<Study> = (0..count).map(|n| made(&mut rng, n)).collect();
     db.write(|session| {
@@ -210,6 +211,7 @@ fn a_first_page_costs_the_same_however_many_studies_there_are() {
     with_studies(2_000, |session, _| few = steps(session, &searches));
     with_studies(20_000, |session, _| {
         let many = steps(session, &searches);
+        eprintln!("{few:?} {many:?}");
         for ((query, few), many) in searches.iter().zip(&few).zip(many) {
             assert!(many < few * 3 / 2 + 500, "{few} and then {many} steps: {query:?}");
         }
@@ -223,6 +225,7 @@ fn a_search_that_finds_nothing_reads_the_rarest_list_and_no_studies() {
         assert_eq!(all.iter().filter(both).count(), 0);
         let rarest = all.iter().filter(|study| has_word(&study.name, "QUYEN")).count() as i64;
         let found = steps(session, &[query(&[(NAME, "quyen vy")], true, None)]);
+        eprintln!("{rarest} entries, {found:?} steps");
         assert!(found[0] < rarest * 60, "{found:?} steps for {rarest} entries");
     });
 }
