@@ -44,6 +44,8 @@ fn what_was_withdrawn_as_a_duplicate_goes_and_the_rest_stays() {
     let gone = [&studies[0], &studies[1], &studies[2]];
     let before = bytes(&world);
 
+    // A pack is written anew however little that frees: pixels may be another study's too.
+    let job = || CompactJob { percent: 0, ..job() };
     let dry = compact(&archive, &CompactJob { dry_run: true, ..job() });
     assert!(dry.bytes_freed > 0 && bytes(&world) == before, "{dry:?}");
     let young = compact(&archive, &CompactJob { grace_days: 1, ..job() });
@@ -84,8 +86,8 @@ fn what_was_withdrawn_as_a_duplicate_goes_and_the_rest_stays() {
         assert_eq!(store(&archive, 0, &one.instance).unwrap().digest, one.digest);
     }
     check(&archive, &sent, &[&studies[1]]);
-    // What is old enough goes whatever the reason, here also where writing its pack anew frees next to nothing.
-    let old = compact(&archive, &CompactJob { min_years: 0, percent: 0, ..job() });
+    // What is old enough goes whatever the reason.
+    let old = compact(&archive, &CompactJob { min_years: 0, ..job() });
     assert_eq!(old.instances, of(&studies[1]), "{old:?}");
     check(&archive, &sent, &[&studies[1]]);
     assert!(archive.verify(&VerifyJob::default(), &|| false, &mut |_| {}).unwrap().is_whole());
