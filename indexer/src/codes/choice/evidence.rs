@@ -66,6 +66,7 @@ impl Evidence {
         let told = |text: &str| reason::without(text, vocabulary, imaging, &rules.caution);
         let texts = [&facts.requested_procedure, &facts.study_description];
         let texts = texts.map(|text| rules.caution.without_names(text));
+        let texts = reason::without_whole_reasons(texts, vocabulary, imaging, &rules.caution);
         let texts = texts.map(|text| reason::without_complaints(&text, vocabulary, imaging, &rules.caution));
         let [mut order, mut study] = [told(&texts[0]), told(&texts[1])];
         let series: Vec<Reading> =

@@ -33,6 +33,9 @@ const INTERVENTIONS: [&str; 10] = [
     "valve_implant",
 ];
 
+/// Interventions of which each has techniques of its own and none is a step of another.
+const ENDS: [&str; 4] = ["biopsy", "aspiration", "drainage", "ablation"];
+
 /// Regions with several examinations: where one of them stands beside another region, one examination is not known.
 const PARTS_NOT_TOLD: [&str; 3] = ["spine", "upper_limb", "lower_limb"];
 
@@ -155,6 +158,11 @@ impl Case<'_> {
             chosen.names = vec![vec![name.clone()]];
             chosen.left.clear();
             regions.level = Level::Text;
+        }
+        let ends: Vec<&str> = ENDS.iter().filter(|end| tags.contains(**end)).copied().collect();
+        if ends.len() > 1 && self.evidence.lists && named.is_none() {
+            let what = format!("one of {} was done, or several", ends.join(", "));
+            return Err(Line { about: "intervention", what });
         }
         let intervention = INTERVENTIONS.iter().find(|way| tags.contains(*way));
         if let Some(way) = intervention.filter(|_| !chosen.whole && named.is_none()) {

@@ -10,7 +10,7 @@ use crate::codes::choice::regions::Regions;
 use crate::codes::choice::rules::Chosen;
 use crate::codes::facts::Imaging;
 use crate::codes::outcome::Line;
-use crate::codes::reading::Concept;
+use crate::codes::reading::{Concept, Kind, Reading};
 
 impl Case<'_> {
     /// A way of examining that none of the chosen names tells, though order or study text names it, or series show it
@@ -54,6 +54,16 @@ impl Case<'_> {
         whole.clone().any(|part| part.has_contrast) && whole.any(|part| !part.has_contrast)
     }
 
+    /// Whether the pictures are those of fluoroscopy, and nothing says which plain film they may be.
+    fn is_screening_alone(&self) -> bool {
+        let evidence = &self.evidence;
+        let is_view = |reading: &Reading| reading.of_kind(&self.rules.vocabulary, Kind::View).next().is_some();
+        let fields = [&evidence.order, &evidence.study, &evidence.protocol, &evidence.views];
+        self.facts.modality.trim().eq_ignore_ascii_case("RF")
+            && !fields.into_iter().chain(&evidence.series).any(is_view)
+            && !evidence.text().has("xray")
+    }
+
     /// A contrast that the chosen examination cannot have: vessels without, a plain film with.
     pub(super) fn against_contrast(&self, chosen: &Chosen, techniques: &[&Technique]) -> Option<Line> {
         let of =
@@ -78,6 +88,12 @@ impl Case<'_> {
             Imaging::Ct if self.contrast.told == Some(true) && chosen.contrast == Some(false) => {
                 let both = |technique: &&Technique| technique.axes.contrast == Some(true);
                 (!techniques.iter().all(both)).then(|| line("told to be with, which there is not"))
+            }
+            Imaging::Xray if self.contrast.acquired && self.contrast.told == Some(true) && chosen.contrast != Some(true) => {
+                Some(line("contrast was given, which there is not"))
+            }
+            Imaging::Xray if self.is_screening_alone() && chosen.contrast != Some(true) && !chosen.whole => {
+                Some(line("looked through without a projection, which is no plain film"))
             }
             Imaging::Xray if self.evidence.text().has("contrast_study") && chosen.contrast != Some(true) => {
                 Some(line("told to be with, which there is not"))
