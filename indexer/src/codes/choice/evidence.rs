@@ -18,7 +18,7 @@ const SERIES_READ: usize = 256;
 const FROM_SERIES: [&str; 5] = ["tof", "bedside", "specific_agent", "cardiac_view", "arthrography"];
 
 /// Ways of examining that series of computed tomography may show without being ordered.
-const ANOTHER_EXAM: [&str; 2] = ["angio", "perfusion"];
+const ANOTHER_EXAM: [&str; 3] = ["angio", "perfusion", "urogram"];
 
 /// The fields, read.
 #[derive(Debug, Clone, Default)]

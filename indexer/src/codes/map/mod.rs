@@ -4,6 +4,7 @@
 //! protocol names, projections and agent, body part. What contradicts itself waits for a person.
 
 mod machines;
+mod neighbours;
 mod ordered;
 mod ways;
 
@@ -142,6 +143,9 @@ impl Case<'_> {
             tags.insert(trimester);
             regions.found.insert("fetus");
             regions.level = regions.level.min(Level::Text);
+        }
+        if let Some(line) = self.against_neighbours(&tags).or_else(|| self.is_no_breast()) {
+            return Err(line);
         }
         let mut chosen = self.done(&regions, &tags);
         let needs_no_region = self.chosen(&Regions::default(), &tags).names == chosen.names;

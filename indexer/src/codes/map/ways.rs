@@ -70,6 +70,11 @@ impl Case<'_> {
             || techniques.iter().filter_map(|technique| technique.names.first()).cloned().collect::<Vec<_>>();
         let line = |what: &str| Line { about: "contrast", what: format!("{what}: {}", of().join(", ")) };
         let depends = |technique: &&Technique| technique.axes.contrast.is_some();
+        if self.imaging == Imaging::Xray
+            && self.facts.images.is_some_and(|images| chosen.regions.len() > images as usize + 1)
+        {
+            return Some(Line { about: "images", what: "fewer than examinations".to_owned() });
+        }
         match self.imaging {
             Imaging::Ct | Imaging::Mr if self.contrast.open && techniques.iter().any(depends) => {
                 Some(Line { about: "contrast", what: "asked for or told in two ways".to_owned() })

@@ -1,0 +1,54 @@
+//! Whether the series show what was ordered where both lie in one part of the body: the clavicle is no shoulder, the
+//! sinuses are no brain.
+//!
+//! Knows techniques of regions; regions of different parts of the body are compared in [`crate::codes::choice::regions`].
+
+use std::collections::BTreeSet;
+
+use super::{Case, list};
+use crate::codes::facts::Imaging;
+use crate::codes::outcome::Line;
+use crate::codes::reading::{Concept, Kind, Reading};
+
+impl Case<'_> {
+    /// Order or study text against the series, where no series shows a region of the text and both have techniques
+    /// of their own.
+    pub(super) fn against_neighbours(&self, tags: &BTreeSet<Concept>) -> Option<Line> {
+        let text = self.own(&self.evidence.text())?;
+        let series = self.own(&self.evidence.all_series()).or_else(|| self.own(&self.evidence.protocol))?;
+        let vocabulary = &self.rules.vocabulary;
+        let related = |one: &Concept, other: &Concept| {
+            one == other || vocabulary.is_within(one, other) || vocabulary.is_within(other, one)
+        };
+        if text.iter().any(|one| series.iter().any(|other| related(one, other))) {
+            return None;
+        }
+        let names = |regions: &BTreeSet<Concept>| {
+            let chosen = self.rules.table.choose(self.imaging, regions, tags, vocabulary);
+            chosen.names.into_iter().flatten().collect::<BTreeSet<String>>()
+        };
+        let (ordered, taken) = (names(&text), names(&series));
+        let what = || format!("order or study says {}, but series says {}", list(&text), list(&series));
+        let contradict = !ordered.is_empty() && !taken.is_empty() && ordered.is_disjoint(&taken);
+        contradict.then(|| Line { about: "conflict", what: what() })
+    }
+
+    /// The regions of a field that have examinations, none where it names none or the whole body.
+    fn own(&self, field: &Reading) -> Option<BTreeSet<Concept>> {
+        let vocabulary = &self.rules.vocabulary;
+        let regions = field.of_kind(vocabulary, Kind::Region);
+        let own: BTreeSet<Concept> =
+            regions.filter(|region| self.rules.table.knows(self.imaging, region)).collect();
+        let anywhere =
+            |region: &Concept| vocabulary.info(region).is_some_and(|info| info.zones.contains("*"));
+        (!own.is_empty() && !own.iter().any(anywhere)).then_some(own)
+    }
+
+    /// A mammogram whose text names a region that is no breast.
+    pub(super) fn is_no_breast(&self) -> Option<Line> {
+        let text: BTreeSet<Concept> = self.evidence.text().of_kind(&self.rules.vocabulary, Kind::Region).collect();
+        let is_breast = |region: &Concept| self.rules.table.knows(self.imaging, region);
+        let other = self.imaging == Imaging::Mammo && !text.is_empty() && !text.iter().any(is_breast);
+        other.then(|| Line { about: "conflict", what: format!("text says {}, the pictures are MG", list(&text)) })
+    }
+}
