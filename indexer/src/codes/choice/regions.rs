@@ -158,7 +158,9 @@ fn is_all_that_is_told(evidence: &Evidence, regions: &BTreeSet<Concept>) -> bool
     let text = evidence.text();
     let marked = |region: &Concept| text.found.get(region).is_some_and(|found| found.marked);
     let others = evidence.series.iter().chain([&evidence.protocol, &evidence.views]);
-    text.words.len() == 1 && regions.iter().all(marked) && others.into_iter().all(|field| field.words.is_empty())
+    text.words.len() == 1
+        && regions.iter().all(marked)
+        && others.into_iter().all(|field| field.words.is_empty())
 }
 
 /// Whether the regions of a text are those of one phrase, or the series show each of them.

@@ -20,23 +20,6 @@ use super::facts::{Imaging, StudyFacts};
 use super::outcome::{Candidate, Level, Line, Mapping, Outcome, Rules};
 use super::reading::{Concept, Kind};
 
-/// Ways that make an examination an intervention with techniques of its own.
-const INTERVENTIONS: [&str; 10] = [
-    "biopsy",
-    "aspiration",
-    "drainage",
-    "ablation",
-    "embolisation",
-    "stent",
-    "balloon",
-    "thrombectomy",
-    "cement",
-    "valve_implant",
-];
-
-/// Interventions of which each has techniques of its own and none is a step of another.
-const ENDS: [&str; 4] = ["biopsy", "aspiration", "drainage", "ablation"];
-
 /// Regions with several examinations: where one of them stands beside another region, one examination is not known.
 const PARTS_NOT_TOLD: [&str; 3] = ["spine", "upper_limb", "lower_limb"];
 
@@ -163,20 +146,14 @@ impl Case<'_> {
             chosen.left.clear();
             regions.level = Level::Text;
         }
-        let ends: Vec<&str> = ENDS.iter().filter(|end| tags.contains(**end)).copied().collect();
-        if ends.len() > 1 && self.evidence.lists && named.is_none() {
-            let what = format!("one of {} was done, or several", ends.join(", "));
-            return Err(Line { about: "intervention", what });
-        }
-        let intervention = INTERVENTIONS.iter().find(|way| tags.contains(*way));
-        if let Some(way) = intervention.filter(|_| !chosen.whole && named.is_none()) {
-            // The picture of a region is not what was done to it.
-            return Err(Line { about: "intervention", what: format!("no technique for {way}") });
+        if let Some(line) = self.not_that_intervention(&chosen, &tags, named.is_some()) {
+            return Err(line);
         }
         if regions.level == Level::BodyPart && !self.body_part_is_enough(&regions, &tags) {
             return Err(Line { about: "region", what: "the body part alone does not say enough".to_owned() });
         }
-        if let Some(line) = self.not_in_the_name(&chosen, &regions, &tags) {
+        let not_known = self.not_in_the_name(&chosen, &regions, &tags);
+        if let Some(line) = not_known.or_else(|| self.strange_item(&chosen)) {
             return Err(line);
         }
         if regions.accidental && !(chosen.whole && needs_no_region) {

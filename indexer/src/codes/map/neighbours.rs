@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 
 use super::{Case, list};
+use crate::codes::choice::rules::Chosen;
 use crate::codes::facts::Imaging;
 use crate::codes::outcome::Line;
 use crate::codes::reading::{Concept, Kind, Reading};
@@ -44,11 +45,46 @@ impl Case<'_> {
         (!own.is_empty() && !own.iter().any(anywhere)).then_some(own)
     }
 
+    /// A part of a list that adds a region which nothing else shows, with words that an examination does not need: it may
+    /// be where it hurts (`khuỷu, đau lan cẳng tay`).
+    pub(super) fn strange_item(&self, chosen: &Chosen) -> Option<Line> {
+        let vocabulary = &self.rules.vocabulary;
+        let named = |piece: &&Reading| piece.of_kind(vocabulary, Kind::Region).next().is_some();
+        if chosen.names.len() < 2 || self.evidence.pieces.iter().filter(named).count() < 2 {
+            return None;
+        }
+        let shown: BTreeSet<Concept> =
+            [&self.evidence.all_series(), &self.evidence.protocol, &self.evidence.body]
+                .into_iter()
+                .flat_map(|field| field.of_kind(vocabulary, Kind::Region).collect::<Vec<_>>())
+                .collect();
+        let is_shown = |region: &Concept| {
+            let around =
+                |other: &Concept| vocabulary.is_within(region, other) || vocabulary.is_within(other, region);
+            shown.contains(region) || shown.iter().any(around)
+        };
+        let strange = self.evidence.pieces.iter().find(|piece| {
+            let regions: Vec<Concept> = piece.of_kind(vocabulary, Kind::Region).collect();
+            let views = piece.of_kind(vocabulary, Kind::View).next().is_some();
+            !regions.is_empty()
+                && !views
+                && !regions.iter().any(is_shown)
+                && regions.iter().any(|region| chosen.regions.contains(region))
+                && piece.has_words_beside(vocabulary, &|word| self.rules.caution.is_of_item(word))
+        })?;
+        let what = format!("{} may be no examination of its own", strange.words.join(" "));
+        Some(Line { about: "region", what })
+    }
+
     /// A mammogram whose text names a region that is no breast.
     pub(super) fn is_no_breast(&self) -> Option<Line> {
-        let text: BTreeSet<Concept> = self.evidence.text().of_kind(&self.rules.vocabulary, Kind::Region).collect();
+        let text: BTreeSet<Concept> =
+            self.evidence.text().of_kind(&self.rules.vocabulary, Kind::Region).collect();
         let is_breast = |region: &Concept| self.rules.table.knows(self.imaging, region);
         let other = self.imaging == Imaging::Mammo && !text.is_empty() && !text.iter().any(is_breast);
-        other.then(|| Line { about: "conflict", what: format!("text says {}, the pictures are MG", list(&text)) })
+        other.then(|| Line {
+            about: "conflict",
+            what: format!("text says {}, the pictures are MG", list(&text)),
+        })
     }
 }

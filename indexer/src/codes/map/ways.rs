@@ -12,7 +12,41 @@ use crate::codes::facts::Imaging;
 use crate::codes::outcome::Line;
 use crate::codes::reading::{Concept, Kind, Reading};
 
+/// Ways that make an examination an intervention with techniques of its own.
+const INTERVENTIONS: [&str; 10] = [
+    "biopsy",
+    "aspiration",
+    "drainage",
+    "ablation",
+    "embolisation",
+    "stent",
+    "balloon",
+    "thrombectomy",
+    "cement",
+    "valve_implant",
+];
+
+/// Interventions of which each has techniques of its own and none is a step of another.
+const ENDS: [&str; 4] = ["biopsy", "aspiration", "drainage", "ablation"];
+
 impl Case<'_> {
+    /// An intervention that what was chosen does not tell, or two of them side by side.
+    pub(super) fn not_that_intervention(
+        &self,
+        chosen: &Chosen,
+        tags: &BTreeSet<Concept>,
+        is_named: bool,
+    ) -> Option<Line> {
+        let line = |what: String| Some(Line { about: "intervention", what });
+        let ends: Vec<&str> = ENDS.iter().filter(|end| tags.contains(**end)).copied().collect();
+        if ends.len() > 1 && self.evidence.lists && !is_named {
+            return line(format!("one of {} was done, or several", ends.join(", ")));
+        }
+        // The picture of a region is not what was done to it.
+        let way = INTERVENTIONS.iter().find(|way| tags.contains(*way) && !chosen.whole && !is_named)?;
+        line(format!("no technique for {way}"))
+    }
+
     /// A way of examining that none of the chosen names tells, though order or study text names it, or series show it
     /// and there is such an examination of these regions.
     pub(super) fn not_in_the_name(
@@ -57,7 +91,8 @@ impl Case<'_> {
     /// Whether the pictures are those of fluoroscopy, and nothing says which plain film they may be.
     fn is_screening_alone(&self) -> bool {
         let evidence = &self.evidence;
-        let is_view = |reading: &Reading| reading.of_kind(&self.rules.vocabulary, Kind::View).next().is_some();
+        let is_view =
+            |reading: &Reading| reading.of_kind(&self.rules.vocabulary, Kind::View).next().is_some();
         let fields = [&evidence.order, &evidence.study, &evidence.protocol, &evidence.views];
         self.facts.modality.trim().eq_ignore_ascii_case("RF")
             && !fields.into_iter().chain(&evidence.series).any(is_view)
@@ -94,7 +129,11 @@ impl Case<'_> {
                 let both = |technique: &&Technique| technique.axes.contrast == Some(true);
                 (!techniques.iter().all(both)).then(|| line("told to be with, which there is not"))
             }
-            Imaging::Xray if self.contrast.acquired && self.contrast.told == Some(true) && chosen.contrast != Some(true) => {
+            Imaging::Xray
+                if self.contrast.acquired
+                    && self.contrast.told == Some(true)
+                    && chosen.contrast != Some(true) =>
+            {
                 Some(line("contrast was given, which there is not"))
             }
             Imaging::Xray if self.is_screening_alone() && chosen.contrast != Some(true) && !chosen.whole => {
