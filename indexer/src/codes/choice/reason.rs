@@ -40,7 +40,9 @@ pub(super) fn without(text: &str, vocabulary: &Vocabulary, imaging: Imaging, cau
         let may = parts <= most_parts || regions.iter().any(|region| TAKEN_APART.contains(region));
         whole.found.retain(|concept, _| {
             let is_region = vocabulary.kind(concept) == Kind::Region;
-            let before = DONE_BEFORE.contains(concept) && !main.has(concept);
+            // A bone density that is asked about is no measurement of it, where a region was taken.
+            let other = DONE_BEFORE.contains(concept) || vocabulary.kind(concept) == Kind::Outside;
+            let before = other && !main.has(concept);
             !before && (!is_region || regions.contains(concept) || may && is_part(concept))
         });
     }

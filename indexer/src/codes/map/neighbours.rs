@@ -30,7 +30,9 @@ impl Case<'_> {
         };
         let (ordered, taken) = (names(&text), names(&series));
         let what = || format!("order or study says {}, but series says {}", list(&text), list(&series));
-        let contradict = !ordered.is_empty() && !taken.is_empty() && ordered.is_disjoint(&taken);
+        // All joints have one technique, and are still different joints.
+        let joints = text.union(&series).all(|region| vocabulary.is_within(region, "joint"));
+        let contradict = joints || !ordered.is_empty() && !taken.is_empty() && ordered.is_disjoint(&taken);
         contradict.then(|| Line { about: "conflict", what: what() })
     }
 
@@ -52,6 +54,11 @@ impl Case<'_> {
         let named = |piece: &&Reading| piece.of_kind(vocabulary, Kind::Region).next().is_some();
         if chosen.names.len() < 2 || self.evidence.pieces.iter().filter(named).count() < 2 {
             return None;
+        }
+        if self.evidence.text().has("whole_body") {
+            // `đa chấn thương` is the whole body, and why parts of it are examined.
+            let what = format!("the whole body or parts of it: {}", list(&chosen.regions));
+            return Some(Line { about: "region", what });
         }
         let shown: BTreeSet<Concept> =
             [&self.evidence.all_series(), &self.evidence.protocol, &self.evidence.body]

@@ -29,6 +29,9 @@ const INTERVENTIONS: [&str; 10] = [
 /// Interventions of which each has techniques of its own and none is a step of another.
 const ENDS: [&str; 4] = ["biopsy", "aspiration", "drainage", "ablation"];
 
+/// Regions that one picture shows together: of a newborn, and of the pelvis.
+const ONE_PICTURE: [&[&str]; 2] = [&["chest", "lung", "abdomen", "babygram"], &["pelvic_ring", "hip"]];
+
 impl Case<'_> {
     /// An intervention that what was chosen does not tell, or two of them side by side.
     pub(super) fn not_that_intervention(
@@ -105,8 +108,9 @@ impl Case<'_> {
             || techniques.iter().filter_map(|technique| technique.names.first()).cloned().collect::<Vec<_>>();
         let line = |what: &str| Line { about: "contrast", what: format!("{what}: {}", of().join(", ")) };
         let depends = |technique: &&Technique| technique.axes.contrast.is_some();
+        let together = ONE_PICTURE.iter().any(|of| chosen.regions.iter().all(|region| of.contains(region)));
         if self.imaging == Imaging::Xray
-            && self.facts.images.is_some_and(|images| chosen.regions.len() > images as usize + 1)
+            && self.facts.images.is_some_and(|images| chosen.regions.len() > images as usize && !together)
         {
             return Some(Line { about: "images", what: "fewer than examinations".to_owned() });
         }
