@@ -72,7 +72,8 @@ pub(crate) fn told(facts: &StudyFacts, evidence: &Evidence) -> Contrast {
         (None, false, true) => Some(false),
         _ => (evidence.protocol.has("with")).then_some(true),
     };
-    let strange = ordered == Some(true) && is_beside_strange_words(&text);
+    let bare = evidence.contrast.stated.is_none() && ordered == Some(true);
+    let strange = bare && is_beside_strange_words(&text);
     let open = (evidence.contrast.stated == Some(Stated::Open) || strange) && acquired.is_none();
     Contrast {
         told: acquired.or(ordered),
