@@ -338,3 +338,73 @@ fn contrast_on_a_condition_waits_unless_the_pictures_tell() {
         assert_eq!(mapped(&given).techniques, ["18.192"], "{text}");
     }
 }
+
+#[test]
+fn a_field_that_is_a_reason_is_no_order() {
+    for (modality, text, order, want) in [
+        ("DX", "Chụp X-quang ngực thẳng", "TD gãy xương đòn T", "18.119"),
+        ("US", "SA tuyến giáp", "TD u gan", "18.1"),
+        ("XA", "Chụp ĐMV", "Tiền sử đặt stent 2019", "18.657"),
+        ("MR", "MRI CSC", "Tê tay P, đau vai", "18.334"),
+        ("DX", "Theo dõi viêm phổi", "XQ ngực thẳng", "18.119"),
+    ] {
+        let facts = StudyFacts { requested_procedure: order.to_owned(), ..study(modality, text, "") };
+        assert_eq!(mapped(&facts).techniques, [want], "{text}: {order}");
+    }
+    // An order that names an examination is one, whatever it begins with.
+    let order = "Sau mổ: XQ khớp gối P";
+    let facts = StudyFacts { requested_procedure: order.to_owned(), ..study("DX", "XQ ngực thẳng", "") };
+    assert_eq!(mapped(&facts).techniques, Vec::<String>::new());
+}
+
+#[test]
+fn series_of_a_neighbour_contradict_the_order() {
+    for (modality, text, series, waits) in [
+        ("DX", "XQ khớp vai P", "CLAVICLE AP", true),
+        ("DX", "XQ khớp vai P", "SHOULDER AP", false),
+        ("CT", "CT sọ não", "Sinus Bone 1.0", true),
+        ("CT", "CT sọ não", "Head 5.0", false),
+        ("MR", "MRI CSTL", "C SAG T2", true),
+        ("MR", "MRI CSTL", "L SAG T2", false),
+    ] {
+        let facts = StudyFacts { series_descriptions: vec![series.to_owned()], ..study(modality, text, "") };
+        assert_eq!(mapped(&facts).techniques.is_empty(), waits, "{text}: {series}");
+    }
+}
+
+#[test]
+fn where_it_hurts_is_no_further_examination() {
+    assert_eq!(
+        techniques("DX", "Khuỷu T thẳng nghiêng, cẳng tay T thẳng nghiêng", "ELBOW"),
+        ["18.104", "18.106"]
+    );
+    for text in ["Bụng đứng, mệt lan vùng sườn", "Khớp gối T, trượt ngã bàn chân"] {
+        assert_eq!(techniques("DX", text, ""), Vec::<String>::new(), "{text}");
+    }
+}
+
+#[test]
+fn words_that_nobody_understands_beside_contrast_wait() {
+    for text in ["CT sọ não (đã tiêm thuốc uốn ván)", "CT sọ não, chống chỉ định thuốc cản quang"]
+    {
+        let facts = study("CT", text, "HEAD");
+        assert_eq!((mapped(&facts).techniques, mapped(&facts).contrast), (Vec::new(), None), "{text}");
+        let denied = StudyFacts { contrast_agent: "NONE".to_owned(), ..facts };
+        assert_eq!(mapped(&denied).techniques, ["18.149"], "{text}");
+    }
+}
+
+#[test]
+fn what_the_pictures_cannot_be_waits() {
+    assert_eq!(techniques("RF", "Soi tim phổi", "CHEST"), Vec::<String>::new());
+    assert_eq!(techniques("MG", "Chest PA", "BREAST"), Vec::<String>::new());
+    assert_eq!(techniques("DX", "MAT", ""), Vec::<String>::new());
+    assert_eq!(techniques("CT", "Chọc hút / dẫn lưu dưới CT", "ABDOMEN"), Vec::<String>::new());
+    let abdomen = study("DX", "Bụng đứng", "ABDOMEN");
+    assert_eq!(mapped(&abdomen).techniques, ["18.125"]);
+    let drunk = StudyFacts { contrast_agent: "Telebrix".to_owned(), ..abdomen };
+    assert_eq!(mapped(&drunk).techniques, Vec::<String>::new());
+    let menu = StudyFacts { images: Some(1), ..study("DX", "Ngực thẳng, bụng, gối, vai", "CHEST") };
+    assert_eq!(mapped(&menu).techniques, Vec::<String>::new());
+    assert_eq!(mapped(&StudyFacts { images: Some(4), ..menu }).techniques.len(), 4);
+}

@@ -40,6 +40,8 @@ pub struct Caution {
     pub(crate) complaints: Vec<Vec<&'static str>>,
     /// Folded phrases that make a complaint or a finding of the part of a text that they stand in.
     pub(crate) felt: Vec<Vec<&'static str>>,
+    /// Folded words that may stand beside a region in a list of examinations.
+    items: BTreeSet<&'static str>,
     /// Folded phrases by which something is done only on a condition.
     pub(crate) conditions: Vec<Vec<&'static str>>,
     /// Concepts, the modalities and the words by which a text alone does not say them.
@@ -101,6 +103,7 @@ impl Caution {
             "illness" => self.illnesses.extend(words()),
             "complaint" => self.complaints.extend(words()),
             "condition" => self.conditions.extend(words()),
+            "item" => self.items.extend(phrases()),
             "felt" => self.felt.extend(words()),
             "said" => self.said.entry(of).or_default().extend(phrases()),
             "unsure" => {
@@ -155,6 +158,11 @@ impl Caution {
             }
         }
         kept.join(" ")
+    }
+
+    /// Whether `word` may stand beside a region in a list of examinations.
+    pub(crate) fn is_of_item(&self, word: &str) -> bool {
+        self.items.contains(word) || word.bytes().all(|byte| byte.is_ascii_digit())
     }
 
     /// Whether `word` has that part in a sentence about contrast.

@@ -5,6 +5,7 @@
 use super::evidence::Evidence;
 use super::stated::Stated;
 use crate::codes::facts::StudyFacts;
+use crate::codes::reading::Reading;
 use crate::dataset::fold::fold;
 
 /// Words of Contrast/Bolus Agent that deny it.
@@ -71,13 +72,29 @@ pub(crate) fn told(facts: &StudyFacts, evidence: &Evidence) -> Contrast {
         (None, false, true) => Some(false),
         _ => (evidence.protocol.has("with")).then_some(true),
     };
-    let open = evidence.contrast.stated == Some(Stated::Open) && acquired.is_none();
+    let bare = evidence.contrast.stated.is_none() && ordered == Some(true);
+    let strange = bare && is_beside_strange_words(&text);
+    let open = (evidence.contrast.stated == Some(Stated::Open) || strange) && acquired.is_none();
     Contrast {
         told: acquired.or(ordered),
         acquired: acquired.is_some(),
         open,
         differs: evidence.contrast.differs,
     }
+}
+
+/// Whether the words for contrast stand beside a word that nobody understands: what is injected may be no contrast at all, or
+/// be forbidden.
+fn is_beside_strange_words(text: &Reading) -> bool {
+    let Some(found) = text.found.get("with") else { return false };
+    let phrase: Vec<&str> = found.words.split(' ').collect();
+    let is_strange = |word: &String| text.unknown.contains(word) || text.stray.contains(word);
+    let places = (0..(text.words.len() + 1).saturating_sub(phrase.len()))
+        .filter(|at| text.words[*at..].iter().zip(&phrase).all(|(word, of)| word == of));
+    places.into_iter().any(|at| {
+        let before = at.checked_sub(1).and_then(|before| text.words.get(before));
+        before.into_iter().chain(text.words.get(at + phrase.len())).any(is_strange)
+    })
 }
 
 /// What Contrast/Bolus Agent says, none where it is empty.

@@ -18,7 +18,7 @@ const SERIES_READ: usize = 256;
 const FROM_SERIES: [&str; 5] = ["tof", "bedside", "specific_agent", "cardiac_view", "arthrography"];
 
 /// Ways of examining that series of computed tomography may show without being ordered.
-const ANOTHER_EXAM: [&str; 2] = ["angio", "perfusion"];
+const ANOTHER_EXAM: [&str; 3] = ["angio", "perfusion", "urogram"];
 
 /// The fields, read.
 #[derive(Debug, Clone, Default)]
@@ -66,6 +66,7 @@ impl Evidence {
         let told = |text: &str| reason::without(text, vocabulary, imaging, &rules.caution);
         let texts = [&facts.requested_procedure, &facts.study_description];
         let texts = texts.map(|text| rules.caution.without_names(text));
+        let texts = reason::without_whole_reasons(texts, vocabulary, imaging, &rules.caution);
         let texts = texts.map(|text| reason::without_complaints(&text, vocabulary, imaging, &rules.caution));
         let [mut order, mut study] = [told(&texts[0]), told(&texts[1])];
         let series: Vec<Reading> =

@@ -40,7 +40,9 @@ pub(super) fn without(text: &str, vocabulary: &Vocabulary, imaging: Imaging, cau
         let may = parts <= most_parts || regions.iter().any(|region| TAKEN_APART.contains(region));
         whole.found.retain(|concept, _| {
             let is_region = vocabulary.kind(concept) == Kind::Region;
-            let before = DONE_BEFORE.contains(concept) && !main.has(concept);
+            // A bone density that is asked about is no measurement of it, where a region was taken.
+            let other = DONE_BEFORE.contains(concept) || vocabulary.kind(concept) == Kind::Outside;
+            let before = other && !main.has(concept);
             !before && (!is_region || regions.contains(concept) || may && is_part(concept))
         });
     }
@@ -70,6 +72,43 @@ pub(super) fn without_complaints(
         return exam.filter(|exam| names_region(exam)).unwrap_or_else(|| text.to_owned());
     }
     text.to_owned()
+}
+
+/// Order and study text, of which one that tells nothing but a reason is left out where the other names an examination:
+/// what was done before, or is suspected, is not what is done now.
+pub(super) fn without_whole_reasons(
+    [order, study]: [String; 2],
+    vocabulary: &Vocabulary,
+    imaging: Imaging,
+    caution: &Caution,
+) -> [String; 2] {
+    let is_reason = |text: &str| is_whole_reason(text, vocabulary, imaging, caution);
+    let names_examination = |text: &str| {
+        let read = vocabulary.read_text(text, imaging);
+        let says = |kind: Kind| read.of_kind(vocabulary, kind).next().is_some();
+        says(Kind::Region) && (says(Kind::Modality) || says(Kind::View) || is_taken(text))
+    };
+    match (is_reason(&order), is_reason(&study)) {
+        (true, false) if names_examination(&study) => [String::new(), study],
+        (false, true) if names_examination(&order) => [order, String::new()],
+        _ => [order, study],
+    }
+}
+
+/// Whether a text begins with a reason, an illness or a complaint and says nothing of how a picture is taken.
+fn is_whole_reason(text: &str, vocabulary: &Vocabulary, imaging: Imaging, caution: &Caution) -> bool {
+    let words = folded_words(text);
+    let read = vocabulary.read_text(text, imaging);
+    let says = |kind: &Kind| read.of_kind(vocabulary, *kind).next().is_some();
+    let begins_so = [&caution.reasons, &caution.illnesses, &caution.complaints];
+    begins_so.iter().any(|phrases| begins(&words, phrases))
+        && ![Kind::Modality, Kind::View, Kind::Contrast].iter().any(says)
+        && !is_taken(text)
+}
+
+/// Whether a text has the verb for taking pictures.
+fn is_taken(text: &str) -> bool {
+    folded_words(text).iter().any(|word| word == "CHUP")
 }
 
 /// Whether a part of a text tells a complaint, and names no kind of imaging.

@@ -63,7 +63,9 @@ pub(crate) fn resolve(
             unlisted: !evidence.lists && !shows_each(evidence, vocabulary, &text, &images),
             accidental: !agreed
                 && is_one_short_word(evidence, vocabulary, &text)
-                && (!body.is_empty() || is_among_strange_words(evidence, vocabulary, &text)),
+                && (!body.is_empty()
+                    || is_among_strange_words(evidence, vocabulary, &text)
+                    || is_all_that_is_told(evidence, &text)),
         }
     } else if !images.is_empty() {
         apart(vocabulary, ("series", &series), ("protocol", &protocol))?;
@@ -149,6 +151,16 @@ fn is_among_strange_words(evidence: &Evidence, vocabulary: &Vocabulary, regions:
     let strange = !text.unknown.is_empty() || !text.stray.is_empty();
     let silent = text.words.len() > 1 && ![Kind::Modality, Kind::Contrast].iter().any(said);
     regions.iter().all(marked) && !said(&Kind::Exam) && (strange || silent)
+}
+
+/// Whether one word that only its marks tell from others is all that the header says: `MAT` is the face, the eye and a side.
+fn is_all_that_is_told(evidence: &Evidence, regions: &BTreeSet<Concept>) -> bool {
+    let text = evidence.text();
+    let marked = |region: &Concept| text.found.get(region).is_some_and(|found| found.marked);
+    let others = evidence.series.iter().chain([&evidence.protocol, &evidence.views]);
+    text.words.len() == 1
+        && regions.iter().all(marked)
+        && others.into_iter().all(|field| field.words.is_empty())
 }
 
 /// Whether the regions of a text are those of one phrase, or the series show each of them.

@@ -4,6 +4,7 @@
 //! protocol names, projections and agent, body part. What contradicts itself waits for a person.
 
 mod machines;
+mod neighbours;
 mod ordered;
 mod ways;
 
@@ -18,20 +19,6 @@ use super::choice::{detector, side};
 use super::facts::{Imaging, StudyFacts};
 use super::outcome::{Candidate, Level, Line, Mapping, Outcome, Rules};
 use super::reading::{Concept, Kind};
-
-/// Ways that make an examination an intervention with techniques of its own.
-const INTERVENTIONS: [&str; 10] = [
-    "biopsy",
-    "aspiration",
-    "drainage",
-    "ablation",
-    "embolisation",
-    "stent",
-    "balloon",
-    "thrombectomy",
-    "cement",
-    "valve_implant",
-];
 
 /// Regions with several examinations: where one of them stands beside another region, one examination is not known.
 const PARTS_NOT_TOLD: [&str; 3] = ["spine", "upper_limb", "lower_limb"];
@@ -140,6 +127,9 @@ impl Case<'_> {
             regions.found.insert("fetus");
             regions.level = regions.level.min(Level::Text);
         }
+        if let Some(line) = self.against_neighbours(&tags).or_else(|| self.is_no_breast()) {
+            return Err(line);
+        }
         let mut chosen = self.done(&regions, &tags);
         let needs_no_region = self.chosen(&Regions::default(), &tags).names == chosen.names;
         if !chosen.names.is_empty() && (regions.found.is_empty() || chosen.whole && needs_no_region) {
@@ -156,15 +146,14 @@ impl Case<'_> {
             chosen.left.clear();
             regions.level = Level::Text;
         }
-        let intervention = INTERVENTIONS.iter().find(|way| tags.contains(*way));
-        if let Some(way) = intervention.filter(|_| !chosen.whole && named.is_none()) {
-            // The picture of a region is not what was done to it.
-            return Err(Line { about: "intervention", what: format!("no technique for {way}") });
+        if let Some(line) = self.not_that_intervention(&chosen, &tags, named.is_some()) {
+            return Err(line);
         }
         if regions.level == Level::BodyPart && !self.body_part_is_enough(&regions, &tags) {
             return Err(Line { about: "region", what: "the body part alone does not say enough".to_owned() });
         }
-        if let Some(line) = self.not_in_the_name(&chosen, &regions, &tags) {
+        let not_known = self.not_in_the_name(&chosen, &regions, &tags);
+        if let Some(line) = not_known.or_else(|| self.strange_item(&chosen)) {
             return Err(line);
         }
         if regions.accidental && !(chosen.whole && needs_no_region) {

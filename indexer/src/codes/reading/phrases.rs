@@ -56,9 +56,14 @@ impl Reading {
 
     /// Whether every word stands for something other than noise.
     pub(crate) fn says_nothing_else(&self, vocabulary: &Vocabulary) -> bool {
+        !self.has_words_beside(vocabulary, &|_| false)
+    }
+
+    /// Whether a word neither stands for something other than noise nor `may` be there.
+    pub(crate) fn has_words_beside(&self, vocabulary: &Vocabulary, may: &dyn Fn(&str) -> bool) -> bool {
         let telling = self.found.iter().filter(|(concept, _)| vocabulary.kind(concept) != Kind::Noise);
         let told: BTreeSet<&str> = telling.flat_map(|(_, found)| found.words.split(' ')).collect();
-        self.words.iter().all(|word| told.contains(word.as_str()))
+        self.words.iter().any(|word| !told.contains(word.as_str()) && !may(word))
     }
 
     /// This reading with what `other` says.

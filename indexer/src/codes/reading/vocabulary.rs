@@ -13,7 +13,7 @@ pub type Concept = &'static str;
 const CONCEPTS: &str = include_str!("../../../data/codes/concepts.tsv");
 const PHRASES: &str = include_str!("../../../data/codes/vocabulary.tsv");
 /// The date of the vocabulary, its version.
-pub const VOCABULARY_VERSION: &str = "2026-11-22.3";
+pub const VOCABULARY_VERSION: &str = "2026-11-22.4";
 
 /// What kind of thing a concept is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
