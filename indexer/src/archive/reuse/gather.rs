@@ -87,13 +87,7 @@ impl Gathering<'_> {
         let verified = db.series_verified(&uid)?;
         let (marks, marks_seen) = if told { self.marks(&study)? } else { Default::default() };
         let integrity = integrity(&study, found.as_ref(), &verified);
-        let unverified = integrity.series.iter().any(|series| {
-            series.verification.as_ref().is_none_or(|made| made.generation != series.generation)
-        });
-        let decoded = found.as_ref().is_some_and(|found| found.evidence.undecodable_frames.is_some());
-        if study.instances > 0 && (unverified || !decoded) {
-            self.archive.shared.wanted.add(&uid);
-        }
+        self.want(&study, &integrity, found.as_ref());
         let mut reports = reports;
         let of_objects = found.iter().filter(|_| told).flat_map(|found| found.evidence.reports.clone());
         let of_objects: Vec<ReportVersion> = of_objects.collect();
@@ -143,6 +137,17 @@ impl Gathering<'_> {
             facility,
         };
         Ok((prior, seen))
+    }
+
+    /// Has a study looked at soon of which something was not verified or not decoded since it changed.
+    fn want(&self, study: &PriorStudy, integrity: &IntegrityFacts, found: Option<&EvidenceRow>) {
+        let unverified = integrity.series.iter().any(|series| {
+            series.verification.as_ref().is_none_or(|made| made.generation != series.generation)
+        });
+        let decoded = found.is_some_and(|found| found.evidence.undecodable_frames.is_some());
+        if study.instances > 0 && (unverified || !decoded) {
+            self.archive.shared.wanted.add(&study.study);
+        }
     }
 
     /// What exams a study is said to be, and what its images say of themselves.
