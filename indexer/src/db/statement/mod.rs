@@ -77,11 +77,12 @@ const CURRENT_BODY: &str =
     "SELECT t.body FROM subject u JOIN statement t ON t.id = u.statement_row WHERE u.id = ?1";
 const UNDECIDED: &str = "SELECT DISTINCT subject_row FROM statement WHERE version IS NULL AND subject_row > ?1 \
      ORDER BY subject_row LIMIT ?2";
-
 const BODIES: &str = "SELECT id, body FROM statement WHERE version IS NULL AND subject_row >= ?1 AND subject_row <= ?2 \
-     AND length(body) <= ?3";
-/// Longest body that is read ahead, in letters: many of them are in memory at a time.
+     AND length(body) <= ?3 LIMIT ?4";
+/// Longest body that is read ahead, in letters, and how many are: they are in memory together, and of one subject there may
+/// be any number.
 const READ_AHEAD: u32 = 8 << 10;
+const READ_AHEAD_MAX: u32 = 4096;
 /// Statements that are read and applied together: one may be long.
 const APPLIED: usize = 128;
 
@@ -90,6 +91,7 @@ pub(super) fn hot() -> Vec<&'static str> {
     let own = [
         FIND,
         UNDECIDED,
+        BODIES,
         UNDECIDED_OF,
         ALL_OF,
         DECIDED_AFTER,
@@ -183,7 +185,7 @@ pub(super) struct Page {
 pub(super) fn page(session: &Session<'_>, after: i64, limit: u32) -> Result<Page, DbError> {
     let subjects = undecided(session, after, limit)?;
     let (Some(first), Some(last)) = (subjects.first(), subjects.last()) else { return Ok(Page::default()) };
-    let bodies = session.rows(BODIES, params![first, last, READ_AHEAD], |row| {
+    let bodies = session.rows(BODIES, params![first, last, READ_AHEAD, READ_AHEAD_MAX], |row| {
         Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?))
     })?;
     let mut read = HashMap::with_capacity(bodies.len());
