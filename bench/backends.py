@@ -17,6 +17,7 @@ ASSOCIATIONS, STOW_BATCH, LIMIT = 4, 20, 120
 FRAMES, QUERIES = 100, 25
 # Instances of a study and of a series: CT, and X-rays of which each is a study and a patient of its own.
 CT, X_RAY = (300, 100), (1, 1)
+ARCHIVES = ("SQLite, disk", "PostgreSQL, disk", "SQLite, S3, ack local", "PostgreSQL, S3, ack remote")
 FRAME = 'multipart/related; type="application/octet-stream"; transfer-syntax=*'
 
 
@@ -40,12 +41,9 @@ class Archive(peers.Ours):
 
 
 def all_archives(program, postgres, bucket):
-    return [
-        Archive(program, "SQLite, disk", dict),
-        Archive(program, "PostgreSQL, disk", postgres.settings),
-        Archive(program, "SQLite, S3, ack local", lambda: bucket.settings("local")),
-        Archive(program, "PostgreSQL, S3, ack remote", lambda: {**postgres.settings(), **bucket.settings("remote")}),
-    ]
+    settings = (dict, postgres.settings, lambda: bucket.settings("local"),
+                lambda: {**postgres.settings(), **bucket.settings("remote")})
+    return [Archive(program, name, make) for name, make in zip(ARCHIVES, settings)]
 
 
 def slices(bench, archive):
@@ -235,4 +233,4 @@ REPLAY_ROWS = [("replay_s", "replay, s", 0), ("replay_cpu_s", "CPU s of this ser
                ("replay_server_cpu_s", "CPU s of PostgreSQL", 0), ("noise", "noise, cores", 2), ("errors", "errors", 0)]
 # What this server is to reach: archive, figure, at least (1) or at most (-1), bound.
 AIMS = [(name, key, 1, 2000) for key in ("rebuild_inst_s", "rebuild_ct_inst_s", "rebuild_x_ray_inst_s")
-        for name in ("SQLite, disk", "PostgreSQL, disk")] + [("SQLite, disk", "replay_s", -1, 60)]
+        for name in ARCHIVES] + [(name, "replay_s", -1, 60) for name in ARCHIVES[:2]]

@@ -12,7 +12,7 @@ use fixtures::edited::{Edit, edited};
 use fixtures::many::{Address, instance};
 use fixtures::studies::{Instance, Options, Scale, demo};
 use fixtures::writer::{Attribute, DataSet, Syntax, Vr, keyword as k};
-use indexer::archive::{Expect, Outcome, StoreErrorKind};
+use indexer::archive::{Archive, Expect, Outcome, Recovered, StoreErrorKind};
 use indexer::db::{DbCall, DbFault};
 use storage_config::disk::{Fault, Operation, SyncPoint};
 use storage_config::pack::{FILE_HEADER_LENGTH, Identity, Kind, PackWriter};
@@ -254,6 +254,34 @@ fn a_lost_index_is_made_again_with_the_same_answers() {
     let recovered = world.archive().rebuild(&mut |_, _| {}).unwrap();
     assert_eq!((recovered.unindexable, recovered.gaps), (0, 0));
     assert_eq!(answers(&world), before);
+}
+
+/// An index that knows nothing of these packs, and others that are not here: no start could bring it up to date.
+#[test]
+fn rows_are_made_again_whatever_the_index_holds() {
+    let mut world = World::new(13);
+    world.start().unwrap();
+    let sent = instances(13, 8);
+    for sent in &sent {
+        store(world.archive(), 0, sent).unwrap();
+    }
+    let counted = world.archive().db().totals().unwrap();
+    world.kill();
+    let mut other = World::new(14);
+    other.start().unwrap();
+    store(other.archive(), 0, &instance(14, Address::default(), 6000)).unwrap();
+    other.stop();
+    if test_database::is_postgres() {
+        // Packs that are not here may be those of another server: it would refuse.
+        test_database::lose(&other.index());
+    }
+    other.disk = world.disk.clone();
+    let archive = other.start_to_rebuild().unwrap();
+    assert_eq!(archive.db().totals().unwrap(), counted);
+    // What the killed process left open was sealed and is not read again.
+    other.stop();
+    assert_eq!(other.start_by(Archive::open_with).unwrap(), Recovered::default());
+    assert_eq!(other.archive().db().totals().unwrap(), counted);
 }
 
 /// A record that was never synced may survive with a torn body. The start that finds it passes it over and seals the

@@ -366,10 +366,9 @@ fn rebuild(config: &Config) -> Result<ExitCode> {
         anyhow::bail!("the server is running; stop it before its index is made again");
     }
     let started = std::time::Instant::now();
-    let (archive, _lock) = setup::open_archive(config)?;
-    let recovered = archive.rebuild(&mut |done, total| tracing::warn!(done, total, "packs"));
+    let progress = &mut |done, total| tracing::warn!(done, total, "packs");
+    let (archive, r, _lock) = setup::rebuild_archive(config, progress)?;
     archive.close();
-    let r = recovered?;
     let seconds = started.elapsed().as_secs_f64();
     println!(
         "{} packs, {} records in {seconds:.1} s ({:.0} records/s); {} records could not be indexed, {} damaged stretches",

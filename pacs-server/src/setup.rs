@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
-use indexer::archive::{Archive, ArchiveOptions, Remote};
+use indexer::archive::{Archive, ArchiveOptions, OpenError, Recovered, Remote};
 use indexer::db::{Db, DbOptions};
 use indexer::identity::{FacilityRule, IdentityRules, NumberIn};
 use indexer::reuse::{Moment, SitePolicy};
@@ -144,6 +144,31 @@ pub(crate) fn keep_policy(config: &Config, policy: &SitePolicy) -> Result<()> {
 
 /// Makes the data folder, takes its lock and opens the archive in it. The lock is held until it is dropped.
 pub(crate) fn open_archive(config: &Config) -> Result<(Archive, DirLock)> {
+    let (archive, recovered, lock) = open_by(config, Archive::open_with)?;
+    if recovered.packs > 0 {
+        tracing::info!(
+            packs = recovered.packs,
+            records = recovered.records,
+            gaps = recovered.gaps,
+            unindexable = recovered.unindexable,
+            "packs that were open at the last stop were indexed"
+        );
+    }
+    Ok((archive, lock))
+}
+
+/// As [`open_archive`], with all rows made again from the packs. `progress` is told packs done and in all.
+pub(crate) fn rebuild_archive(
+    config: &Config,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<(Archive, Recovered, DirLock)> {
+    open_by(config, |options, db, remote| Archive::open_to_rebuild(options, db, remote, progress))
+}
+
+fn open_by(
+    config: &Config,
+    open: impl FnOnce(ArchiveOptions, Db, Option<Remote>) -> Result<(Archive, Recovered), OpenError>,
+) -> Result<(Archive, Recovered, DirLock)> {
     let data = &config.data_dir;
     let lock = own_data_folder(config)?;
     let db = open_index(config)?;
@@ -157,8 +182,7 @@ pub(crate) fn open_archive(config: &Config) -> Result<(Archive, DirLock)> {
         store: config.store.limits,
         now_ms,
     };
-    let (archive, recovered) =
-        Archive::open_with(options, db, remote(config)?).context("the archive cannot be opened")?;
+    let (archive, recovered) = open(options, db, remote(config)?).context("the archive cannot be opened")?;
     let node = &config.node;
     if !node.url.is_empty() {
         archive.join(&node.url, node.secret.reveal()).context("the other servers of the index")?;
@@ -167,14 +191,5 @@ pub(crate) fn open_archive(config: &Config) -> Result<(Archive, DirLock)> {
         tracing::error!(thread, "the process ends, so that a new one takes over");
         std::process::exit(EXIT_DEAD)
     });
-    if recovered.packs > 0 {
-        tracing::info!(
-            packs = recovered.packs,
-            records = recovered.records,
-            gaps = recovered.gaps,
-            unindexable = recovered.unindexable,
-            "packs that were open at the last stop were indexed"
-        );
-    }
-    Ok((archive, lock))
+    Ok((archive, recovered, lock))
 }

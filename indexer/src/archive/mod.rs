@@ -201,6 +201,29 @@ impl Archive {
         db: Db,
         remote: Option<Remote>,
     ) -> Result<(Archive, Recovered), OpenError> {
+        Archive::open_by(options, db, remote, recovery::start)
+    }
+
+    /// As [`Archive::open_with`], but all rows are made again from the packs, whatever the index holds: it may be one that
+    /// cannot be brought up to date. `progress` is told packs done and in all.
+    ///
+    /// # Errors
+    /// As [`Archive::open_with`].
+    pub fn open_to_rebuild(
+        options: ArchiveOptions,
+        db: Db,
+        remote: Option<Remote>,
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<(Archive, Recovered), OpenError> {
+        Archive::open_by(options, db, remote, |shared| recovery::rebuild(shared, progress))
+    }
+
+    fn open_by(
+        options: ArchiveOptions,
+        db: Db,
+        remote: Option<Remote>,
+        index: impl FnOnce(&Shared) -> Result<Recovered, OpenError>,
+    ) -> Result<(Archive, Recovered), OpenError> {
         options.disk.create_dir_all(&options.packs_dir, SyncPoint::PackDirectory)?;
         // The folder may be there because a former start made it and ended before its name was synced.
         if let Some(parent) = options.packs_dir.parent() {
@@ -237,7 +260,7 @@ impl Archive {
             stop: Mutex::new(false),
             stopped: Condvar::new(),
         });
-        let recovered = shared.db.with_many_rows(|| recovery::start(&shared))?;
+        let recovered = shared.db.with_many_rows(|| index(&shared))?;
         shared.marks.hold_for(shared.db.epoch()?);
         shared.look_at_space();
         shared.look_at_backlog();

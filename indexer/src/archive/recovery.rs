@@ -104,12 +104,8 @@ fn index_open(
         shared.db.decide_statements()?;
         return Ok(found.recovered);
     }
-    // Names first: a row must never point into a file that a loss of power takes away.
-    shared.options.disk.sync_dir(&shared.options.packs_dir, SyncPoint::RecoveryDirectory)?;
+    make_durable(shared, &open)?;
     let checkpoint = |name| rows.get(name).map_or(0, |row: &PackRow| row.checkpoint);
-    for (name, at) in &open {
-        at.open(shared, name)?.sync(SyncPoint::Recovery)?;
-    }
     for pass in [Pass::Bulk, Pass::All] {
         for (name, at) in &open {
             let stretch = (checkpoint(name), u64::MAX);
@@ -127,12 +123,22 @@ fn index_open(
     Ok(found.recovered)
 }
 
+/// Makes packs durable that their writer may have left without a sync. Names first: a row must never point into a file that
+/// a loss of power takes away.
+fn make_durable(shared: &Shared, packs: &[(&PackName, &At)]) -> Result<(), OpenError> {
+    shared.options.disk.sync_dir(&shared.options.packs_dir, SyncPoint::RecoveryDirectory)?;
+    for (name, at) in packs {
+        at.open(shared, name)?.sync(SyncPoint::Recovery)?;
+    }
+    Ok(())
+}
+
 /// Whether this node wrote a pack, now or in an earlier process.
 fn is_own(shared: &Shared, name: &PackName) -> bool {
     name.identity.writer == shared.identity.writer
 }
 
-/// Makes all rows again from the packs; the index is emptied before.
+/// Makes all rows again from the packs; the index is emptied before. What a writer left open is sealed as it is.
 pub(crate) fn rebuild(shared: &Shared, progress: &mut dyn FnMut(u64, u64)) -> Result<Recovered, OpenError> {
     let mut found = Findings::default();
     // No pack is uploaded and no file removed while their rows are made again.
@@ -144,6 +150,8 @@ pub(crate) fn rebuild(shared: &Shared, progress: &mut dyn FnMut(u64, u64)) -> Re
     if shared.db.is_shared() && others > 0 {
         return Err(DbError::OthersPacks(others).into());
     }
+    let files: Vec<_> = sources.packs.iter().filter(|(_, at)| matches!(at, At::File)).collect();
+    make_durable(shared, &files)?;
     shared.db.wipe()?;
     shared.marks.clear();
     shared.readers.clear();
@@ -156,7 +164,12 @@ pub(crate) fn rebuild(shared: &Shared, progress: &mut dyn FnMut(u64, u64)) -> Re
     for (n, (name, at)) in sources.packs.iter().enumerate() {
         progress(total + n as u64, 2 * total);
         replay(shared, &at.open(shared, name)?, (0, u64::MAX), Pass::All, &mut found)?;
-        at.note(shared, name)?;
+        match at {
+            // This process writes it.
+            At::File if name.identity == shared.identity => {}
+            At::File => seal(shared, name, 0)?,
+            at => at.note(shared, name)?,
+        }
     }
     shared.db.decide_statements()?;
     forgive(shared, &mut found)?;

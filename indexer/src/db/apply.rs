@@ -148,6 +148,7 @@ fn look_ahead(session: &Session<'_>, batches: &[&Batch]) -> Result<(), DbError> 
             Entry::Unindexable { .. } => {}
         }
     }
+    session.expect_rows("subject", statements.len());
     let mut look_ups = vec![bulk::copies_ahead(&copies)?, statement::subjects_ahead(&statements)];
     if !instances.is_empty() {
         look_ups.extend(instance::look_ahead(session, &instances, &held));

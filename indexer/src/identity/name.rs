@@ -64,16 +64,34 @@ impl Eq for Lists {}
 
 #[derive(Debug, Clone)]
 struct Phrases {
-    names: Vec<Vec<Word>>,
-    beginnings: Vec<Vec<Word>>,
-    anywhere: Vec<Vec<Word>>,
-    prefixes: Vec<Vec<Word>>,
+    names: Vec<Phrase>,
+    beginnings: Vec<Phrase>,
+    anywhere: Vec<Phrase>,
+    prefixes: Vec<Phrase>,
     words: Vec<String>,
+}
+
+#[derive(Debug, Clone)]
+struct Phrase {
+    words: Vec<Word>,
+    /// Its words as one, where that is long enough to be looked for.
+    joined: Option<Word>,
+}
+
+impl Phrase {
+    fn of(entry: &str) -> Phrase {
+        let words = tokens(entry);
+        let joined = |of: fn(&Word) -> &String| words.iter().map(of).cloned().collect::<String>();
+        let whole =
+            Word { folded: joined(|word| &word.folded), marked: joined(|word| &word.marked), number: false };
+        let long = whole.folded.len() >= JOINED_LETTERS && words.len() > 1;
+        Phrase { joined: long.then_some(whole), words }
+    }
 }
 
 impl Lists {
     fn of<'a>(&'a self, policy: &IdentityPolicy) -> &'a Phrases {
-        let list = |entries: &[String]| entries.iter().map(|entry| tokens(entry)).collect();
+        let list = |entries: &[String]| entries.iter().map(|entry| Phrase::of(entry)).collect();
         self.0.get_or_init(|| Phrases {
             names: list(&policy.placeholder_names),
             beginnings: list(&policy.placeholder_beginnings),
@@ -124,15 +142,12 @@ fn starts_with(name: &[Word], phrase: &[Word]) -> bool {
 }
 
 /// How many words of a name a phrase takes up at its beginning, where it stands there in words or as one word.
-fn taken(name: &[Word], phrase: &[Word]) -> Option<usize> {
-    if starts_with(name, phrase) {
-        return Some(phrase.len());
+fn taken(name: &[Word], phrase: &Phrase) -> Option<usize> {
+    if starts_with(name, &phrase.words) {
+        return Some(phrase.words.len());
     }
-    let joined = |of: fn(&Word) -> &String| phrase.iter().map(of).cloned().collect::<String>();
-    let whole =
-        Word { folded: joined(|word| &word.folded), marked: joined(|word| &word.marked), number: false };
-    let long = whole.folded.len() >= JOINED_LETTERS && phrase.len() > 1;
-    name.first().is_some_and(|first| long && first.is(&whole)).then_some(1)
+    let (first, joined) = (name.first()?, phrase.joined.as_ref()?);
+    first.is(joined).then_some(1)
 }
 
 /// Whether a name stands for nobody: an unknown person, a newborn named after the mother, a test.

@@ -15,7 +15,9 @@ use fixtures::many::{Address, instance};
 use fixtures::rng::Rng;
 use fixtures::studies::Instance;
 use fixtures::writer::{DataSet, Syntax, keyword as k};
-use indexer::archive::{Archive, ArchiveOptions, Expect, Origin, Remote, StoreError, Stored};
+use indexer::archive::{
+    Archive, ArchiveOptions, Expect, OpenError, Origin, Recovered, Remote, StoreError, Stored,
+};
 use indexer::db::{Db, DbFaults, DbOptions, FacilityId};
 use storage_config::config::{ScanLimits, StoreLimits};
 use storage_config::disk::SimulatedDisk;
@@ -91,6 +93,21 @@ impl World {
 
     /// Starts the process. Fails where a start may fail: the disk or the database says no.
     pub fn start(&mut self) -> Result<&Archive, String> {
+        let recovered = self.start_by(Archive::open_with)?;
+        assert_eq!(recovered.missing, 0, "a pack of the index is not on the disk");
+        Ok(self.archive())
+    }
+
+    /// The same with all rows made again from the packs, whatever the index holds.
+    pub fn start_to_rebuild(&mut self) -> Result<&Archive, String> {
+        self.start_by(|options, db, remote| Archive::open_to_rebuild(options, db, remote, &mut |_, _| {}))?;
+        Ok(self.archive())
+    }
+
+    pub fn start_by(
+        &mut self,
+        open: impl FnOnce(ArchiveOptions, Db, Option<Remote>) -> Result<(Archive, Recovered), OpenError>,
+    ) -> Result<Recovered, String> {
         let options = DbOptions { faults: self.faults.clone(), ..DbOptions::default() };
         let db = match &self.url {
             Some(url) => Db::open_postgres(url, options),
@@ -107,10 +124,9 @@ impl World {
             store: self.limits,
             now_ms,
         };
-        let (archive, recovered) =
-            Archive::open_with(options, db, self.remote.clone()).map_err(|e| e.to_string())?;
-        assert_eq!(recovered.missing, 0, "a pack of the index is not on the disk");
-        Ok(self.archive.insert(archive))
+        let (archive, recovered) = open(options, db, self.remote.clone()).map_err(|e| e.to_string())?;
+        self.archive = Some(archive);
+        Ok(recovered)
     }
 
     pub fn archive(&self) -> &Archive {

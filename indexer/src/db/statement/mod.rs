@@ -83,8 +83,9 @@ const BODIES: &str = "SELECT id, body FROM statement WHERE version IS NULL AND s
 /// be any number.
 const READ_AHEAD: u32 = 8 << 10;
 const READ_AHEAD_MAX: u32 = 4096;
-/// Statements that are read and applied together: one may be long.
-const APPLIED: usize = 128;
+/// Statements that are applied together: those that were read ahead, and others, of which each may be long.
+const APPLIED: usize = 1024;
+const APPLIED_LONG: usize = 128;
 
 #[cfg(test)]
 pub(super) fn hot() -> Vec<&'static str> {
@@ -232,7 +233,11 @@ pub(super) fn settle(session: &Session<'_>, page: Page, touched: &mut Touched) -
     for it in undecided {
         changed.extend(decide(session, &it)?.map(|statement| (it.subject, statement)));
     }
-    changed.chunks(APPLIED).try_for_each(|changed| apply_all(session, changed, &mut read, touched))
+    let (short, long): (Vec<_>, Vec<_>) = changed.into_iter().partition(|(_, id)| read.contains_key(id));
+    for together in short.chunks(APPLIED).chain(long.chunks(APPLIED_LONG)) {
+        apply_all(session, together, &mut read, touched)?;
+    }
+    Ok(())
 }
 
 fn new_of(session: &Session<'_>, subject: i64) -> Result<Option<Undecided>, DbError> {
