@@ -380,7 +380,7 @@ fn statements_that_were_acknowledged_outlive_losses_of_power() {
     println!("TEST_SEED={seed}");
     let mut rng = Rng::new(seed);
     // A database on a server keeps its rows when the power of this machine goes, whatever the packs lose.
-    let on_a_server = test_database::is_postgres();
+    let on_a_server = crate::test_database::is_postgres();
     let lived = (0..if on_a_server { 8 } else { 40 }).all(|_| outlives(rng.next_u64(), false));
     assert!(lived, "an acknowledged statement was lost");
     let noticed = on_a_server || (0..200).any(|_| !outlives(rng.next_u64(), true));

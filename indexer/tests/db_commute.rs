@@ -157,7 +157,7 @@ fn apply(records: &[(Record, Sample)], choices: &[(u8, u8, u8)]) -> String {
     }
     fresh.db.decide_statements().unwrap();
     let shown = everything(&fresh.db);
-    if !test_database::is_postgres() {
+    if !crate::test_database::is_postgres() {
         check_integrity(&fresh.path());
     }
     shown
@@ -188,7 +188,7 @@ fn check_integrity(path: &std::path::Path) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: if test_database::is_postgres() { 24 } else { 192 }, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: if crate::test_database::is_postgres() { 24 } else { 192 }, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn order_batches_and_replays_do_not_matter(

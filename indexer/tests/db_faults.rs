@@ -42,7 +42,7 @@ fn a_failed_batch_leaves_nothing_and_can_be_tried_again() {
     let calls = faults.calls();
     assert!(calls > 60, "{calls} calls are too few to be true");
     // A database of a server is dearer than a file; both go the same way.
-    for n in (1..=calls).step_by(if test_database::is_postgres() { 6 } else { 1 }) {
+    for n in (1..=calls).step_by(if crate::test_database::is_postgres() { 6 } else { 1 }) {
         for fault in [DbFault::Fails, DbFault::FailsAfterwards] {
             let faults = DbFaults::none();
             let fresh = Fresh::with(DbOptions { faults: faults.clone(), ..DbOptions::default() });

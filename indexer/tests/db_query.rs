@@ -219,7 +219,7 @@ fn pages_by_number_and_by_key_are_the_whole_in_order() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: if test_database::is_postgres() { 8 } else { 40 }, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: if crate::test_database::is_postgres() { 8 } else { 40 }, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// What peers write is data: any text is matched literally, `*` and `?` apart, and nothing fails.
     #[test]

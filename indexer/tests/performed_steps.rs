@@ -250,7 +250,7 @@ fn what_was_said_of_steps_outlives_the_power_and_the_index() {
     assert_eq!((again.unindexable, again.gaps), (0, 0));
     assert_eq!(seen(&world), before);
     world.stop();
-    test_database::lose(&world.index());
+    crate::test_database::lose(&world.index());
     world.start().unwrap();
     assert_eq!(seen(&world), before);
     assert_eq!(stands(world.archive(), NAME), told);
