@@ -145,11 +145,15 @@ pub(crate) fn rebuild(shared: &Shared, progress: &mut dyn FnMut(u64, u64)) -> Re
     let uploads = shared.uploads.clone();
     let _turn = uploads.as_ref().map(|uploads| uploads.turn.lock().unwrap_or_else(PoisonError::into_inner));
     let sources = Sources::find(shared, false)?;
-    let other = |(name, row): &(PackName, PackRow)| !row.removed && !sources.packs.contains_key(name);
-    let others = rows_by_name(shared)?.into_iter().filter(other).count();
-    if shared.db.is_shared() && others > 0 {
-        return Err(DbError::OthersPacks(others).into());
+    let away = |(name, row): &(PackName, PackRow)| !row.removed && !sources.packs.contains_key(name);
+    let away: Vec<_> = rows_by_name(shared)?.into_iter().filter(away).collect();
+    if shared.db.is_shared() && !away.is_empty() {
+        return Err(DbError::OthersPacks(away.len()).into());
     }
+    for (name, _) in &away {
+        tracing::error!(pack = %name, "a pack of the index is not on the disk");
+    }
+    found.recovered.missing = away.len() as u64;
     let files: Vec<_> = sources.packs.iter().filter(|(_, at)| matches!(at, At::File)).collect();
     make_durable(shared, &files)?;
     shared.db.wipe()?;

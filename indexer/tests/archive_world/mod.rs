@@ -99,11 +99,11 @@ impl World {
     }
 
     /// The same with all rows made again from the packs, whatever the index holds.
-    pub fn start_to_rebuild(&mut self) -> Result<&Archive, String> {
-        self.start_by(|options, db, remote| Archive::open_to_rebuild(options, db, remote, &mut |_, _| {}))?;
-        Ok(self.archive())
+    pub fn start_to_rebuild(&mut self) -> Result<Recovered, String> {
+        self.start_by(|options, db, remote| Archive::open_to_rebuild(options, db, remote, &mut |_, _| {}))
     }
 
+    /// The same by one of the ways to open an archive.
     pub fn start_by(
         &mut self,
         open: impl FnOnce(ArchiveOptions, Db, Option<Remote>) -> Result<(Archive, Recovered), OpenError>,
